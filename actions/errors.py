@@ -1,0 +1,105 @@
+"""What can go wrong inside an action, and what OpenWhisk is told of it.
+
+    PixwhiskError
+    ├── Rejected                the image is at fault: one `rejected` outcome, the other records go on
+    │   ├── UnsupportedFormat   unsupported-format
+    │   ├── CorruptImage        corrupt-image
+    │   ├── EmptyObject         empty-object
+    │   ├── TooManyBytes        too-many-bytes
+    │   ├── TooManyPixels       too-many-pixels
+    │   ├── ObjectGone          object-gone
+    │   ├── ObjectChanged       object-changed
+    │   └── BadEvent            bad-event
+    └── ActionError             the call or a service is at fault: the whole activation is an error
+        ├── BadRequest          bad-request            trying again cannot help
+        ├── BadSettings         bad-settings           trying again cannot help
+        ├── StoreUnreachable    store-unreachable      retryable
+        ├── StoreRefused        store-refused          retryable: credentials may be restored
+        └── DatabaseUnavailable database-unavailable   retryable
+
+Messages are written for whoever reads the row or the activation: they say what to do next and never hold a secret.
+"""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+
+class PixwhiskError(Exception):
+    """Base of everything an action raises on purpose."""
+
+    code: ClassVar[str]
+
+
+class Rejected(PixwhiskError):
+    """The object cannot be classified, now or later; `code` is the outcome's `reason`."""
+
+
+class UnsupportedFormat(Rejected):
+    code = "unsupported-format"
+
+
+class CorruptImage(Rejected):
+    code = "corrupt-image"
+
+
+class EmptyObject(Rejected):
+    code = "empty-object"
+
+
+class TooManyBytes(Rejected):
+    code = "too-many-bytes"
+
+
+class TooManyPixels(Rejected):
+    code = "too-many-pixels"
+
+
+class ObjectGone(Rejected):
+    code = "object-gone"
+
+
+class ObjectChanged(Rejected):
+    code = "object-changed"
+
+
+class BadEvent(Rejected):
+    """One record of an event cannot be read; the message names the field."""
+
+    code = "bad-event"
+
+
+class ActionError(PixwhiskError):
+    """The activation as a whole failed; `retryable` says whether the same call may succeed later."""
+
+    retryable: ClassVar[bool]
+
+
+class BadRequest(ActionError):
+    code = "bad-request"
+    retryable = False
+
+
+class BadSettings(ActionError):
+    code = "bad-settings"
+    retryable = False
+
+
+class StoreUnreachable(ActionError):
+    code = "store-unreachable"
+    retryable = True
+
+
+class StoreRefused(ActionError):
+    code = "store-refused"
+    retryable = True
+
+
+class DatabaseUnavailable(ActionError):
+    code = "database-unavailable"
+    retryable = True
+
+
+def error_result(error: ActionError) -> dict[str, Any]:
+    """The action result that OpenWhisk records as an application error."""
+    return {"error": {"code": error.code, "message": str(error), "retryable": error.retryable}}

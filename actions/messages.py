@@ -1,0 +1,138 @@
+"""The one message between `classify` and `store`: what became of each object version, as JSON."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal, get_args
+
+from actions.errors import BadRequest
+from actions.events import ObjectEvent
+
+Status = Literal["classified", "rejected", "deleted"]
+
+
+@dataclass(frozen=True, slots=True)
+class Classification:
+    """One label of the model. `label` is the first synonym of `class_name`; `probability` lies in 0..1."""
+
+    index: int
+    label: str
+    class_name: str
+    probability: float
+
+    @classmethod
+    def parse(cls, raw: Mapping[str, Any]) -> Classification:
+        return cls(raw["index"], raw["label"], raw["className"], raw["probability"])
+
+    def dump(self) -> dict[str, Any]:
+        return {
+            "index": self.index,
+            "label": self.label,
+            "className": self.class_name,
+            "probability": self.probability,
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class ModelReference:
+    """Which model spoke: its name, and the digest (`sha256:…`) of the very file that was loaded."""
+
+    name: str
+    digest: str
+
+
+@dataclass(frozen=True, slots=True)
+class Picture:
+    """What was learnt of the bytes themselves; parts are None where an image was rejected before they were known.
+
+    `size` is in bytes; `width` and `height` are in pixels after EXIF orientation.
+    """
+
+    size: int | None = None
+    sha256: str | None = None
+    format: str | None = None
+    width: int | None = None
+    height: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What became of one record, about exactly the bytes `event.etag` names.
+
+    For an image given inline, `event.bucket` is empty and `event.key` is `sha256:…` of its bytes. A record that could
+    not be read (`bad-event`) has neither.
+    """
+
+    status: Status
+    event: ObjectEvent
+    model: ModelReference
+    picture: Picture = Picture()
+    classifications: tuple[Classification, ...] = ()
+    reason: str | None = None
+    detail: str | None = None
+    receipt: Mapping[str, Any] = field(default_factory=dict)
+
+    def dump(self) -> dict[str, Any]:
+        """The outcome as the public contract has it; `reason` and `detail` only where rejected."""
+        event, picture = self.event, self.picture
+        dumped: dict[str, Any] = {
+            "status": self.status,
+            "bucket": event.bucket or None,
+            "key": event.key or None,
+            "versionId": event.version_id,
+            "etag": event.etag,
+            "sequencer": event.sequencer,
+            "eventTime": event.event_time,
+            "size": picture.size if picture.size is not None else event.size,
+            "sha256": picture.sha256,
+            "format": picture.format,
+            "width": picture.width,
+            "height": picture.height,
+            "classifications": [classification.dump() for classification in self.classifications],
+            "model": {"name": self.model.name, "digest": self.model.digest},
+            "receipt": dict(self.receipt),
+        }
+        if self.status == "rejected":
+            dumped |= {"reason": self.reason, "detail": self.detail}
+        if event.delete_marker:
+            dumped["deleteMarker"] = True
+        return dumped
+
+    @classmethod
+    def parse(cls, raw: object) -> Outcome:
+        """Read a dumped outcome. Raises `BadRequest` naming what is missing; unknown fields are ignored."""
+        if not isinstance(raw, Mapping):
+            raise BadRequest("outcomes: expected objects, as `classify` returns them")
+        try:
+            return cls._parse(raw)
+        except KeyError as missing:
+            raise BadRequest(f"outcome: {missing.args[0]} is missing") from None
+        except (TypeError, ValueError, AttributeError):
+            raise BadRequest("outcome: a field has the wrong type") from None
+
+    @classmethod
+    def _parse(cls, raw: Mapping[str, Any]) -> Outcome:
+        if raw["status"] not in get_args(Status):
+            raise BadRequest(f"outcome: status {raw['status']!r} is unknown")
+        event = ObjectEvent(
+            kind="removed" if raw["status"] == "deleted" else "created",
+            bucket=raw["bucket"] or "",
+            key=raw["key"] or "",
+            version_id=raw.get("versionId"),
+            etag=raw.get("etag"),
+            size=raw.get("size"),
+            sequencer=raw.get("sequencer"),
+            event_time=raw.get("eventTime"),
+            delete_marker=bool(raw.get("deleteMarker")),
+        )
+        return cls(
+            status=raw["status"],
+            event=event,
+            model=ModelReference(raw["model"]["name"], raw["model"]["digest"]),
+            picture=Picture(*(raw.get(name) for name in ("size", "sha256", "format", "width", "height"))),
+            classifications=tuple(Classification.parse(each) for each in raw.get("classifications", ())),
+            reason=raw.get("reason"),
+            detail=raw.get("detail"),
+            receipt=dict(raw.get("receipt") or {}),
+        )
