@@ -1,0 +1,27 @@
+"""Where things are kept: one cache per user (built once, shared by checkouts), one data directory per deployment."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+
+MODEL_NAME = "efficientnet-lite0-int8"
+
+
+def cache(environ: Mapping[str, str] = os.environ) -> Path:
+    """What set-up builds (MinIO, the model): `PIXWHISK_CACHE`, else `pixwhisk` in the user's cache directory."""
+    if named := environ.get("PIXWHISK_CACHE"):
+        return Path(named).resolve()
+    base = environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+    return Path(base).resolve() / "pixwhisk"
+
+
+def default_model(environ: Mapping[str, str] = os.environ) -> Path:
+    """The directory of the default model: `model.tflite` beside `card.json`."""
+    return cache(environ) / "models" / MODEL_NAME
+
+
+def data(named: str | os.PathLike[str] | None = None, environ: Mapping[str, str] = os.environ) -> Path:
+    """A deployment's data directory: as named, else `PIXWHISK_DATA`, else `.pixwhisk` in the working directory."""
+    return Path(named or environ.get("PIXWHISK_DATA") or ".pixwhisk").resolve()

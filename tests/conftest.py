@@ -1,0 +1,3 @@
+"""Fixtures live in `tests/fixtures`, one module per thing they provide."""
+
+pytest_plugins = ["tests.fixtures.minio", "tests.fixtures.model", "tests.fixtures.postgres"]
