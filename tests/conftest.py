@@ -1,3 +1,9 @@
 """Fixtures live in `tests/fixtures`, one module per thing they provide."""
 
+from hypothesis import HealthCheck, settings
+
 pytest_plugins = ["tests.fixtures.minio", "tests.fixtures.model", "tests.fixtures.postgres"]
+
+# These machines are noisy and shared: how long an example takes says nothing about the program.
+settings.register_profile("pixwhisk", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("pixwhisk")

@@ -1,0 +1,119 @@
+"""Query → rows → a page or JSON, as a web action answers: `{statusCode, headers, body}`."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any, Protocol
+from urllib.parse import urlencode, urlsplit
+
+from jinja2 import Environment, select_autoescape
+
+from actions.view.query import LIMIT_ROWS, BadQuery, Query, parse_query, select_rows
+
+Row = Mapping[str, Any]
+# Pictures are shown by signed links that outlive a look at the page, not much more.
+PICTURE_LIFETIME = timedelta(minutes=15)
+
+
+class Rows(Protocol):
+    """Where rows come from: the read-only database role in service, a list in a unit test."""
+
+    def __call__(self, statement: Any) -> Sequence[Row]: ...
+
+
+class Pictures(Protocol):
+    """Makes a link a browser may show for a while, for one object version."""
+
+    def __call__(self, bucket: str, key: str, version_id: str | None) -> str: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    query: Query
+    rows: Sequence[Row]
+    more: bool
+
+
+def respond(
+    params: Mapping[str, Any], rows: Rows, picture: Pictures | None, picture_origin: str = ""
+) -> dict[str, Any]:
+    """Answer one web invocation. A query that cannot be read is a 400 that says what can."""
+    try:
+        query = parse_query(params)
+    except BadQuery as error:
+        return {"statusCode": 400, "headers": _headers("text/plain; charset=utf-8"), "body": f"{error}\n"}
+    found = rows(select_rows(query))
+    page = Page(query, found[:LIMIT_ROWS], more=len(found) > LIMIT_ROWS)
+    return as_json(page) if query.as_json else as_html(page, picture, picture_origin)
+
+
+def as_json(page: Page) -> dict[str, Any]:
+    rows = [{name: _plain(value) for name, value in row.items()} for row in page.rows]
+    return {
+        "statusCode": 200,
+        "headers": _headers("application/json"),
+        "body": {"results": rows, "page": page.query.page, "more": page.more},
+    }
+
+
+def as_html(page: Page, picture: Pictures | None, picture_origin: str) -> dict[str, Any]:
+    html = _template().render(
+        query=page.query,
+        rows=[{**row, "picture": _picture(row, picture)} for row in page.rows],
+        previous=_link(page.query, page.query.page - 1) if page.query.page > 1 else None,
+        following=_link(page.query, page.query.page + 1) if page.more else None,
+    )
+    return {"statusCode": 200, "headers": _headers("text/html; charset=utf-8", picture_origin), "body": html}
+
+
+def _picture(row: Row, picture: Pictures | None) -> str | None:
+    if picture is None or row["status"] != "classified" or not row["bucket"]:
+        return None
+    return picture(row["bucket"], row["key"], row["version_id"])
+
+
+def _link(query: Query, page: int) -> str:
+    asked = {"q": query.text, "bucket": query.bucket, "status": query.status or "", "page": str(page)}
+    return "?" + urlencode({name: value for name, value in asked.items() if value})
+
+
+def _headers(content_type: str, picture_origin: str = "") -> dict[str, str]:
+    # No script at all, no style but the page's own, no picture but the store's: a key or label that slips through as
+    # markup still could do nothing.
+    policy = (
+        f"default-src 'none'; style-src 'unsafe-inline'; img-src data: {_origin(picture_origin)}; form-action 'self'"
+    )
+    return {
+        "Content-Type": content_type,
+        "Content-Security-Policy": f"{policy}; base-uri 'none'; frame-ancestors 'none'",
+        "X-Content-Type-Options": "nosniff",
+        "Referrer-Policy": "no-referrer",
+        "Cache-Control": "no-store",
+    }
+
+
+def _origin(url: str) -> str:
+    parts = urlsplit(url)
+    return f"{parts.scheme}://{parts.netloc}" if parts.netloc else ""
+
+
+def _plain(value: object) -> object:
+    return value.isoformat() if isinstance(value, datetime) else value
+
+
+@functools.cache
+def _template() -> Any:
+    environment = Environment(autoescape=select_autoescape(default=True, default_for_string=True), trim_blocks=True)
+    environment.filters["percent"] = lambda probability: f"{100 * (probability or 0):.0f} %"
+    environment.filters["bytes"] = _bytes
+    return environment.from_string(Path(__file__).with_name("page.html").read_text(encoding="utf-8"))
+
+
+def _bytes(size: int | None) -> str:
+    if size is None:
+        return ""
+    return f"{size / 1e6:.1f} MB" if size >= 1e6 else f"{max(1, round(size / 1e3))} kB"

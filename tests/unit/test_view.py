@@ -1,0 +1,98 @@
+"""Web action `view`: hostile query strings in, a page or JSON out."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from actions.view.handler import Row, respond
+from actions.view.query import LIMIT_ROWS, BadQuery, parse_query, select_rows
+
+ESPRESSO: dict[str, Any] = {
+    "bucket": "images",
+    "key": "a dir/<script>alert(1)</script>.jpg",
+    "version_id": None,
+    "size": 84452,
+    "status": "classified",
+    "label": "espresso",
+    "probability": 0.95,
+    "labels": [{"label": "espresso", "className": 'espresso" onload="x', "index": 967, "probability": 0.95}],
+    "reason": None,
+    "detail": None,
+    "model": "efficientnet-lite0-int8",
+    "format": "JPEG",
+    "width": 600,
+    "height": 400,
+    "event_time": None,
+    "stored_at": datetime(2026, 11, 23, 4, 0, tzinfo=UTC),
+}
+
+
+def rows(*found: Row) -> Any:
+    def answer(_statement: Any) -> Sequence[Row]:
+        return found
+
+    return answer
+
+
+def picture(bucket: str, key: str, version_id: str | None) -> str:
+    return f"http://127.0.0.1:9000/{bucket}/signed?a=1&b=2"
+
+
+def test_a_page_shows_labels_and_the_picture() -> None:
+    """Each row becomes a card with its labels, its key and a link to the picture."""
+    answer = respond({}, rows(ESPRESSO), picture, "http://127.0.0.1:9000")
+    assert answer["statusCode"] == 200
+    assert "espresso" in answer["body"]
+    assert "95 %" in answer["body"]
+    assert 'src="http://127.0.0.1:9000/images/signed?a=1&amp;b=2"' in answer["body"]
+    assert "img-src data: http://127.0.0.1:9000;" in answer["headers"]["Content-Security-Policy"]
+
+
+def test_nothing_from_a_row_is_markup() -> None:
+    """A key that is a script and a label that closes an attribute are shown as text."""
+    body = respond({"q": '"><script>'}, rows(ESPRESSO), None)["body"]
+    assert "<script" not in body
+    assert 'onload="x' not in body
+
+
+def test_json_is_for_programs() -> None:
+    """`format=json`, or an Accept header that asks for it, gives the same rows as JSON."""
+    for params in ({"format": "json"}, {"__ow_headers": {"accept": "application/json"}}):
+        answer = respond(params, rows(ESPRESSO), None)
+        assert answer["headers"]["Content-Type"] == "application/json"
+        assert answer["body"]["results"][0]["label"] == "espresso"
+        assert answer["body"]["results"][0]["stored_at"] == "2026-11-23T04:00:00+00:00"
+
+
+def test_more_rows_than_a_page_holds_lead_to_the_next() -> None:
+    """One row beyond the page's limit is not shown but linked to."""
+    body = respond({"q": "esp"}, rows(*[ESPRESSO] * (LIMIT_ROWS + 1)), None)["body"]
+    assert body.count("<article>") == LIMIT_ROWS
+    assert "?q=esp&amp;page=2" in body
+
+
+@pytest.mark.parametrize("bad", [{"page": "0"}, {"page": "-1"}, {"status": "x"}, {"q": "x" * 201}, {"q": {"a": 1}}])
+def test_a_query_that_cannot_be_read_says_what_can(bad: dict[str, Any]) -> None:
+    """The answer is a 400 naming the parameter."""
+    answer = respond(bad, rows(), None)
+    assert answer["statusCode"] == 400
+    assert answer["body"].startswith(next(iter(bad)))
+
+
+@given(
+    st.dictionaries(st.sampled_from(["q", "bucket", "status", "page", "format", "__ow_headers"]), st.text() | st.none())
+)
+def test_any_query_is_read_or_refused(params: dict[str, Any]) -> None:
+    """Whatever the query string holds, it is a statement with bound values or a `BadQuery`, never another error."""
+    try:
+        query = parse_query(params)
+    except BadQuery:
+        return
+    statement = str(select_rows(query))
+    assert "'" not in statement.replace("ESCAPE '\\'", "")
