@@ -1,0 +1,143 @@
+"""The real MinIO server on this machine: how it is started, with which notification targets, and whether it answers."""
+
+from __future__ import annotations
+
+import base64
+import http.client
+import secrets
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Protocol
+
+from infra.services.service import Command
+
+LOOPBACK = "127.0.0.1"
+
+# Journal events wait on disk while Postgres is away; MinIO refuses further ones beyond this (its own default).
+LIMIT_QUEUE = 100_000
+
+
+@dataclass(frozen=True, slots=True)
+class Credentials:
+    """An S3 access key and its secret; the secret stays out of `repr`."""
+
+    access_key: str
+    secret_key: str = field(repr=False)
+
+    @classmethod
+    def random(cls) -> Credentials:
+        """Fresh ones, as long as MinIO allows to be typed by hand."""
+        return cls(secrets.token_hex(10), secrets.token_urlsafe(30))
+
+
+class Target(Protocol):
+    """Something MinIO notifies, as the environment variables that declare it."""
+
+    def environment(self) -> dict[str, str]: ...
+
+
+@dataclass(frozen=True, slots=True)
+class WebhookTarget:
+    """The fast lane: one attempt an event, no queue. `key` is an OpenWhisk key, `uuid:secret`."""
+
+    name: str
+    endpoint: str
+    key: str = field(repr=False)
+
+    def environment(self) -> dict[str, str]:
+        return _named(
+            "WEBHOOK",
+            self.name,
+            {"ENABLE": "on", "ENDPOINT": self.endpoint, "AUTH_TOKEN": basic_authorization(self.key)},
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class JournalTarget:
+    """The safe lane: each event is a file in `queue` until it is a row of `table`."""
+
+    name: str
+    connection: str = field(repr=False)
+    queue: Path
+    table: str = "inbox"
+
+    def environment(self) -> dict[str, str]:
+        return _named(
+            "POSTGRES",
+            self.name,
+            {
+                "ENABLE": "on",
+                "CONNECTION_STRING": self.connection,
+                "TABLE": self.table,
+                "FORMAT": "access",
+                "QUEUE_DIR": str(self.queue),
+                "QUEUE_LIMIT": str(LIMIT_QUEUE),
+            },
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class MinioServer:
+    """A single-drive MinIO on loopback below `directory`. Restarting it with other targets is how targets change."""
+
+    directory: Path
+    binary: Path
+    port: int
+    root: Credentials
+    targets: Sequence[Target] = ()
+    name: str = "minio"
+
+    @property
+    def endpoint(self) -> str:
+        return f"http://{LOOPBACK}:{self.port}"
+
+    def prepare(self) -> None:
+        self.directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+        for name in ("data", "certs"):
+            (self.directory / name).mkdir(mode=0o700, exist_ok=True)
+        for target in self.targets:
+            if isinstance(target, JournalTarget):
+                target.queue.mkdir(mode=0o700, parents=True, exist_ok=True)
+
+    def command(self) -> Command:
+        address = f"{LOOPBACK}:{self.port}"
+        arguments = ["server", "--quiet", "--address", address, "--certs-dir", str(self.directory / "certs")]
+        return Command(
+            [str(self.binary), *arguments, str(self.directory / "data")], self._environment(), self.directory
+        )
+
+    def ready(self) -> bool:
+        """Whether it takes requests: drive, bucket metadata and users are all loaded."""
+        connection = http.client.HTTPConnection(LOOPBACK, self.port, timeout=1)
+        try:
+            connection.request("GET", "/minio/health/cluster")
+            return connection.getresponse().status == 200
+        except (OSError, http.client.HTTPException):
+            return False
+        finally:
+            connection.close()
+
+    def _environment(self) -> dict[str, str]:
+        environment = {
+            "HOME": str(self.directory),
+            "MINIO_ROOT_USER": self.root.access_key,
+            "MINIO_ROOT_PASSWORD": self.root.secret_key,
+            # An upload is acknowledged only once each of its events is in its target's hands.
+            "MINIO_API_SYNC_EVENTS": "on",
+            "MINIO_BROWSER": "off",
+            "MINIO_UPDATE": "off",
+            "MINIO_CALLHOME_ENABLE": "off",
+        }
+        for target in self.targets:
+            environment |= target.environment()
+        return environment
+
+
+def basic_authorization(key: str) -> str:
+    """An OpenWhisk key as the `Authorization` header that MinIO's webhook sends verbatim (because it has two words)."""
+    return "Basic " + base64.b64encode(key.encode()).decode()
+
+
+def _named(kind: str, name: str, settings: Mapping[str, str]) -> dict[str, str]:
+    return {f"MINIO_NOTIFY_{kind}_{setting}_{name}": value for setting, value in settings.items()}
