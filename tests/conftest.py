@@ -2,7 +2,13 @@
 
 from hypothesis import HealthCheck, settings
 
-pytest_plugins = ["tests.fixtures.minio", "tests.fixtures.model", "tests.fixtures.postgres"]
+pytest_plugins = [
+    "tests.fixtures.deployment",
+    "tests.fixtures.minio",
+    "tests.fixtures.model",
+    "tests.fixtures.postgres",
+    "tests.fixtures.whisk",
+]
 
 # These machines are noisy and shared: how long an example takes says nothing about the program.
 settings.register_profile("pixwhisk", deadline=None, suppress_health_check=[HealthCheck.too_slow])
