@@ -1,0 +1,69 @@
+"""The entry point of feed action `bucket`: settings from `/init` (they win) or bound parameters, then one request."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+from urllib.parse import urlsplit
+
+import urllib3
+from minio import Minio, MinioAdmin
+from minio.credentials.providers import StaticProvider
+
+from actions.errors import ActionError, BadSettings, error_result
+from triggers.feed.handler import Feed, handle
+from triggers.feed.request import parse_request
+from triggers.feed.subscription import journal_arn
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """`journal` is the name or ARN of MinIO's PostgreSQL target, empty for none; `apihost` is OpenWhisk's URL."""
+
+    endpoint: str
+    access_key: str
+    secret_key: str = field(repr=False)
+    journal: str
+    apihost: str | None
+
+    @classmethod
+    def read(cls, params: Mapping[str, Any], environ: Mapping[str, str]) -> Settings:
+        """Raises `BadSettings` naming everything that is missing."""
+        merged = {**params, **environ}
+        names = ("AWS_ENDPOINT_URL_S3", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY")
+        if missing := [name for name in names if not isinstance(merged.get(name), str) or not merged[name]]:
+            raise BadSettings(f"{', '.join(missing)} not set: deploy with `pixwhisk deploy`")
+        apihost = merged.get("PIXWHISK_TRIGGER_APIHOST") or merged.get("__OW_API_HOST")
+        journal = str(merged.get("PIXWHISK_JOURNAL_TARGET", "JOURNAL"))
+        endpoint, access_key, secret_key = (merged[name] for name in names)
+        return cls(endpoint, access_key, secret_key, journal, apihost)
+
+
+def main(params: dict[str, Any]) -> dict[str, Any]:
+    """Answer one lifecycle event; any error is the activation's `error`, as the feed contract wants it."""
+    environ = os.environ
+    try:
+        settings = Settings.read(params, environ)
+        request = parse_request(params, environ.get("__OW_NAMESPACE") or "_")
+        return handle(connect(settings), request)
+    except ActionError as error:
+        return error_result(error)
+
+
+def connect(settings: Settings) -> Feed:
+    """A feed on the settings' store; nothing is asked of the store yet."""
+    address = urlsplit(settings.endpoint)
+    if address.scheme not in ("http", "https") or not address.netloc:
+        raise BadSettings("AWS_ENDPOINT_URL_S3: expected a URL such as http://127.0.0.1:9000")
+    secure = address.scheme == "https"
+    # The library's own default waits five minutes and tries five times: a feed call has a minute in all.
+    web = urllib3.PoolManager(timeout=urllib3.Timeout(connect=3, read=10), retries=urllib3.Retry(total=0))
+    provider = StaticProvider(settings.access_key, settings.secret_key)
+    return Feed(
+        store=Minio(address.netloc, secure=secure, credentials=provider, http_client=web),
+        administration=MinioAdmin(endpoint=address.netloc, secure=secure, credentials=provider, http_client=web),
+        journal=journal_arn(settings.journal),
+        apihost=settings.apihost,
+    )

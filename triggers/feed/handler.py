@@ -1,0 +1,151 @@
+"""Feed request → what the buckets' notification documents should say → MinIO told so, only where it differs.
+
+Nothing is kept here: MinIO's documents are the state. A trigger's subscription is found by looking at every bucket,
+because clients name none when they read or delete.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, assert_never
+
+from minio import Minio
+from minio.error import MinioException, S3Error
+from minio.notificationconfig import QueueConfig
+from urllib3.exceptions import HTTPError
+
+from actions.errors import ActionError, BadRequest, BadSettings, StoreRefused, StoreUnreachable
+from triggers.feed import targets
+from triggers.feed.request import Request, Trigger, Wish
+from triggers.feed.subscription import (
+    Subscription,
+    entries,
+    holds,
+    merged,
+    own_target,
+    subscription,
+    webhook_arn,
+    wished,
+)
+
+# A document is read, merged and written without a lock: another writer may win in between, so look again.
+_ATTEMPTS = 5
+# From asking MinIO to restart until it answers again; half a second is usual.
+TIMEOUT_RESTART = 20.0
+_PAUSE = 0.05
+
+
+@dataclass(frozen=True, slots=True)
+class Feed:
+    """The deployment: its store, the journal's ARN (None: no safe lane), and OpenWhisk as MinIO reaches it."""
+
+    store: Minio
+    administration: targets.Administration
+    journal: str | None
+    apihost: str | None
+
+
+def handle(feed: Feed, request: Request) -> dict[str, Any]:
+    """Do what one lifecycle event asks. Raises an `ActionError` that says what to do next."""
+    trigger = request.trigger
+    try:
+        match request.lifecycle:
+            case "CREATE":
+                return _subscribe(feed, trigger, request.wish, update=False)
+            case "UPDATE":
+                return _subscribe(feed, trigger, request.wish, update=True)
+            case "READ":
+                return {"subscriptions": [found.dump() for found in _subscriptions(feed, str(trigger))]}
+            case "DELETE":
+                return _unsubscribe(feed, trigger)
+            case unknown:
+                assert_never(unknown)
+    except S3Error as error:
+        raise explained(error) from None
+    except (MinioException, HTTPError, OSError):
+        raise StoreUnreachable("MinIO does not answer: check AWS_ENDPOINT_URL_S3, and that it runs") from None
+
+
+def explained(error: S3Error) -> ActionError:
+    """What the store's refusal means to whoever created the trigger."""
+    message = error.message or error.code or "no reason given"
+    if error.code == "NoSuchBucket":
+        return BadRequest(f"bucket {error.bucket_name} does not exist: create it first, then the trigger")
+    if error.code in ("AccessDenied", "InvalidAccessKeyId", "SignatureDoesNotMatch"):
+        return StoreRefused(f"MinIO refuses the feed's credentials ({error.code}): deploy again with valid ones")
+    if "destination ARN" in message:
+        return BadSettings(
+            "MinIO does not know the target: `mc admin info --json` lists the ARNs it knows; pass one as -p target, and"
+            " -p journal false if there is no journal"
+        )
+    if "overlap" in message.lower():
+        return BadRequest(f"{message} This store lets a key match one subscription only: narrow prefix or suffix")
+    return BadRequest(f"MinIO does not take the subscription: {message}")
+
+
+def _subscribe(feed: Feed, trigger: Trigger, wish: Wish, *, update: bool) -> dict[str, Any]:
+    before = list(_subscriptions(feed, str(trigger)))
+    wanted = wished(trigger, wish, before[0] if update and before else None, feed.journal)
+    if not feed.store.bucket_exists(bucket_name=wanted.bucket):
+        raise BadRequest(f"bucket {wanted.bucket} does not exist: create it first, then the trigger")
+    restarting = _declare_own(feed, trigger, wanted)
+    _write_while_restarting(feed, wanted) if restarting else _write(feed, wanted.bucket, str(trigger), entries(wanted))
+    for old in before:
+        if old.bucket != wanted.bucket:
+            _write(feed, old.bucket, str(trigger), [])
+    return {"subscriptions": [wanted.dump()]}
+
+
+def _unsubscribe(feed: Feed, trigger: Trigger) -> dict[str, Any]:
+    own = webhook_arn(own_target(trigger))
+    for old in list(_subscriptions(feed, str(trigger))):
+        _write(feed, old.bucket, str(trigger), [])
+        if old.target == own:
+            targets.forget(feed.administration, own_target(trigger))
+    return {"subscriptions": []}
+
+
+def _subscriptions(feed: Feed, trigger: str) -> Iterator[Subscription]:
+    for bucket in feed.store.list_buckets():
+        try:
+            document = feed.store.get_bucket_notification(bucket_name=bucket.name)
+        except S3Error as error:
+            # Buckets that are not ours to see, or that went meanwhile, hold no subscription of ours.
+            if error.code not in ("AccessDenied", "NoSuchBucket"):
+                raise
+        else:
+            if found := subscription(document, trigger, bucket.name):
+                yield found
+
+
+def _declare_own(feed: Feed, trigger: Trigger, wanted: Subscription) -> bool:
+    if wanted.target != webhook_arn(own_target(trigger)):
+        return False
+    if not feed.apihost:
+        raise BadSettings("PIXWHISK_TRIGGER_APIHOST is not set: deploy again, or pass -p target with a webhook target")
+    wish = targets.configuration(targets.trigger_url(feed.apihost, trigger), trigger.key)
+    return targets.declare(feed.administration, own_target(trigger), wish)
+
+
+def _write(feed: Feed, bucket: str, trigger: str, wanted: Sequence[QueueConfig]) -> None:
+    for _ in range(_ATTEMPTS):
+        document = feed.store.get_bucket_notification(bucket_name=bucket)
+        if holds(document, trigger, wanted):
+            return
+        feed.store.set_bucket_notification(bucket_name=bucket, config=merged(document, trigger, wanted))
+    if not holds(feed.store.get_bucket_notification(bucket_name=bucket), trigger, wanted):
+        raise StoreUnreachable(f"the notifications of bucket {bucket} keep changing under the feed: try again")
+
+
+def _write_while_restarting(feed: Feed, wanted: Subscription) -> None:
+    # The old process answers a little longer, without the new target; then nobody does; then the new one does.
+    deadline = time.monotonic() + TIMEOUT_RESTART
+    while True:
+        try:
+            return _write(feed, wanted.bucket, wanted.trigger, entries(wanted))
+        except (MinioException, HTTPError, OSError):
+            if time.monotonic() > deadline:
+                raise
+            time.sleep(_PAUSE)

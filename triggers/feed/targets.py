@@ -1,0 +1,81 @@
+"""Webhook targets that the feed itself keeps in MinIO's configuration: one for each trigger that names no other.
+
+MinIO reads its targets at start only, so a new one costs a restart of the server (in place, about half a second, the
+journal loses nothing). The feed does it only when the target is new or was changed, and only where its MinIO user may
+(`admin:ConfigUpdate`, `admin:ServiceRestart`); elsewhere the operator declares targets and names one as `target`.
+"""
+
+from __future__ import annotations
+
+import base64
+from typing import Protocol
+from urllib.parse import quote
+
+from minio.error import MinioAdminException
+
+from actions.errors import BadSettings
+from triggers.feed.request import Trigger
+
+
+class Administration(Protocol):
+    """The part of `minio.MinioAdmin` used here."""
+
+    def config_get(self, key: str | None = None) -> str: ...
+
+    def config_set(self, key: str, config: dict[str, str] | None = None) -> str: ...
+
+    def config_reset(self, key: str, name: str | None = None) -> str: ...
+
+    def service_restart(self) -> str: ...
+
+
+def trigger_url(apihost: str, trigger: Trigger) -> str:
+    """Where MinIO posts an event to fire a trigger."""
+    host = apihost if "://" in apihost else f"https://{apihost}"
+    namespace, name = quote(trigger.namespace, safe=""), quote(trigger.name, safe="")
+    return f"{host.rstrip('/')}/api/v1/namespaces/{namespace}/triggers/{name}"
+
+
+def configuration(endpoint: str, key: str) -> dict[str, str]:
+    """A webhook target's settings. The token has two words, so MinIO sends it verbatim."""
+    token = base64.b64encode(key.encode()).decode()
+    return {"enable": "on", "endpoint": endpoint, "auth_token": f'"Basic {token}"'}
+
+
+def declare(administration: Administration, target: str, wanted: dict[str, str]) -> bool:
+    """Make MinIO know `target` as `wanted`. True if it restarts for that, in a moment."""
+    name = f"notify_webhook:{target}"
+    try:
+        if _declared(administration, name, wanted):
+            return False
+        administration.config_set(name, wanted)
+        administration.service_restart()
+    except MinioAdminException as refused:
+        raise BadSettings(_advice(target, refused)) from None
+    return True
+
+
+def forget(administration: Administration, target: str) -> None:
+    """Drop a target from the configuration; MinIO keeps it, unused, until it next starts."""
+    try:
+        administration.config_reset("notify_webhook", target)
+    except MinioAdminException:
+        # Not there, or not ours to change: either way nothing listens to it any more.
+        return
+
+
+def _declared(administration: Administration, name: str, wanted: dict[str, str]) -> bool:
+    try:
+        line = administration.config_get(name)
+    except (MinioAdminException, UnboundLocalError):
+        # The library (7.2.20) turns any refusal here into the second: its clean-up trips over the missing answer.
+        return False
+    return all(f"{setting}={value}" in line for setting, value in wanted.items() if setting != "enable")
+
+
+def _advice(target: str, refused: MinioAdminException) -> str:
+    status = str(refused).partition(",")[0]
+    return (
+        f"MinIO has no webhook target {target} and did not let the feed declare it ({status}): declare one with "
+        f"`mc admin config set ALIAS notify_webhook:NAME endpoint=… auth_token=…`, restart it, and pass -p target NAME"
+    )
