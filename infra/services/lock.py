@@ -1,0 +1,75 @@
+"""One `pixwhisk up` per data directory: a kernel lock that ends with its holder, however that ends."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import json
+import os
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+_NAME = "lock"
+
+
+@dataclass(frozen=True, slots=True)
+class Holder:
+    """Who runs the deployment: process id, and since when (seconds since the epoch)."""
+
+    pid: int
+    since: float
+
+    def __str__(self) -> str:
+        return f"process {self.pid}, since {time.strftime('%Y-%m-%d %H:%M:%S', time.localtime(self.since))}"
+
+
+class Held(Exception):
+    """The data directory is in use."""
+
+    def __init__(self, holder: Holder | None) -> None:
+        super().__init__(str(holder) if holder else "another process")
+        self.holder = holder
+
+
+@contextlib.contextmanager
+def held(data: Path) -> Iterator[None]:
+    """Hold a data directory. Raises `Held` when somebody else does; the lock of a killed holder is simply free."""
+    descriptor = os.open(data / _NAME, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise Held(_read(data)) from None
+        text = json.dumps({"pid": os.getpid(), "since": time.time()})
+        os.ftruncate(descriptor, 0)
+        os.pwrite(descriptor, text.encode(), 0)
+        yield
+        os.ftruncate(descriptor, 0)
+    finally:
+        os.close(descriptor)
+
+
+def holder(data: Path) -> Holder | None:
+    """Who holds a data directory now; None when nobody does."""
+    try:
+        descriptor = os.open(data / _NAME, os.O_RDWR | os.O_CLOEXEC)
+    except FileNotFoundError:
+        return None
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return _read(data) or Holder(0, 0.0)
+    else:
+        return None
+    finally:
+        os.close(descriptor)
+
+
+def _read(data: Path) -> Holder | None:
+    try:
+        text = json.loads((data / _NAME).read_text())
+        return Holder(int(text["pid"]), float(text["since"]))
+    except (OSError, ValueError, KeyError, TypeError):
+        return None  # being written this very moment

@@ -1,0 +1,267 @@
+"""Starts services, restarts one that dies, and stops them all: a single thread, because a child that is to end with its
+parent (`PR_SET_PDEATHSIG`) ends with the very thread that started it.
+
+Each service is a session of its own, so that Ctrl-C in a terminal reaches the supervisor alone, and a child of a
+service can be found and ended by its process group. Logs go to files that are kept short.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import os
+import shutil
+import signal
+import subprocess
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import FrameType
+
+from infra.services.service import Command, Service
+
+# What one log may grow to before it is set aside; one old part is kept, so twice this on disk.
+LIMIT_LOG_BYTES = 5 * 1024 * 1024
+TIMEOUT_START = 30.0
+# All of it within five seconds: those that take work first, then those that keep it.
+TIMEOUT_STOP_WAVE = 2.2
+_PAUSE_READY = 0.01
+_PAUSE_WATCH = 1.0
+_BACKOFF_FIRST, _BACKOFF_LONGEST = 0.2, 15.0
+# A service that lived this long is taken to be well: its next death starts the backoff anew.
+_WELL_AFTER = 60.0
+_PR_SET_PDEATHSIG = 1
+_LIBC = ctypes.CDLL(None, use_errno=True)
+
+Report = Callable[[str], None]
+
+
+class Stopping(BaseException):
+    """SIGTERM or SIGINT came: unwind, stop the services, exit cleanly. Like KeyboardInterrupt, no `Exception`."""
+
+
+class ServiceFailed(Exception):
+    """A service did not start; the message ends with the last lines of its log."""
+
+
+@dataclass(slots=True)
+class Running:
+    """One service and its process of the moment."""
+
+    service: Service
+    log: Path
+    process: subprocess.Popen[bytes] | None = None
+    started: float = 0.0
+    deaths: int = 0
+    restart_at: float = 0.0
+    announced: bool = False
+
+    def spawn(self) -> None:
+        self.service.prepare()
+        bound(self.log)
+        command = self.service.command()
+        with self.log.open("ab") as log:
+            self.process = _spawn(command, log.fileno())
+        self.started, self.announced = time.monotonic(), False
+
+    def alive(self) -> bool:
+        return self.process is not None and self.process.poll() is None
+
+    def signal(self, number: signal.Signals) -> None:
+        if self.process is not None and self.alive():
+            self.process.send_signal(number)
+
+    def kill(self) -> None:
+        """End the process and all that it left in its group."""
+        if self.process is not None:
+            with contextlib.suppress(ProcessLookupError, PermissionError):
+                os.killpg(self.process.pid, signal.SIGKILL)
+            self.process.wait()
+
+
+@dataclass(slots=True)
+class Supervisor:
+    """Keeps `services` running. They start in this order without waiting for each other, and stop in `waves`: all of a
+    wave at once, the last wave when the others have ended (so that what keeps data outlives what writes it).
+    """
+
+    services: Sequence[Service]
+    logs: Path
+    report: Report
+    last: Sequence[str] = ("postgres",)
+    _running: list[Running] = field(default_factory=list)
+
+    def start(self, timeout: float = TIMEOUT_START) -> None:
+        """Start all and wait until each answers. Raises `ServiceFailed` when one ends or the time is over."""
+        self.logs.mkdir(mode=0o700, parents=True, exist_ok=True)
+        deadline = time.monotonic() + timeout
+        for service in self.services:
+            running = Running(service, self.logs / f"{service.name}.log")
+            self._running.append(running)
+            running.spawn()
+        waiting = list(self._running)
+        while waiting:
+            _fail_if_ended(waiting)
+            waiting = [running for running in waiting if not running.service.ready()]
+            if waiting and time.monotonic() > deadline:
+                raise ServiceFailed(
+                    f"{waiting[0].service.name} did not answer within {timeout:.0f} s{tail(waiting[0].log)}"
+                )
+            _wait_for_child(_PAUSE_READY if waiting else 0)
+        for running in self._running:
+            running.announced = True
+
+    def watch(self) -> None:
+        """Restart whatever dies, until `Stopping` is raised by a signal."""
+        while True:
+            self.tend()
+            _wait_for_child(self._pause())
+
+    def tend(self) -> None:
+        """One look at every service: note a death, restart when its pause is over, say when it answers again."""
+        now = time.monotonic()
+        for running in self._running:
+            if running.alive():
+                self._announce(running)
+                bound(running.log)
+            elif not running.restart_at:
+                self._note_death(running, now)
+            elif now >= running.restart_at:
+                running.restart_at = 0.0
+                self._respawn(running)
+
+    def stop(self) -> None:
+        """End all, politely at first; at most five seconds in all. Never raises for one that is gone already."""
+        early = [running for running in self._running if running.service.name not in self.last]
+        late = [running for running in self._running if running.service.name in self.last]
+        for wave in (early, late):
+            _end(wave, time.monotonic() + TIMEOUT_STOP_WAVE)
+
+    def processes(self) -> dict[str, int]:
+        """Process ids by service name, of those that run."""
+        return {
+            running.service.name: running.process.pid
+            for running in self._running
+            if running.process is not None and running.alive()
+        }
+
+    def _pause(self) -> float:
+        recovering = any(running.restart_at or not running.announced for running in self._running)
+        return 0.05 if recovering else _PAUSE_WATCH
+
+    def _announce(self, running: Running) -> None:
+        if not running.announced and running.service.ready():
+            running.announced = True
+            self.report(f"{running.service.name} is back")
+
+    def _note_death(self, running: Running, now: float) -> None:
+        running.kill()  # whatever the process left behind in its group
+        running.deaths = 0 if now - running.started > _WELL_AFTER else running.deaths
+        pause = min(_BACKOFF_FIRST * 2**running.deaths, _BACKOFF_LONGEST)
+        running.deaths += 1
+        running.restart_at = now + pause
+        code = running.process.returncode if running.process else None
+        self.report(
+            f"{running.service.name} ended ({ending(code)}); starting it again in {pause:.1f} s: see {running.log}"
+        )
+
+    def _respawn(self, running: Running) -> None:
+        try:
+            running.spawn()
+        except OSError as error:
+            self.report(f"{running.service.name} could not be started again: {error.strerror}")
+            self._note_death(running, time.monotonic())
+
+
+@contextlib.contextmanager
+def stopping_on_signals() -> Iterator[None]:
+    """Within, SIGTERM and SIGINT raise `Stopping` in the main thread, and children that end can be waited for."""
+
+    def stop(_number: int, _frame: FrameType | None) -> None:
+        # The second Ctrl-C of an impatient user must not interrupt the stopping itself.
+        for each in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(each, signal.SIG_IGN)
+        raise Stopping
+
+    before = {number: signal.signal(number, stop) for number in (signal.SIGTERM, signal.SIGINT)}
+    mask = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGCHLD})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, mask)
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def bound(log: Path, limit: int = LIMIT_LOG_BYTES) -> None:
+    """Set a log that has grown past `limit` aside. The writer appends, so it goes on at the new beginning."""
+    try:
+        if log.stat().st_size <= limit:
+            return
+    except FileNotFoundError:
+        return
+    shutil.copyfile(log, log.with_suffix(".log.1"))
+    os.truncate(log, 0)
+
+
+def tail(log: Path, lines: int = 15) -> str:
+    """The end of a log, as the end of a message."""
+    try:
+        with log.open("rb") as file:
+            file.seek(max(0, log.stat().st_size - 8192))
+            text = file.read().decode(errors="replace")
+    except OSError:
+        return f": see {log}"
+    return f": see {log}, which ends\n" + "\n".join(text.splitlines()[-lines:])
+
+
+def ending(code: int | None) -> str:
+    """How a process ended, in words: exit status or signal."""
+    if code is None:
+        return "never started"
+    if code < 0:
+        return f"by {signal.Signals(-code).name}"
+    return f"exit status {code}"
+
+
+def _spawn(command: Command, log: int) -> subprocess.Popen[bytes]:
+    parent, stop_signal = os.getpid(), command.stop_signal
+
+    def prepare() -> None:  # in the child, between fork and exec
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGCHLD})
+        _LIBC.prctl(_PR_SET_PDEATHSIG, int(stop_signal), 0, 0, 0)
+        if os.getppid() != parent:
+            os._exit(1)
+
+    return subprocess.Popen(
+        list(command.arguments),
+        env=dict(command.environment),
+        cwd=command.directory,
+        stdin=subprocess.DEVNULL,
+        stdout=log,
+        stderr=log,
+        start_new_session=True,
+        preexec_fn=prepare,  # noqa: PLW1509 - this process has one thread, which is what makes it safe
+    )
+
+
+def _fail_if_ended(waiting: Sequence[Running]) -> None:
+    for running in waiting:
+        if not running.alive():
+            code = running.process.returncode if running.process else None
+            raise ServiceFailed(f"{running.service.name} ended at once ({ending(code)}){tail(running.log)}")
+
+
+def _end(wave: Sequence[Running], deadline: float) -> None:
+    for running in wave:
+        running.signal(running.service.command().stop_signal)
+    while any(running.alive() for running in wave) and time.monotonic() < deadline:
+        _wait_for_child(0.02)
+    for running in wave:
+        running.kill()
+
+
+def _wait_for_child(seconds: float) -> None:
+    # A child's end wakes us at once; without blocked SIGCHLD (outside `stopping_on_signals`) this is a plain pause.
+    signal.sigtimedwait({signal.SIGCHLD}, seconds)
