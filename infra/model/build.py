@@ -76,7 +76,7 @@ def _keras(model: Any, normalised: Callable[[NDArray[np.uint8]], NDArray[np.floa
 
 
 def litert(data: bytes) -> Classify:
-    """The quantised model in the runtime that will serve it. Raises `check.Unfit` when it wants other than raw bytes."""
+    """The model in the runtime that will serve it. Raises `check.Unfit` when its input is other than raw bytes."""
     from ai_edge_litert.interpreter import Interpreter
 
     interpreter = Interpreter(model_content=data, num_threads=1)
@@ -90,7 +90,7 @@ def litert(data: bytes) -> Classify:
         interpreter.set_tensor(into["index"], image[None])
         interpreter.invoke()
         levels: NDArray[Any] = interpreter.get_tensor(out["index"])[0].astype(np.float32)
-        return (levels - zero) * np.float32(scale)
+        return np.asarray((levels - zero) * scale, np.float32)
 
     return classify
 
@@ -117,7 +117,7 @@ def write(path: Path, data: bytes) -> None:
 
 
 def say(stage: str) -> None:
-    print(stage, flush=True)
+    print("stage:", stage, flush=True)
 
 
 if __name__ == "__main__":

@@ -51,7 +51,7 @@ class View:
 
     def reach(self) -> int:
         """How many elements the storage must have. Raises `BadCheckpoint` for numbers that make no sense."""
-        if min(self.offset, 0, *self.strides) < 0 or min(1, *self.shape) < 1:
+        if min(self.offset, 0, *self.strides) < 0 or min((1, *self.shape)) < 1:
             raise BadCheckpoint(f"a tensor has shape {self.shape}, strides {self.strides}, offset {self.offset}")
         return self.offset + sum((size - 1) * step for size, step in zip(self.shape, self.strides, strict=True)) + 1
 

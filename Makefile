@@ -1,0 +1,65 @@
+# Two commands matter: `make demo` and `make test`. Both set up whatever is missing; Python 3.11 to 3.13 and make are
+# all that must be there. `make PYTHON=/path/to/python3` names the Python to use.
+
+VENV := .venv
+IN := $(VENV)/bin
+IMAGE ?= pixwhisk
+PYTEST_ARGS ?=
+
+SUITS := import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14))
+PYTHON ?= $(shell for python in python3 python3.13 python3.12 python3.11; do \
+	$$python -c '$(SUITS)' 2>/dev/null && echo $$python && break; done)
+
+.DEFAULT_GOAL := help
+.PHONY: help setup setup-tests demo test check fix bench image lock clean
+
+help: ## say what there is
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' Makefile
+
+setup: $(VENV)/.complete ## virtual environment, MinIO, model; costs nothing the second time
+	@$(IN)/python -m infra.setup
+
+setup-tests: $(VENV)/.complete
+	@$(IN)/python -m infra.setup --tests
+
+demo: setup ## set up, start everything, and watch photos become rows
+	@$(IN)/pixwhisk demo
+
+# Where PYTEST_STATUS names a file, pytest's exit status goes there, so that pytest has the last word on the screen
+# and `.ci/run` can still end with its status.
+test: setup-tests check ## set up, check, and run every test; PYTEST_ARGS goes to pytest
+	@$(IN)/python -m pytest $(PYTEST_ARGS) || \
+		{ status=$$?; test -n "$$PYTEST_STATUS" || exit $$status; echo $$status > "$$PYTEST_STATUS"; }
+
+check: $(VENV)/.complete ## format, lint, types and import contracts; changes nothing
+	$(IN)/ruff format --check .
+	$(IN)/ruff check .
+	$(IN)/mypy
+	$(IN)/lint-imports
+
+fix: $(VENV)/.complete ## change what the tools can change
+	$(IN)/ruff check --fix .
+	$(IN)/ruff format .
+
+bench: setup ## measure this machine
+	@$(IN)/pixwhisk bench
+
+image: setup ## build the runtime image with Docker; IMAGE names it
+	docker build --file infra/runtime/Dockerfile --tag $(IMAGE) .
+
+LOCK = $(IN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header $(UPGRADE)
+
+lock: $(VENV)/.complete ## resolve the locks again; UPGRADE=--upgrade for the newest versions
+	$(LOCK) requirements/bootstrap.in -o requirements/bootstrap.txt
+	$(LOCK) pyproject.toml --extra dev -o requirements/dev.txt
+	$(LOCK) pyproject.toml --extra runtime -o requirements/runtime.txt
+	$(LOCK) pyproject.toml --extra model -o requirements/model.txt
+	$(LOCK) requirements/model-data.in --no-deps --constraint requirements/dev.txt -o requirements/model-data.txt
+
+clean: ## remove what set-up and the tools made here; the user's cache and .pixwhisk stay
+	rm -rf $(VENV) build *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+
+$(VENV)/.complete: requirements/bootstrap.txt requirements/dev.txt pyproject.toml infra/setup/bootstrap.py
+	@python='$(PYTHON)'; $${python:-python3} -c '$(SUITS)' 2>/dev/null || \
+		{ echo "pixwhisk needs Python 3.11, 3.12 or 3.13: install one, or name it: make PYTHON=/path/to/python3" >&2; exit 1; }; \
+		$$python infra/setup/bootstrap.py $(VENV)

@@ -1,0 +1,80 @@
+"""Makes or renews the virtual environment: `python3 infra/setup/bootstrap.py DIRECTORY`, with any Python from 3.11 on.
+
+Runs before anything is installed, so it imports the standard library alone. Every package is checked against the
+hashes of the locks. An interrupted run is gone on with by the next; the stamp file, written last, ends it.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from importlib.util import find_spec
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+BOOTSTRAP = ROOT / "requirements/bootstrap.txt"
+PACKAGES = ROOT / "requirements/dev.txt"
+
+
+def main() -> int:
+    venv = Path(sys.argv[1]).resolve()
+    if not (find_spec("ensurepip") and find_spec("venv")):
+        print(
+            f"{sys.executable} cannot make virtual environments: install its venv package "
+            "(Debian, Ubuntu: apt install python3-venv), or name another one: make PYTHON=/path/to/python3",
+            file=sys.stderr,
+        )
+        return 1
+    try:
+        make(venv)
+    except subprocess.CalledProcessError as problem:
+        print(f"set-up stopped: {' '.join(map(str, problem.cmd[:4]))} … failed; run it again", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print("interrupted: run it again to go on from here", file=sys.stderr)
+        return 130
+    return 0
+
+
+def make(venv: Path) -> None:
+    python, uv = venv / "bin/python", venv / "bin/uv"
+    if not works(python):
+        with step("virtual environment"):
+            run(sys.executable, "-m", "venv", "--clear", "--without-pip", venv)
+    if not works(uv):
+        with step("installer (uv)"):
+            run(python, "-m", "ensurepip")
+            run(python, "-m", "pip", "install", "--quiet", "--require-hashes", "--requirement", BOOTSTRAP)
+    with step("packages"):
+        run(uv, "pip", "sync", "--python", python, "--require-hashes", BOOTSTRAP, PACKAGES)
+        run(uv, "pip", "install", "--python", python, "--no-deps", "--no-build-isolation", "--editable", ROOT)
+    (venv / ".complete").touch()
+
+
+def works(program: Path) -> bool:
+    """Whether it is there and starts: an interruption, or a Python that was removed since, may have left a ruin."""
+    try:
+        return subprocess.run([program, "--version"], capture_output=True, check=False).returncode == 0
+    except OSError:
+        return False
+
+
+def run(*arguments: str | Path) -> None:
+    environment = {**os.environ, "UV_PYTHON_DOWNLOADS": "never", "PIP_DISABLE_PIP_VERSION_CHECK": "1"}
+    subprocess.run(arguments, env=environment, cwd=ROOT, stdin=subprocess.DEVNULL, check=True)
+
+
+@contextmanager
+def step(name: str) -> Iterator[None]:
+    began = time.monotonic()
+    print(f"{name}: started", flush=True)
+    yield
+    print(f"{name}: ready in {time.monotonic() - began:.1f} s", flush=True)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
