@@ -15,7 +15,8 @@
         ├── BadSettings         bad-settings           trying again cannot help
         ├── StoreUnreachable    store-unreachable      retryable
         ├── StoreRefused        store-refused          retryable: credentials may be restored
-        └── DatabaseUnavailable database-unavailable   retryable
+        ├── DatabaseUnavailable database-unavailable   retryable
+        └── UnexpectedFailure   internal-error         retryable: a fault of ours; the log has the traceback
 
 Messages are written for whoever reads the row or the activation: they say what to do next and never hold a secret.
 """
@@ -97,6 +98,13 @@ class StoreRefused(ActionError):
 
 class DatabaseUnavailable(ActionError):
     code = "database-unavailable"
+    retryable = True
+
+
+class UnexpectedFailure(ActionError):
+    """What a process boundary makes of an exception nobody foresaw."""
+
+    code = "internal-error"
     retryable = True
 
 

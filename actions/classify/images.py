@@ -1,0 +1,374 @@
+"""A file of any picture format → the model's input, in honest RGB, within a bounded amount of memory.
+
+`examine` reads headers only; `check` holds what they promise against the limits; `decode` and
+`pixels` do the rest. Formats are told by
+content, never by name. Memory is the scarce thing: a decoded picture is held once, in Pillow's own layout (1, 2 or 4
+bytes a pixel), and turned into RGB strip by strip while it shrinks.
+"""
+
+from __future__ import annotations
+
+import io
+import struct
+import warnings
+import zlib
+from dataclasses import dataclass
+from typing import BinaryIO, cast
+
+from PIL import Image, ImageChops, ImageFile
+from PIL.BmpImagePlugin import BmpImageFile
+from PIL.GifImagePlugin import GifImageFile
+from PIL.JpegImagePlugin import JpegImageFile
+from PIL.PngImagePlugin import PngImageFile
+from PIL.TiffImagePlugin import TiffImageFile
+from PIL.WebPImagePlugin import WebPImageFile
+
+from actions.classify import headers
+from actions.classify.colours import converter
+from actions.errors import CorruptImage, EmptyObject, TooManyPixels, UnsupportedFormat
+
+# Ours are checked before anything is decoded; Pillow's own limit warns first and only refuses at twice its value.
+Image.MAX_IMAGE_PIXELS = None
+
+# What a decoder raises on hostile input is whatever its parser happened to trip over. Each of these has been seen.
+_DECODER_ERRORS = (
+    ArithmeticError,
+    AttributeError,
+    EOFError,
+    LookupError,
+    OSError,
+    RuntimeError,
+    SyntaxError,
+    TypeError,
+    ValueError,
+    struct.error,
+    zlib.error,
+)
+
+_STRIP_PIXELS = 2**18
+_ORIENTATION = 0x0112
+
+
+@dataclass(frozen=True, slots=True)
+class Frame:
+    """What the model wants to see: `side` pixels square, the centre `crop` (0..1] of the picture's short side."""
+
+    side: int = 224
+    crop: float = 0.875
+
+    @property
+    def short_side(self) -> int:
+        """The least short side a picture may be decoded at without losing detail."""
+        return round(self.side / self.crop)
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """`pixels` as the header has them; `memory` in bytes, for decoding alone."""
+
+    pixels: int
+    memory: int
+
+
+@dataclass(frozen=True, slots=True)
+class Examined:
+    """What the headers say. `width` and `height` are as seen, EXIF orientation applied; `memory` is an estimate.
+
+    `image` is None for WebP, whose decoder allocates the whole canvas as soon as it is opened.
+    """
+
+    format: str
+    width: int
+    height: int
+    orientation: int
+    memory: int
+    file: BinaryIO
+    image: ImageFile.ImageFile | None
+
+
+class _Png(PngImageFile):
+    """A PNG whose file is left alone once its pixels are there: what follows may be anything, of any size."""
+
+    def load_end(self) -> None:
+        self.png = None
+
+
+_READERS: dict[str, type[ImageFile.ImageFile]] = {
+    "JPEG": JpegImageFile,
+    "PNG": _Png,
+    "GIF": GifImageFile,
+    "BMP": BmpImageFile,
+    "TIFF": TiffImageFile,
+}
+
+
+def sniff(head: bytes) -> str:
+    """Pillow's name of the format that the first 32 bytes of a file claim. Raises `UnsupportedFormat`."""
+    if not head:
+        raise EmptyObject("it has no bytes")
+    for name in (*_READERS, "WEBP"):
+        accepts = Image.OPEN[name][1]
+        if accepts is None or accepts(head) is True:
+            return name
+    raise UnsupportedFormat("not a JPEG, PNG, WebP, GIF, BMP or TIFF file, whatever its name says")
+
+
+def examine(file: BinaryIO, frame: Frame) -> Examined:
+    """Read the headers of a seekable file. Raises `EmptyObject`, `UnsupportedFormat` or `CorruptImage`."""
+    file.seek(0)
+    name = sniff(file.read(32))
+    metadata = headers.metadata_cost(name, file)
+    try:
+        with warnings.catch_warnings(action="ignore"):
+            return _examine_webp(file) if name == "WEBP" else _examine(name, file, frame, metadata)
+    except _DECODER_ERRORS as error:
+        raise _corrupt(name, error) from None
+
+
+def check(examined: Examined, limits: Limits) -> None:
+    """Hold what the headers promise against the limits. Raises `TooManyPixels`."""
+    width, height = examined.width, examined.height
+    if width * height > limits.pixels:
+        raise TooManyPixels(f"{width} x {height} pixels, at most {limits.pixels} in all; make it smaller")
+    if examined.memory > limits.memory:
+        raise TooManyPixels(
+            f"{width} x {height} pixels of this kind of {examined.format} take about {examined.memory >> 20} MiB"
+            f" to decode, at most {limits.memory >> 20}; make it smaller or save it as a baseline JPEG"
+        )
+
+
+def decode(examined: Examined, frame: Frame) -> Image.Image:
+    """The picture in Pillow's own layout, not below the detail that `frame` needs. Raises `CorruptImage`."""
+    try:
+        with warnings.catch_warnings(action="ignore"):
+            return _load(examined, frame)
+    except _DECODER_ERRORS as error:
+        raise _corrupt(examined.format, error) from None
+    except MemoryError:
+        raise TooManyPixels("decoding it takes more memory than there is; make it smaller") from None
+
+
+def pixels(examined: Examined, image: Image.Image, frame: Frame) -> bytes:
+    """A decoded picture as the model wants it: rows of red, green and blue bytes, `frame.side` squared."""
+    try:
+        return _upright(_fit(image, frame), examined.orientation).tobytes()
+    except _DECODER_ERRORS as error:
+        raise _corrupt(examined.format, error) from None
+
+
+def _corrupt(name: str, error: Exception) -> CorruptImage:
+    # The parser's own words may quote the file, so only their beginning is kept, and only what can be printed.
+    words = "".join(character if character.isprintable() else "?" for character in str(error))[:200]
+    return CorruptImage(f"it begins like a {name} file, but cannot be read: {words or type(error).__name__}")
+
+
+# What the headers say
+
+
+def _examine(name: str, file: BinaryIO, frame: Frame, metadata: int) -> Examined:
+    image = _READERS[name](file)
+    orientation = _orientation(image)
+    width, height = image.size
+    if orientation >= 5:
+        width, height = height, width
+    memory = metadata + _MEMORY[name](image, frame)
+    return Examined(name, width, height, orientation, memory, file, image)
+
+
+def _examine_webp(file: BinaryIO) -> Examined:
+    width, height = headers.webp_size(file)
+    orientation = _orientation_of(headers.webp_exif(file))
+    size = file.seek(0, io.SEEK_END)
+    file.seek(0)
+    # The animation decoder's two canvases, its result, Pillow's copy, one more where lossless; the file three times.
+    memory = width * height * 20 + size * 3
+    if orientation >= 5:
+        width, height = height, width
+    return Examined("WEBP", width, height, orientation, memory, file, None)
+
+
+def _orientation(image: ImageFile.ImageFile) -> int:
+    """EXIF's orientation, 1 to 8; 1 for TIFF, which Pillow turns by itself."""
+    if isinstance(image, TiffImageFile):
+        return 1
+    try:
+        found = image.getexif().get(_ORIENTATION)
+    except _DECODER_ERRORS:
+        found = None
+    if found is None and isinstance(image, PngImageFile):
+        return _late_orientation(image)
+    return _valid_orientation(found)
+
+
+def _late_orientation(image: PngImageFile) -> int:
+    assert image.fp is not None
+    file = cast("BinaryIO", image.fp)
+    position = file.tell()
+    try:
+        return _orientation_of(headers.png_exif(file))
+    finally:
+        file.seek(position)
+
+
+def _orientation_of(block: bytes | None) -> int:
+    if not block:
+        return 1
+    exif = Image.Exif()
+    try:
+        exif.load(block)
+        return _valid_orientation(exif.get(_ORIENTATION))
+    except _DECODER_ERRORS:
+        return 1
+
+
+def _valid_orientation(value: object) -> int:
+    return value if isinstance(value, int) and 1 <= value <= 8 else 1
+
+
+# What decoding will take
+
+
+def _memory_jpeg(image: ImageFile.ImageFile, frame: Frame) -> int:
+    """The reduced picture, some rows, and, if its scans come one after the other, every coefficient of the whole."""
+    assert isinstance(image, JpegImageFile)
+    width, height = image.size
+    scale = _draft_scale(image.size, frame)
+    memory = (width // scale + 1) * (height // scale + 1) * _pixel_bytes(image) + width * 128
+    if "progressive" not in image.info and _has_single_scan(image):
+        return memory
+    across = max([layer[1] for layer in image.layer], default=1) or 1
+    down = max([layer[2] for layer in image.layer], default=1) or 1
+    blocks = sum(layer[1] * layer[2] for layer in image.layer) or 1
+    # One coefficient is two bytes, one block has 64 of them.
+    return memory + -(-width // (8 * across)) * -(-height // (8 * down)) * blocks * 128
+
+
+def _has_single_scan(image: JpegImageFile) -> bool:
+    """Whether the first scan, whose header Pillow has just read past, holds all components."""
+    assert image.fp is not None
+    length = 6 + 2 * image.layers
+    position = image.fp.tell()
+    image.fp.seek(max(0, position - length - 2))
+    header = image.fp.read(length + 2)
+    image.fp.seek(position)
+    return header.startswith(bytes((0xFF, 0xDA, 0, length, image.layers)))
+
+
+def _memory_plain(image: ImageFile.ImageFile, _frame: Frame) -> int:
+    width, height = image.size
+    return width * height * _pixel_bytes(image)
+
+
+def _memory_bmp(image: ImageFile.ImageFile, frame: Frame) -> int:
+    """Run lengths are expanded in Python: a growing array and a copy of it, beside the picture."""
+    runs = any(tile.codec_name == "bmp_rle" for tile in image.tile)
+    return _memory_plain(image, frame) * (4 if runs else 1)
+
+
+def _memory_tiff(image: ImageFile.ImageFile, frame: Frame) -> int:
+    """Beside the picture, libtiff holds one strip or tile, of whatever size the file says."""
+    assert isinstance(image, TiffImageFile)
+    width, height = image.size
+    tags = image.tag_v2
+    across = max(_number(tags.get(322)), width)
+    down = max(_number(tags.get(323)), min(_number(tags.get(278, height)), height))
+    samples = max(1, _number(tags.get(277, 1)))
+    bits = max([_number(each) for each in tags.get(258, (1,))], default=1)
+    strip = across * down * max(4, samples * bits // 8)
+    return _memory_plain(image, frame) + strip
+
+
+def _number(value: object) -> int:
+    return value if isinstance(value, int) else 0
+
+
+def _pixel_bytes(image: Image.Image) -> int:
+    if image.mode in ("1", "L", "P"):
+        return 1
+    return 2 if image.mode.startswith("I;16") else 4
+
+
+_MEMORY = {
+    "JPEG": _memory_jpeg,
+    "PNG": _memory_plain,
+    "GIF": _memory_plain,
+    "BMP": _memory_bmp,
+    "TIFF": _memory_tiff,
+}
+
+
+# From the file to the model's frame
+
+
+def _load(examined: Examined, frame: Frame) -> Image.Image:
+    image = examined.image or _open_webp(examined.file)
+    if isinstance(image, JpegImageFile):
+        # libjpeg leaves out detail that would be thrown away: 12 megapixels decode in 15 ms instead of 120.
+        image.draft(None, (frame.short_side, frame.short_side))
+    image.load()
+    if isinstance(image, JpegImageFile) and image.mode == "CMYK" and "adobe" not in image.info:
+        # Pillow takes every CMYK JPEG for Adobe's, which are inverted; browsers go by the marker.
+        return ImageChops.invert(image)
+    return image
+
+
+def _open_webp(file: BinaryIO) -> ImageFile.ImageFile:
+    """Only the first frame is handed to the decoder, which would list all of them beforehand."""
+    end = headers.webp_first_frame_end(file)
+    file.seek(0)
+    if end is None:
+        return WebPImageFile(file)
+    first = bytearray(file.read(end))
+    struct.pack_into("<I", first, 4, len(first) - 8)
+    return WebPImageFile(io.BytesIO(first))
+
+
+def _draft_scale(size: tuple[int, int], frame: Frame) -> int:
+    """How many times smaller `draft` will decode: as much as leaves the short side long enough."""
+    possible = min(size) // frame.short_side
+    return next((scale for scale in (8, 4, 2) if possible >= scale), 1)
+
+
+def _fit(image: Image.Image, frame: Frame) -> Image.Image:
+    """The centre of the picture at the frame's size, in RGB.
+
+    Modes other than RGB and grey are converted strip by strip. Resizing goes along rows first, then along columns, so
+    doing the first half in strips changes no bit of the result, and no second copy of the picture is ever held.
+    """
+    if image.mode in ("RGB", "L") and not image.has_transparency_data:
+        box = _centre(image.size, frame)
+        return image.resize((frame.side, frame.side), Image.Resampling.BICUBIC, box).convert("RGB")
+    to_rgb = converter(image)
+    left, top, right, bottom = _centre(image.size, frame)
+    narrow = Image.new("RGB", (frame.side, image.height))
+    rows = max(1, _STRIP_PIXELS // image.width)
+    for upper in range(0, image.height, rows):
+        lower = min(upper + rows, image.height)
+        strip = to_rgb(image.crop((0, upper, image.width, lower)))
+        across = (left, 0, right, lower - upper)
+        narrow.paste(strip.resize((frame.side, lower - upper), Image.Resampling.BICUBIC, across), (0, upper))
+    return narrow.resize((frame.side, frame.side), Image.Resampling.BICUBIC, (0, top, frame.side, bottom))
+
+
+def _centre(size: tuple[int, int], frame: Frame) -> tuple[float, float, float, float]:
+    width, height = size
+    side = min(size) * frame.crop
+    left, top = (width - side) / 2, (height - side) / 2
+    return left, top, left + side, top + side
+
+
+_TURNS = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
+
+
+def _upright(image: Image.Image, orientation: int) -> Image.Image:
+    """Turned as its EXIF orientation says: after the crop, whose centre stays the centre however it is turned."""
+    turn = _TURNS.get(orientation)
+    return image if turn is None else image.transpose(turn)

@@ -1,0 +1,215 @@
+"""Objects from MinIO: exactly the version and the bytes that an event names, or a typed reason why not."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import os
+import tempfile
+from collections.abc import Iterator
+from contextlib import closing
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from typing import TYPE_CHECKING, BinaryIO
+from urllib.parse import urlsplit
+
+import urllib3
+from minio import Minio
+from minio.error import InvalidResponseError, MinioException, S3Error, ServerError
+
+from actions.classify.settings import Settings
+from actions.errors import (
+    BadSettings,
+    EmptyObject,
+    ObjectChanged,
+    ObjectGone,
+    PixwhiskError,
+    StoreRefused,
+    StoreUnreachable,
+    TooManyBytes,
+)
+from actions.events import ObjectEvent
+
+if TYPE_CHECKING:
+    from urllib3.response import BaseHTTPResponse
+
+_PIECE = 2**18
+_TIMEOUT = urllib3.Timeout(connect=3, read=15)
+
+_GONE = {
+    "InvalidArgument",  # MinIO's answer to a version that is not even a UUID
+    "InvalidBucketName",
+    "KeyTooLongError",
+    "MethodNotAllowed",  # the version is a delete marker
+    "NoSuchBucket",
+    "NoSuchKey",
+    "NoSuchVersion",
+    "XMinioInvalidObjectName",
+}
+_REFUSED = {"AccessDenied", "AllAccessDisabled", "ExpiredToken", "InvalidAccessKeyId", "SignatureDoesNotMatch"}
+
+
+@dataclass(frozen=True, slots=True)
+class Fetched:
+    """An object's bytes. `event` is completed from the response; the caller closes `file`."""
+
+    event: ObjectEvent
+    file: BinaryIO
+    size: int
+    sha256: str
+
+
+class ObjectStore:
+    """A client of one MinIO, safe to use from several threads; its connections stay open between calls."""
+
+    def __init__(self, settings: Settings) -> None:
+        if settings.endpoint is None:
+            raise BadSettings("AWS_ENDPOINT_URL_S3: missing; bind it as a parameter of the package or action")
+        endpoint = urlsplit(settings.endpoint)
+        self._limit = settings.limit_bytes
+        self._client = Minio(
+            endpoint=endpoint.netloc,
+            access_key=settings.access_key,
+            secret_key=settings.secret_key,
+            secure=endpoint.scheme == "https",
+            region=settings.region,  # named, so that no request is spent on asking
+            http_client=_pool(),
+        )
+
+    def fetch(self, event: ObjectEvent, in_memory: int) -> Fetched:
+        """Read the object that `event` names; one larger than `in_memory` bytes goes to a temporary file.
+
+        Raises `Rejected` where the object is at fault and `ActionError` where the store is.
+        """
+        self._check_size(event.size)
+        with closing(self._get(event)) as response:
+            completed = _completed(event, response)
+            self._check_size(completed.size)
+            fetched = _read(completed, response, self._limit, in_memory)
+            response.release_conn()
+        return fetched
+
+    def _check_size(self, size: int | None) -> None:
+        if size == 0:
+            raise EmptyObject("it has no bytes")
+        if size is not None and size > self._limit:
+            raise TooManyBytes(f"{size} bytes, at most {self._limit}; make it smaller")
+
+    def _get(self, event: ObjectEvent) -> BaseHTTPResponse:
+        try:
+            return self._client.get_object(
+                bucket_name=event.bucket,
+                object_name=event.key,
+                version_id=event.version_id,
+                request_headers={"If-Match": f'"{event.etag}"'} if event.etag else None,
+            )
+        except MinioException as error:
+            raise _named(error, event) from None
+        except ValueError as error:
+            # The client itself refuses names that its signature could not carry, such as `a/../b`.
+            raise ObjectGone(f"no object can have this name: {error}") from None
+        except (urllib3.exceptions.HTTPError, OSError) as error:
+            raise _unreachable(error) from None
+
+
+def _pool() -> urllib3.PoolManager:
+    import certifi  # as the client's own pool does
+
+    return urllib3.PoolManager(
+        timeout=_TIMEOUT,
+        maxsize=8,
+        cert_reqs="CERT_REQUIRED",
+        ca_certs=os.environ.get("SSL_CERT_FILE") or certifi.where(),
+        # A second try bridges a restart of the store; waiting longer is for whoever calls the action again.
+        retries=urllib3.Retry(
+            total=2, redirect=0, backoff_factor=0.2, status_forcelist=(500, 502, 503, 504), raise_on_status=False
+        ),
+    )
+
+
+def _named(error: MinioException, event: ObjectEvent) -> PixwhiskError:
+    if isinstance(error, S3Error):
+        return _s3_error(error, event)
+    if isinstance(error, ServerError | InvalidResponseError):
+        return StoreUnreachable("the store answers, but not as S3; see that AWS_ENDPOINT_URL_S3 is MinIO's S3 port")
+    return StoreUnreachable(f"the store failed: {type(error).__name__}")
+
+
+def _s3_error(error: S3Error, event: ObjectEvent) -> PixwhiskError:
+    code = error.code or "no code"
+    if code == "PreconditionFailed":
+        return ObjectChanged(f"it was overwritten: its ETag is no longer {event.etag}; a newer event has it")
+    if code == "NoSuchBucket":
+        return ObjectGone(f"the bucket {event.bucket} does not exist")
+    if code in _GONE:
+        return ObjectGone(f"the store has no such object or version ({code})")
+    if code in _REFUSED:
+        return StoreRefused(f"the store refuses our credentials ({code}); see AWS_ACCESS_KEY_ID and its policy")
+    return StoreUnreachable(f"the store failed ({code}); see its log")
+
+
+def _unreachable(error: Exception) -> StoreUnreachable:
+    # Only the kind: the words of urllib3 hold the whole URL, query and all.
+    reason = getattr(error, "reason", None)
+    return StoreUnreachable(
+        f"the store cannot be reached ({type(reason or error).__name__}); see that MinIO runs and AWS_ENDPOINT_URL_S3"
+    )
+
+
+def _completed(event: ObjectEvent, response: BaseHTTPResponse) -> ObjectEvent:
+    """The event with what the response says; what it said itself stays, apart from a size of nobody's knowledge.
+
+    An object that was merely named gets a sequencer as MinIO makes them, from its modification time, which HTTP tells
+    to the second: any event of this very version orders the same or later.
+    """
+    version = response.headers.get("x-amz-version-id")
+    modified = _modified(response.headers.get("Last-Modified"))
+    length = response.headers.get("Content-Length", "")
+    return replace(
+        event,
+        version_id=event.version_id or (None if version in (None, "null") else version),
+        etag=event.etag or response.headers.get("ETag", "").strip('"') or None,
+        size=int(length) if length.isdecimal() else None,
+        sequencer=event.sequencer or (f"{int(modified.timestamp()) * 10**9:X}" if modified else None),
+        event_time=event.event_time or (modified.strftime("%Y-%m-%dT%H:%M:%S.000Z") if modified else None),
+    )
+
+
+def _modified(header: str | None) -> datetime | None:
+    try:
+        return parsedate_to_datetime(header or "").astimezone(UTC)
+    except ValueError:
+        return None
+
+
+def _read(event: ObjectEvent, response: BaseHTTPResponse, limit: int, in_memory: int) -> Fetched:
+    """Read on to the end, or one piece past the limit; never more."""
+    large = event.size is None or event.size > in_memory
+    file: BinaryIO = tempfile.TemporaryFile(prefix="pixwhisk-") if large else io.BytesIO()  # noqa: SIM115 (handed over)
+    digest, size = hashlib.sha256(), 0
+    try:
+        for piece in _pieces(response):
+            digest.update(piece)
+            size += len(piece)
+            _check_read(size, limit)
+            file.write(piece)
+    except BaseException:
+        file.close()
+        raise
+    if size == 0:
+        raise EmptyObject("it has no bytes")
+    file.seek(0)
+    return Fetched(replace(event, size=size), file, size, digest.hexdigest())
+
+
+def _check_read(size: int, limit: int) -> None:
+    if size > limit:
+        raise TooManyBytes(f"more than {limit} bytes; make it smaller")
+
+
+def _pieces(response: BaseHTTPResponse) -> Iterator[bytes]:
+    try:
+        yield from response.stream(_PIECE, decode_content=False)
+    except (urllib3.exceptions.HTTPError, OSError) as error:
+        raise _unreachable(error) from None

@@ -1,0 +1,101 @@
+"""What one container of `classify` is configured with."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+from actions.errors import BadSettings
+
+MIB = 2**20
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """Everything `classify` may be told. Limits are bytes and pixels; `threads` is for one inference.
+
+    `endpoint` is None where only inline images are classified; the keys are None for anonymous buckets.
+    """
+
+    model: Path
+    endpoint: str | None = None
+    access_key: str | None = field(default=None, repr=False)
+    secret_key: str | None = field(default=None, repr=False)
+    region: str = "us-east-1"
+    limit_bytes: int = 32 * MIB
+    limit_pixels: int = 100_000_000
+    limit_decode_bytes: int = 48 * MIB
+    threads: int = 1
+
+    @classmethod
+    def from_params(cls, params: Mapping[str, Any], environ: Mapping[str, str]) -> Settings:
+        """Read settings; the environment wins, so a caller's payload can never redirect an action.
+
+        Raises `BadSettings` naming every setting that is missing or wrong.
+        """
+        read = _Reader(params, environ)
+        defaults = cls(model=Path())
+        settings = cls(
+            model=Path(read.text("PIXWHISK_MODEL", required=True) or ""),
+            endpoint=read.url("AWS_ENDPOINT_URL_S3"),
+            access_key=read.text("AWS_ACCESS_KEY_ID"),
+            secret_key=read.text("AWS_SECRET_ACCESS_KEY"),
+            region=read.text("AWS_REGION") or defaults.region,
+            limit_bytes=read.number("LIMIT_BYTES", defaults.limit_bytes),
+            limit_pixels=read.number("LIMIT_PIXELS", defaults.limit_pixels),
+            limit_decode_bytes=read.number("LIMIT_DECODE_BYTES", defaults.limit_decode_bytes),
+            threads=read.number("PIXWHISK_THREADS", defaults.threads),
+        )
+        if (settings.access_key is None) != (settings.secret_key is None):
+            read.wrong.append("AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY: set both or neither")
+        if read.wrong:
+            raise BadSettings("; ".join(read.wrong))
+        return settings
+
+
+class _Reader:
+    """Reads one setting at a time and gathers what is wrong, without ever repeating a value: it may be a secret."""
+
+    def __init__(self, params: Mapping[str, Any], environ: Mapping[str, str]) -> None:
+        self._params, self._environ = params, environ
+        self.wrong: list[str] = []
+
+    def text(self, name: str, *, required: bool = False) -> str | None:
+        value = self._environ.get(name) or self._params.get(name)
+        if value is None or value == "":
+            if required:
+                self.wrong.append(f"{name}: missing; bind it as a parameter of the package or action")
+            return None
+        if not isinstance(value, str):
+            self.wrong.append(f"{name}: expected text")
+            return None
+        return value
+
+    def url(self, name: str) -> str | None:
+        value = self.text(name)
+        if value is not None and not _is_endpoint(value):
+            self.wrong.append(f"{name}: expected http://host[:port] or https://host[:port]")
+            return None
+        return value
+
+    def number(self, name: str, default: int) -> int:
+        value = self._environ.get(name) or self._params.get(name)
+        if value is None or value == "":
+            return default
+        if isinstance(value, bool) or not re.fullmatch(r"[1-9]\d{0,17}", str(value), re.ASCII):
+            self.wrong.append(f"{name}: expected a whole number above 0")
+            return default
+        return int(value)
+
+
+def _is_endpoint(value: str) -> bool:
+    try:
+        parts = urlsplit(value)
+        host, _ = parts.hostname, parts.port
+    except ValueError:
+        return False
+    return parts.scheme in ("http", "https") and bool(host) and parts.path in ("", "/") and "@" not in parts.netloc

@@ -1,0 +1,51 @@
+"""How long each stage took and how much memory the process holds, told in the activation's log."""
+
+from __future__ import annotations
+
+import resource
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+_PAGE = resource.getpagesize()
+_MEMORY = Path("/proc/self/statm")
+
+
+def resident_megabytes() -> float:
+    """What the process holds in memory now."""
+    return int(_MEMORY.read_bytes().split()[1]) * _PAGE / 1e6
+
+
+class Stages:
+    """Times stages by name, in milliseconds. Unless `quiet`, each tells the log as it ends."""
+
+    def __init__(self, *, quiet: bool = False) -> None:
+        self._begun = time.perf_counter()
+        self._quiet = quiet
+        self.times: dict[str, float] = {}
+
+    @property
+    def elapsed(self) -> float:
+        """Milliseconds since this was made."""
+        return (time.perf_counter() - self._begun) * 1000
+
+    @contextmanager
+    def measure(self, name: str) -> Iterator[None]:
+        """Time what is inside, also when it fails."""
+        begun = self.elapsed
+        try:
+            yield
+        finally:
+            self.note(name, self.elapsed - begun)
+
+    def note(self, name: str, milliseconds: float) -> None:
+        """Take down a stage that was timed elsewhere."""
+        self.times[name] = milliseconds
+        if not self._quiet:
+            say(name, milliseconds)
+
+
+def say(name: str, milliseconds: float) -> None:
+    """Two lines of the log: the stage, and the memory at its end."""
+    print(f"{name}: {milliseconds:.1f}ms\nmemory used: rss={resident_megabytes():.2f} MB")

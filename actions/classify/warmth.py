@@ -1,0 +1,39 @@
+"""What a stem cell does before it is given its action, so that the first call is as quick as any other."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Mapping
+
+from PIL import Image
+
+from actions.classify import images
+from actions.classify.handler import loaded_model
+from actions.classify.settings import Settings
+from actions.errors import BadSettings
+
+_LIMITS = images.Limits(pixels=10**6, memory=2**24)
+
+
+def warm(environ: Mapping[str, str]) -> None:
+    """Decode one small picture and classify it; without a model (`PIXWHISK_MODEL` unset or bad), only decode."""
+    frame = images.Frame()
+    pixels = _pixels(frame)
+    if not environ.get("PIXWHISK_MODEL"):
+        return
+    try:
+        settings = Settings.from_params({}, environ)
+        model, _ = loaded_model(settings.model, settings.threads)
+    except BadSettings as error:
+        # The stem cell may still be of use to an action that brings its own settings, or will say the same again.
+        print(f"not preloaded: {error}")
+        return
+    model.classify(pixels if model.frame == frame else _pixels(model.frame))
+
+
+def _pixels(frame: images.Frame) -> bytes:
+    file = io.BytesIO()
+    Image.new("RGB", (640, 480)).save(file, "JPEG")
+    examined = images.examine(file, frame)
+    images.check(examined, _LIMITS)
+    return images.pixels(examined, images.decode(examined, frame), frame)
