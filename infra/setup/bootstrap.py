@@ -7,6 +7,7 @@ hashes of the locks. An interrupted run is gone on with by the next; the stamp f
 from __future__ import annotations
 
 import os
+import ssl
 import subprocess
 import sys
 import time
@@ -18,6 +19,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[2]
 BOOTSTRAP = ROOT / "requirements/bootstrap.txt"
 PACKAGES = ROOT / "requirements/dev.txt"
+SYSTEM_CERTIFICATES = ("/etc/ssl/certs/ca-certificates.crt", "/etc/pki/tls/certs/ca-bundle.crt")
 
 
 def main() -> int:
@@ -47,7 +49,7 @@ def make(venv: Path) -> None:
             run(sys.executable, "-m", "venv", "--clear", "--without-pip", venv)
     if not works(uv):
         with step("installer (uv)"):
-            run(python, "-m", "ensurepip")
+            run(python, "-m", "ensurepip", "--upgrade", "--default-pip")
             run(python, "-m", "pip", "install", "--quiet", "--require-hashes", "--requirement", BOOTSTRAP)
     with step("packages"):
         run(uv, "pip", "sync", "--python", python, "--require-hashes", BOOTSTRAP, PACKAGES)
@@ -64,8 +66,17 @@ def works(program: Path) -> bool:
 
 
 def run(*arguments: str | Path) -> None:
-    environment = {**os.environ, "UV_PYTHON_DOWNLOADS": "never", "PIP_DISABLE_PIP_VERSION_CHECK": "1"}
+    environment = {**os.environ, **installer_environment(), "PIP_DISABLE_PIP_VERSION_CHECK": "1"}
     subprocess.run(arguments, env=environment, cwd=ROOT, stdin=subprocess.DEVNULL, check=True)
+
+
+def installer_environment() -> dict[str, str]:
+    """What uv is to know: no Python from elsewhere, and the machine's own certificates, if it has any.
+
+    uv otherwise trusts only those it brings along, and fails behind a proxy with a certificate of its own.
+    """
+    known = any(Path(place).is_file() for place in (ssl.get_default_verify_paths().cafile or "", *SYSTEM_CERTIFICATES))
+    return {"UV_PYTHON_DOWNLOADS": "never", **({"UV_SYSTEM_CERTS": "true"} if known else {})}
 
 
 @contextmanager

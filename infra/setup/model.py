@@ -9,6 +9,7 @@ from pathlib import Path
 
 from infra import places
 from infra.model import card, environment
+from infra.setup import bootstrap
 from infra.setup.programs import Programs
 from infra.setup.steps import Report
 
@@ -38,7 +39,12 @@ def install(programs: Programs, report: Report) -> Path:
     """Make the virtual environment, or finish one that was interrupted."""
     place = environment.directory()
     report("installing TensorFlow")
-    programs.run([uv(), "venv", "--allow-existing", "--python", sys.executable, place], log="model-environment")
+    settings = bootstrap.installer_environment()
+    programs.run(
+        [uv(), "venv", "--allow-existing", "--python", sys.executable, place],
+        environment=settings,
+        log="model-environment",
+    )
     command: list[str | Path] = [
         uv(),
         "pip",
@@ -48,7 +54,12 @@ def install(programs: Programs, report: Report) -> Path:
         "--require-hashes",
         *environment.LOCKS,
     ]
-    programs.run(command, log="model-packages", on_line=lambda line: report(f"installing TensorFlow: {line}"))
+    programs.run(
+        command,
+        environment=settings,
+        log="model-packages",
+        on_line=lambda line: report(f"installing TensorFlow: {line}"),
+    )
     environment.stamp(place).touch()
     return place / "bin/python"
 
