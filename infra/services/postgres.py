@@ -237,7 +237,7 @@ def _is_private(directory: Path) -> bool:
 
 
 def _end_leftovers(cluster: Path) -> None:
-    """After a `kill -9`: wait for the children it left, then remove a lock whose number may be another program's by now.
+    """After a `kill -9`: wait for the children it left, then remove a lock whose number may be reused.
 
     A server that somebody still watches is left alone; one that outlived its supervisor is stopped.
     """
