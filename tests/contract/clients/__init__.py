@@ -1,0 +1,1 @@
+"""What drives an OpenWhisk the way its clients do."""
