@@ -191,13 +191,12 @@ def _orientation(image: ImageFile.ImageFile) -> int:
     """EXIF's orientation, 1 to 8; 1 for TIFF, which Pillow turns by itself."""
     if isinstance(image, TiffImageFile):
         return 1
+    if isinstance(image, PngImageFile) and "exif" not in image.info:
+        return _late_orientation(image)  # Pillow would decode the whole picture to look behind its pixels
     try:
-        found = image.getexif().get(_ORIENTATION)
+        return _valid_orientation(image.getexif().get(_ORIENTATION))
     except _DECODER_ERRORS:
-        found = None
-    if found is None and isinstance(image, PngImageFile):
-        return _late_orientation(image)
-    return _valid_orientation(found)
+        return 1
 
 
 def _late_orientation(image: PngImageFile) -> int:
