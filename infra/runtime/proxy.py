@@ -117,8 +117,8 @@ def extract(archive: bytes, directory: str) -> None:
             raise BadArchive(f"more than {LIMIT_ENTRIES} files or {LIMIT_EXTRACTED >> 20} MiB")
         try:
             write_entry(entry, checked_path(entry.name, directory), made)
-        except OSError as failure:
-            raise BadArchive(f"{entry.name[:100]!r}: {failure.strerror}") from None
+        except (OSError, EOFError, zlib.error) as failure:
+            raise BadArchive(f"{entry.name[:100]!r}: {failure}") from None
 
 
 def entries(archive: bytes) -> Iterator[Entry]:
@@ -196,6 +196,7 @@ def tar_entries(archive: bytes) -> Iterator[Entry]:
     import io
     import tarfile
 
+    damaged = (tarfile.TarError, EOFError, zlib.error, OSError)
     try:
         with tarfile.open(fileobj=io.BytesIO(archive), mode="r|gz") as tar:
             for member in tar:
@@ -204,7 +205,7 @@ def tar_entries(archive: bytes) -> Iterator[Entry]:
                 content = tar.extractfile(member)
                 name = member.name.removeprefix("./") + ("" if content else "/")
                 yield Entry(name, member.mode, member.size, content.read if content else bytes)
-    except (tarfile.TarError, EOFError, OSError, zlib.error):
+    except damaged:
         raise BadArchive("the tar.gz is damaged") from None
 
 
@@ -216,6 +217,9 @@ class Preloaded:
 
     def __init__(self, modules: Sequence[str], paths: Sequence[str]) -> None:
         self.paths = [os.path.realpath(path) for path in paths]
+        # Where an installed distribution is preloaded from, its libraries lie side by side with it.
+        self.shared = {os.path.realpath(path) for path in sys.path}
+        self.named = {name.partition(".")[0] for name in modules}
         self.sources: dict[str, tuple[str, bytes]] = {}
         self.imports: dict[str, set[str]] = {}
         self.libraries: set[str] = set()
@@ -225,7 +229,7 @@ class Preloaded:
     def _preload(self, modules: Sequence[str]) -> None:
         before = set(sys.modules)
         original = builtins.__import__
-        sys.path[:0] = [path for path in self.paths if path not in sys.path]
+        sys.path[:0] = [path for path in self.paths if path not in self.shared]
         builtins.__import__ = self._recording(original)
         try:
             for name in modules:
@@ -255,19 +259,21 @@ class Preloaded:
 
     def _note(self, name: str) -> None:
         file = os.path.realpath(getattr(sys.modules[name], "__file__", None) or os.sep)
-        # The exact place, because libraries too may lie somewhere below a preload path.
-        own = [name.replace(".", os.sep) + end for end in (".py", "/__init__.py")]
-        for path, relative in [(path, relative) for path in self.paths for relative in own]:
-            if file == os.path.join(path, relative):
+        top = name.partition(".")[0]
+        for path in self.paths:
+            relative = file.removeprefix(os.path.join(path, ""))
+            # The exact place, because libraries may lie somewhere below a preload path.
+            exact = relative in [name.replace(".", os.sep) + end for end in (".py", "/__init__.py")]
+            if exact and (path not in self.shared or top in self.named):
                 with open(file, "rb") as opened:
                     self.sources[name] = (relative, opened.read())
                 return
-        self.libraries.add(name.partition(".")[0])
+        self.libraries.add(top)
 
     def adopt(self, directory: str) -> None:
         """Keep what the action in `directory` brings unchanged as its own; forget everything else."""
-        sys.path[:] = [path for path in sys.path if os.path.realpath(path) not in self.paths]
-        forgotten = self._stale(directory) | self._shadowed(directory)
+        sys.path[:] = [path for path in sys.path if path not in self.paths or path in self.shared]
+        forgotten = self._with_importers(self._changed(directory) | self._shadowed(directory))
         for name in forgotten:
             forget(name)
         for name in self.sources.keys() - forgotten:
@@ -277,23 +283,23 @@ class Preloaded:
             gc.collect()
         self.sources, self.imports, self.libraries = {}, {}, set()
 
-    def _stale(self, directory: str) -> set[str]:
-        stale = {name for name, (path, source) in self.sources.items() if not holds(directory, path, source)}
-        grown = True
-        while grown:
-            more = {name for name in self.sources.keys() - stale if self._needs(name) & stale}
-            stale |= more
-            grown = bool(more)
-        return stale
-
-    def _needs(self, name: str) -> set[str]:
-        parents = {name[:at] for at, letter in enumerate(name) if letter == "."}
-        return parents | self.imports.get(name, set())
+    def _changed(self, directory: str) -> set[str]:
+        return {name for name, (path, source) in self.sources.items() if not holds(directory, path, source)}
 
     def _shadowed(self, directory: str) -> set[str]:
         brought = {name.removesuffix(".py") for name in os.listdir(directory)}
         shadowed = (self.libraries & brought) - sys.stdlib_module_names
         return {name for name in sys.modules if name.partition(".")[0] in shadowed}
+
+    def _with_importers(self, forgotten: set[str]) -> set[str]:
+        """Whoever imported a forgotten module holds parts of it, and is forgotten too."""
+        while more := {name for name in self.sources.keys() - forgotten if self._needs(name) & forgotten}:
+            forgotten |= more
+        return forgotten
+
+    def _needs(self, name: str) -> set[str]:
+        parents = {name[:at] for at, letter in enumerate(name) if letter == "."}
+        return parents | self.imports.get(name, set())
 
 
 def preload(name: str) -> None:
@@ -521,7 +527,7 @@ def show(failure: BaseException) -> None:
     frames = failure.__traceback__
     while frames and frames.tb_next and frames.tb_frame.f_code.co_filename == __file__:
         frames = frames.tb_next
-    sys.__excepthook__(type(failure), failure, frames)
+    sys.__excepthook__(type(failure), failure.with_traceback(frames), frames)
 
 
 def encoded(result: object) -> Reply:
@@ -717,16 +723,21 @@ class Connection:
 class Server:
     """Serves one request at a time, in the calling thread, from any number of open connections."""
 
-    def __init__(self, listener: socket.socket, action: Action) -> None:
-        self.listener = listener
+    def __init__(self, served: socket.socket, action: Action) -> None:
+        self.listener = served
         self.action = action
         self.connections: dict[int, Connection] = {}
         self.selector = selectors.DefaultSelector()
-        listener.setblocking(False)
-        self.selector.register(listener, selectors.EVENT_READ)
+        self.alone = not served.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN)
+        if self.alone:
+            self._admit(served)
+        else:
+            served.setblocking(False)
+            self.selector.register(served, selectors.EVENT_READ)
 
-    def serve(self) -> NoReturn:
-        while True:
+    def serve(self) -> None:
+        """Serve until the only connection is over, or for ever where there is a listener."""
+        while self.connections or not self.alone:
             for key, _ in self.selector.select(self._patience()):
                 connection = self.connections.get(key.fd)
                 if connection is None:
@@ -755,6 +766,9 @@ class Server:
         if len(self.connections) >= LIMIT_CONNECTIONS:
             # The first is the one that has been silent longest.
             self._close(next(iter(self.connections.values())))
+        self._admit(accepted)
+
+    def _admit(self, accepted: socket.socket) -> None:
         if accepted.family != socket.AF_UNIX:
             accepted.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         accepted.setblocking(False)
@@ -828,16 +842,16 @@ class Options:
         self.listen = (given["--listen"] or [environment.get("PIXWHISK_LISTEN") or "0.0.0.0:8080"])[-1]
         self.paths = given["--path"]
         self.preload = given["--preload"] or listed(environment.get("PIXWHISK_PRELOAD"))
-        own = os.path.dirname(os.path.realpath(__file__))
-        self.preload_paths = given["--preload-path"] or listed(environment.get("PIXWHISK_PRELOAD_PATH")) or [own]
+        self.own = os.path.dirname(os.path.realpath(__file__))
+        self.preload_paths = given["--preload-path"] or listed(environment.get("PIXWHISK_PRELOAD_PATH")) or [self.own]
 
 
 def listed(text: str | None) -> list[str]:
     return [each.strip() for each in (text or "").split(",") if each.strip()]
 
 
-def open_listener(address: str) -> socket.socket:
-    """`fd:NUMBER` is a listening socket that the parent made, so that it can connect before we run."""
+def open_socket(address: str) -> socket.socket:
+    """A socket to serve. `fd:NUMBER` is one that the parent made: listening, or the one connection there will be."""
     if address.startswith("fd:"):
         return socket.socket(fileno=int(address[3:]))
     if address.startswith("unix:"):
@@ -855,20 +869,23 @@ def leave(_signal: int, _frame: FrameType | None) -> NoReturn:
     os._exit(0)
 
 
-def main(arguments: Sequence[str]) -> NoReturn:
+def main(arguments: Sequence[str]) -> None:
     signal.signal(signal.SIGTERM, leave)
     signal.signal(signal.SIGINT, leave)
     options = Options(arguments, os.environ)
-    listener = open_listener(options.listen)
+    served = open_socket(options.listen)
     keep_streams()
     # Without `site` (a faster start) these are missing, and actions do call them.
     vars(builtins).setdefault("exit", sys.exit)
     vars(builtins).setdefault("quit", sys.exit)
-    sys.path.extend(options.paths)
+    # Python put this file's directory there; what lies beside it is for preloading only.
+    sys.path[:] = [path for path in sys.path if os.path.realpath(path) != options.own] + options.paths
     preloaded = Preloaded(options.preload, options.preload_paths)
     gc.collect()
     gc.freeze()
-    Server(listener, Action(preloaded)).serve()
+    Server(served, Action(preloaded)).serve()
+    # Threads of the action must not hold the process back.
+    os._exit(0)
 
 
 if __name__ == "__main__":
