@@ -1,0 +1,91 @@
+"""The default model, as set-up built it: its card, its labels, and what it says of known photos."""
+
+from __future__ import annotations
+
+import io
+import json
+import subprocess
+import sysconfig
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from actions.classify import images
+from actions.classify.model import Card, Model, best, load
+from infra.model import card, check, environment
+from infra.model.photos import CHECKING, PHOTOS, inputs
+from tests.fixtures.model import KnownPhoto
+
+TENSORFLOW = """
+import sys
+import numpy as np
+import tensorflow as tf
+serve = tf.saved_model.load(sys.argv[1]).signatures["serving_default"]
+pictures = np.load(sys.argv[2])
+np.save(sys.argv[3], np.concatenate([serve(image=tf.constant(one[None]))["probabilities"].numpy() for one in pictures]))
+"""
+
+
+def test_the_card_names_the_very_file(model_directory: Path) -> None:
+    """The digest and the size on the card are those of the file beside it."""
+    data = (model_directory / card.FILE).read_bytes()
+    said = json.loads((model_directory / card.CARD).read_bytes())
+    assert (said["digest"], said["size"]) == (card.digest(data), len(data))
+
+
+@pytest.mark.parametrize(
+    ("index", "name"),
+    [
+        (0, "tench, Tinca tinca"),
+        (388, "giant panda, panda, panda bear, coon bear, Ailuropoda melanoleuca"),
+        (967, "espresso"),
+        (999, "toilet tissue, toilet paper, bathroom tissue"),
+    ],
+)
+def test_labels_are_in_the_order_of_the_outputs(model_directory: Path, index: int, name: str) -> None:
+    """The thousand labels stand in ImageNet's order, synonyms after the first name."""
+    labels = json.loads((model_directory / card.CARD).read_bytes())["labels"]
+    assert len(labels) == 1000
+    assert labels[index] == name
+
+
+@pytest.mark.parametrize("name", [photo.name for photo in PHOTOS if photo.label])
+def test_known_photos_get_their_labels(model_directory: Path, photos: Mapping[str, KnownPhoto], name: str) -> None:
+    """A photo of a known thing is called by its name, whether it comes as its package has it or as a JPEG."""
+    model, said = load(model_directory, 1)
+    for data in (photos[name].path.read_bytes(), photos[name].jpeg):
+        assert first_label(model, said, data) == photos[name].label
+
+
+def first_label(model: Model, said: Card, data: bytes) -> str:
+    examined = images.examine(io.BytesIO(data), model.frame)
+    picture = images.pixels(examined, images.decode(examined, model.frame), model.frame)
+    return best(model.classify(picture), said.labels, 1)[0].label
+
+
+def test_quantised_and_tensorflow_model_agree(model_directory: Path, tensorflow_python: Path, tmp_path: Path) -> None:
+    """The model in whole numbers says what TensorFlow says in full precision, on pictures it was not calibrated on."""
+    pictures = list(inputs(Path(sysconfig.get_path("purelib")), CHECKING))
+    np.save(tmp_path / "pictures.npy", np.stack(pictures))
+    subprocess.run(
+        [tensorflow_python, "-c", TENSORFLOW, model_directory / card.SAVED_MODEL, "pictures.npy", "outputs.npy"],
+        cwd=tmp_path,
+        check=True,
+        capture_output=True,
+        timeout=120,
+    )
+    model, _ = load(model_directory, 1)
+    quantised = [np.asarray(model.classify(picture.tobytes())) for picture in pictures]
+    found = check.agreement(list(np.load(tmp_path / "outputs.npy")), quantised)
+    check.demand(found, {}, {})
+
+
+def test_an_altered_file_is_noticed(model_directory: Path, tmp_path: Path) -> None:
+    """One changed byte of the model, and set-up would build it again."""
+    altered = bytearray((model_directory / card.FILE).read_bytes())
+    altered[len(altered) // 2] ^= 1
+    (tmp_path / card.FILE).write_bytes(altered)
+    (tmp_path / card.CARD).write_bytes((model_directory / card.CARD).read_bytes())
+    assert card.fault(tmp_path, card.recipe(environment.ROOT)) == "its file is not what its card says"
