@@ -7,9 +7,6 @@ import traceback
 from collections.abc import Mapping
 from typing import Any
 
-# Before anything imports numpy: its BLAS would start a thread per core and a buffer for each, all unused.
-os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
-
 from actions.classify.handler import handle
 from actions.classify.warmth import warm
 from actions.errors import ActionError, UnexpectedFailure, error_result

@@ -10,13 +10,14 @@ import hashlib
 import heapq
 import json
 import math
-import os
-from collections.abc import Mapping, Sequence
+from array import array
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
 from actions.classify.images import Frame
+from actions.classify.litert import Interpreter, Tensor
 from actions.errors import BadSettings
 from actions.messages import Classification, ModelReference
 
@@ -112,43 +113,36 @@ class LiteRtModel:
     """A `.tflite` file under LiteRT; its input and output may be quantised or float."""
 
     def __init__(self, directory: Path, card: Card, threads: int) -> None:
-        # One thread an inference is the most work a core can do; OpenBLAS would start one per core for nothing.
-        os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
-        from ai_edge_litert.interpreter import Interpreter  # late: it brings numpy
-
         with (directory / str(card.file)).open("rb") as file:
             digest = "sha256:" + hashlib.file_digest(file, "sha256").hexdigest()
             _agree(card, digest)
             # By its descriptor: the file that is mapped is the file that was read, whatever the name means by now.
-            self._interpreter = Interpreter(model_path=f"/proc/self/fd/{file.fileno()}", num_threads=threads)
-            self._interpreter.allocate_tensors()
+            self._interpreter = Interpreter(Path(f"/proc/self/fd/{file.fileno()}"), threads)
         self.reference = ModelReference(card.name, digest)
         self.frame = card.frame
-        (self._input,) = self._interpreter.get_input_details()
-        (self._output,) = self._interpreter.get_output_details()
         self._check(card)
+        self._prepare = _preparation(self._interpreter.input)
 
     def _check(self, card: Card) -> None:
-        side = card.frame.side
-        if tuple(self._input["shape"]) != (1, side, side, 3):
-            raise BadSettings(f"card.json: input.size is {side}, but the model takes {list(self._input['shape'])}")
-        if int(self._output["shape"][-1]) != len(card.labels):
-            raise BadSettings(
-                f"card.json: {len(card.labels)} labels, but the model gives {int(self._output['shape'][-1])}"
-            )
+        side, taken, given = card.frame.side, self._interpreter.input.shape, self._interpreter.output.shape
+        if taken != (1, side, side, 3):
+            raise BadSettings(f"card.json: input.size is {side}, but the model takes {taken}")
+        if given != (1, len(card.labels)):
+            raise BadSettings(f"card.json: {len(card.labels)} labels, but the model gives {given}")
 
     def classify(self, pixels: bytes) -> Sequence[float]:
-        import numpy as np  # loaded with the interpreter
-
-        picture = np.frombuffer(pixels, np.uint8).reshape(self._input["shape"])
-        if self._input["dtype"] != np.uint8:
-            picture = (picture.astype(self._input["dtype"]) - 127) / 128
-        self._interpreter.set_tensor(self._input["index"], picture)
-        self._interpreter.invoke()
-        scores = self._interpreter.get_tensor(self._output["index"])[0]
-        scale, zero = self._output["quantization"]
-        values: list[float] = ((scores.astype(float) - zero) * scale if scale else scores).tolist()
+        output = self._interpreter.output
+        values = list(map(output.real, self._interpreter.run(self._prepare(pixels))))
         return values if _are_probabilities(values) else softmax(values)
+
+
+def _preparation(tensor: Tensor) -> Callable[[bytes], bytes]:
+    """From bytes of a picture to what the model stores for (byte - 127) / 128; the very same bytes, as a rule."""
+    reals = [(byte - 127) / 128 for byte in range(256)]
+    if tensor.typecode == "f":
+        return lambda pixels: array("f", map(reals.__getitem__, pixels)).tobytes()
+    table = bytes(tensor.stored(real) & 0xFF for real in reals)
+    return lambda pixels: pixels.translate(table)
 
 
 def _agree(card: Card, digest: str) -> None:

@@ -15,9 +15,8 @@ from typing import TYPE_CHECKING, BinaryIO
 from urllib.parse import urlsplit
 
 import urllib3
-from minio import Minio
-from minio.error import InvalidResponseError, MinioException, S3Error, ServerError
 
+from actions.classify.client import InvalidResponseError, Minio, MinioException, S3Error, ServerError
 from actions.classify.settings import Settings
 from actions.errors import (
     BadSettings,

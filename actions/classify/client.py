@@ -1,0 +1,41 @@
+"""MinIO's client without the half that administers servers.
+
+Importing `minio` also imports its administration, whose ciphers cost 6 MB and a third of the import's time. Here they
+are left out until somebody in this process uses them.
+"""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from collections.abc import Callable
+from types import ModuleType
+from typing import Any
+
+_CIPHERS = "minio.crypto"
+
+
+def _deferred(name: str) -> Callable[..., Any]:
+    def call(*arguments: Any, **options: Any) -> Any:
+        return getattr(importlib.import_module(_CIPHERS), name)(*arguments, **options)
+
+    return call
+
+
+def _import_without_ciphers() -> None:
+    stand_in = ModuleType(_CIPHERS)
+    stand_in.__dict__.update(encrypt=_deferred("encrypt"), decrypt=_deferred("decrypt"))
+    sys.modules[_CIPHERS] = stand_in
+    try:
+        importlib.import_module("minio")
+    finally:
+        del sys.modules[_CIPHERS]
+
+
+if "minio" not in sys.modules:
+    _import_without_ciphers()
+
+from minio import Minio  # noqa: E402 (imported above, in its own way)
+from minio.error import InvalidResponseError, MinioException, S3Error, ServerError  # noqa: E402
+
+__all__ = ["InvalidResponseError", "Minio", "MinioException", "S3Error", "ServerError"]
