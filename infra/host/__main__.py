@@ -1,0 +1,78 @@
+"""`python -m infra.host`: the embedded OpenWhisk as a process."""
+
+from __future__ import annotations
+
+import fcntl
+import logging
+import os
+import signal
+import socket
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import IO
+
+import uvloop
+
+from infra.host.api import application
+from infra.host.host import assemble
+from infra.host.pool import PoolSettings, open_pool
+from infra.host.runtimes import local_runtimes
+from infra.host.server import listen, server
+from infra.host.settings import BadSettings, Settings, from_arguments
+
+USAGE, UNREACHABLE = 2, 3
+
+log = logging.getLogger("infra.host")
+
+
+def main(arguments: Sequence[str], environ: Mapping[str, str] = os.environ) -> int:
+    """Serve until SIGTERM or SIGINT; then 0."""
+    logging.basicConfig(stream=sys.stderr, level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")
+    logging.getLogger("uvicorn.error").setLevel(logging.WARNING)
+    try:
+        settings = from_arguments(arguments, environ)
+        lock = _hold(settings.data)
+        listening = listen(settings)
+    except BadSettings as bad:
+        return _fail(str(bad), USAGE)
+    except OSError as error:
+        return _fail(f"cannot listen on {error.filename or 'the address'}: {error.strerror}", UNREACHABLE)
+    # uvicorn hands each signal on once it has stopped; here that must not turn a clean stop into a death by signal.
+    for each in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(each, lambda *_: None)
+    with lock, listening:
+        uvloop.run(_serve(settings, listening))
+    return 0
+
+
+async def _serve(settings: Settings, listening: socket.socket) -> None:
+    scheme = "https" if settings.tls_certificate else "http"
+    address = f"{scheme}://{settings.host}:{listening.getsockname()[1]}"
+    runtimes = local_runtimes({"__OW_API_HOST": address})
+    host = assemble(settings, open_pool(PoolSettings(runtimes)), runtimes)
+    log.info("host-starting address=%s settings=%r", address, settings)
+    # For whoever started us on port 0; connections are taken from now on, and answered once all is loaded.
+    print(address, flush=True)
+    await server(host, application(host)).serve(sockets=[listening])
+
+
+def _hold(data: Path) -> IO[str]:
+    """Keep the directory to this process as long as the file is open."""
+    data.mkdir(parents=True, exist_ok=True, mode=0o700)
+    lock = (data / "lock").open("a+", encoding="ascii")
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        lock.close()
+        raise BadSettings(f"{data} is in use by another host: stop it, or choose another --data") from None
+    return lock
+
+
+def _fail(message: str, code: int) -> int:
+    print(message, file=sys.stderr)
+    return code
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

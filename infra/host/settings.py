@@ -1,0 +1,164 @@
+"""Settings of the host: flags, which mirror environment names, and the keys of its namespaces."""
+
+from __future__ import annotations
+
+import argparse
+import ipaddress
+import json
+import os
+import secrets
+import uuid
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from infra.host.archive import Retention
+from infra.host.names import LEGAL
+from infra.host.throttle import OPENWHISK_QUOTAS, Quotas
+
+SYSTEM = "whisk.system"
+
+
+class BadSettings(Exception):
+    """The settings cannot be used; the message has a line for each fault."""
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """`keys` maps namespaces to `uuid:secret`; it is left out of `repr`. `port` 0 takes any free one."""
+
+    data: Path
+    keys: Mapping[str, str] = field(repr=False)
+    host: str = "127.0.0.1"
+    port: int = 3233
+    tls_certificate: Path | None = None
+    tls_key: Path | None = None
+    plaintext: bool = False
+    quotas: Quotas = field(default_factory=Quotas)
+    retention: Retention = field(default_factory=Retention)
+    timeout_blocking_seconds: float = 60.0
+
+    def check(self) -> None:
+        """Refuse to speak plainly to other machines unless told to: the keys would cross the network readable."""
+        faults = []
+        if not is_loopback(self.host) and not self.tls_certificate and not self.plaintext:
+            faults.append(f"--host {self.host} is not loopback: give --tls-certificate and --tls-key, or --plaintext")
+        if bool(self.tls_certificate) != bool(self.tls_key):
+            faults.append("--tls-certificate and --tls-key need each other")
+        if not 0 <= self.port <= 65535:
+            faults.append(f"--port {self.port} is not a port")
+        faults += [f"auth: {fault}" for fault in key_faults(self.keys)]
+        if faults:
+            raise BadSettings("\n".join(faults))
+
+
+def is_loopback(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+def key_faults(keys: Mapping[str, str]) -> list[str]:
+    """What is wrong with the keys, without repeating any of them."""
+    faults = [f"{name!r} is not a namespace's name" for name in keys if not LEGAL.match(name)]
+    for name, key in keys.items():
+        identifier, _, secret = key.partition(":")
+        if not identifier or len(secret) < 16:
+            faults.append(f"the key of {name!r} is not uuid:secret with a secret of at least 16 characters")
+    if len({key.partition(":")[0] for key in keys.values()}) != len(keys):
+        faults.append("two namespaces share a uuid")
+    return faults
+
+
+def parser(environ: Mapping[str, str]) -> argparse.ArgumentParser:
+    """Each flag's default is the environment's `PIXWHISK_<FLAG>`."""
+    made = argparse.ArgumentParser(prog="python -m infra.host", description="The embedded OpenWhisk host.")
+
+    def option(name: str, words: str, default: Any, kind: Any = str) -> None:
+        variable = "PIXWHISK_" + name.removeprefix("--").replace("-", "_").upper()
+        made.add_argument(name, help=f"{words} [{variable}]", type=kind, default=environ.get(variable, default))
+
+    option("--data", "directory of the host's files", ".pixwhisk/host", Path)
+    option("--host", "address to listen on", "127.0.0.1")
+    option("--port", "port to listen on", 3233, int)
+    option("--auth-file", "file with uuid:secret of `guest`, or a JSON object of such by namespace", None, Path)
+    option("--tls-certificate", "PEM certificate", None, Path)
+    option("--tls-key", "PEM private key", None, Path)
+    option("--quotas", "`embedded`, or `openwhisk` for 60 fires and invocations a minute, 30 in flight", "embedded")
+    option("--quota-invocations", "invocations a minute per namespace", None, int)
+    option("--quota-fires", "fires a minute per namespace", None, int)
+    option("--quota-concurrent", "activations in flight per namespace", None, int)
+    option("--timeout-blocking", "seconds a blocking invoke waits before it answers 202", 60.0, float)
+    plaintext = environ.get("PIXWHISK_PLAINTEXT") == "true"
+    words = "listen beyond loopback without TLS [PIXWHISK_PLAINTEXT=true]"
+    made.add_argument("--plaintext", help=words, action="store_true", default=plaintext)
+    return made
+
+
+def from_arguments(arguments: Sequence[str], environ: Mapping[str, str]) -> Settings:
+    """Settings from flags and environment, checked. Makes a key for `guest` if there is none."""
+    given = parser(environ).parse_args(arguments)
+    settings = Settings(
+        data=given.data.resolve(),
+        keys=_keys(given.auth_file, given.data, environ),
+        host=given.host,
+        port=given.port,
+        tls_certificate=given.tls_certificate,
+        tls_key=given.tls_key,
+        plaintext=given.plaintext,
+        quotas=_quotas(given),
+        timeout_blocking_seconds=given.timeout_blocking,
+    )
+    settings.check()
+    return settings
+
+
+def _quotas(given: argparse.Namespace) -> Quotas:
+    if given.quotas not in ("embedded", "openwhisk"):
+        raise BadSettings(f"--quotas {given.quotas}: expected `embedded` or `openwhisk`")
+    base = OPENWHISK_QUOTAS if given.quotas == "openwhisk" else Quotas()
+    chosen = (given.quota_invocations, given.quota_fires, given.quota_concurrent)
+    ours = (base.invocations, base.fires, base.concurrent)
+    return Quotas(*(default if value is None else value for value, default in zip(chosen, ours, strict=True)))
+
+
+def _keys(named: Path | None, data: Path, environ: Mapping[str, str]) -> Mapping[str, str]:
+    """`PIXWHISK_AUTH`, else the file named, else `auth` in the data directory, made if missing."""
+    if text := environ.get("PIXWHISK_AUTH"):
+        return parse_keys(text)
+    return parse_keys(_secret_text(named) if named else _own_key(data / "auth"))
+
+
+def parse_keys(text: str) -> Mapping[str, str]:
+    """`uuid:secret` for `guest`, or a JSON object of namespaces; the catalogue's namespace always has one."""
+    text = text.strip()
+    keys = json.loads(text) if text.startswith("{") else {"guest": text}
+    if not all(isinstance(key, str) for key in keys.values()):
+        raise BadSettings("auth: every key must be text")
+    return {SYSTEM: new_key(), **keys}
+
+
+def new_key() -> str:
+    return f"{uuid.uuid4()}:{secrets.token_urlsafe(48)}"
+
+
+def _own_key(path: Path) -> str:
+    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    try:
+        descriptor = os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600)
+    except FileExistsError:
+        return _secret_text(path)
+    with os.fdopen(descriptor, "w", encoding="ascii") as file:
+        file.write(new_key() + "\n")
+    return _secret_text(path)
+
+
+def _secret_text(path: Path) -> str:
+    try:
+        if path.stat().st_mode & 0o077:
+            raise BadSettings(f"{path} can be read by others: chmod 600 {path}")
+        return path.read_text(encoding="utf-8")
+    except OSError as error:
+        raise BadSettings(f"{path}: {error.strerror}") from error
