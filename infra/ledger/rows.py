@@ -1,0 +1,133 @@
+"""The database's side of an audit: rows as a stream in the order of keys, and the inbox that repairs go into."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from itertools import islice
+from typing import Any, Literal
+from urllib.parse import quote_plus
+
+import psycopg
+
+from infra.ledger.compare import Difference, Recorded
+from infra.ledger.listing import Listed, sequencer_of
+
+Lane = Literal["audit", "backfill"]
+
+# Rows fetched a round trip; memory of an audit is bounded by it and by one page of the listing.
+FETCHED_AT_ONCE = 5000
+FED_AT_ONCE = 1000
+
+# An outcome that only says the bytes were not there to read is none for an object that is there.
+RECORDED = """
+SELECT key, nullif(version_id, '') AS version_id, etag, finality, event_time, sequencer,
+       (SELECT count(*) FROM outcomes JOIN models ON models.id = outcomes.model_id AND models.in_use
+        WHERE outcomes.object_id = objects.id AND outcomes.etag = objects.etag
+          AND coalesce(outcomes.reason, '') NOT IN ('object-gone', 'object-changed')) AS outcomes,
+       (SELECT state || coalesce(': ' || reason, '') FROM inbox
+        WHERE inbox.bucket = objects.bucket AND inbox.key = objects.key AND inbox.version_id = objects.version_id
+          AND inbox.state <> 'settled' ORDER BY inbox.sequencer DESC LIMIT 1) AS work
+FROM objects WHERE bucket = %(bucket)s AND key >= %(prefix)s AND starts_with(key, %(prefix)s) AND key > %(after)s
+UNION ALL
+SELECT key, nullif(version_id, ''), max(etag), 0, max(event_time), max(sequencer), 0,
+       max(state || coalesce(': ' || reason, ''))
+FROM inbox
+WHERE state <> 'settled' AND bucket = %(bucket)s AND key >= %(prefix)s AND starts_with(key, %(prefix)s)
+  AND key > %(after)s AND kind = 'created' AND NOT EXISTS (
+      SELECT FROM objects WHERE objects.bucket = inbox.bucket AND objects.key = inbox.key
+                            AND objects.version_id = inbox.version_id)
+GROUP BY key, version_id
+ORDER BY key COLLATE "C"
+"""
+
+
+@contextmanager
+def opened(url: str) -> Iterator[psycopg.Connection[dict[str, Any]]]:
+    """A connection for one command. Raises `psycopg.OperationalError` where nothing answers."""
+    with psycopg.connect(url, row_factory=psycopg.rows.dict_row, connect_timeout=5) as connection:
+        yield connection
+
+
+def models_in_use(connection: psycopg.Connection[dict[str, Any]]) -> int:
+    """How many models must have spoken about every object; one, before the first has."""
+    row = connection.execute("SELECT greatest(count(*), 1) AS models FROM models WHERE in_use").fetchone()
+    return int(row["models"]) if row else 1
+
+
+def recorded(
+    connection: psycopg.Connection[dict[str, Any]], bucket: str, prefix: str = "", after: str = ""
+) -> Iterator[Recorded]:
+    """Every object version the database knows of, ordered by the bytes of its key, streamed."""
+    with connection.cursor(name="recorded") as cursor:
+        cursor.itersize = FETCHED_AT_ONCE
+        cursor.execute(RECORDED, {"bucket": bucket, "prefix": prefix, "after": after})
+        for row in cursor:
+            yield Recorded(
+                row["key"],
+                row["version_id"],
+                row["etag"],
+                removed=row["finality"] == 2,
+                marker=row["finality"] == 1,
+                outcomes=row["outcomes"],
+                work=row["work"],
+                moment=row["event_time"],
+                sequencer=row["sequencer"],
+            )
+
+
+def feed(
+    connection: psycopg.Connection[dict[str, Any]], bucket: str, differences: Iterable[Difference], lane: Lane
+) -> int:
+    """Put what the differences ask for into the inbox, unless it is there already. Returns how many went in."""
+    fed, rest = 0, iter(differences)
+    while chunk := list(islice(rest, FED_AT_ONCE)):
+        events = [event_of(bucket, difference) for difference in chunk if not _is_work(difference)]
+        _insert(connection, events, lane)
+        fed += len(events)
+    return fed
+
+
+def event_of(bucket: str, difference: Difference) -> dict[str, Any]:
+    """The event that MinIO would have sent, had it sent one."""
+    if difference.listed is not None:
+        return _listed_event(bucket, difference.listed)
+    assert difference.recorded is not None
+    # The row's own sequencer: a removal wins over what it equals, and anything that came later wins over it.
+    described = {"key": quote_plus(difference.key), "sequencer": difference.recorded.sequencer}
+    return _event(bucket, "s3:ObjectRemoved:Delete", datetime.now(UTC), described, difference.version_id)
+
+
+def _listed_event(bucket: str, listed: Listed) -> dict[str, Any]:
+    described: dict[str, Any] = {"key": quote_plus(listed.key), "sequencer": sequencer_of(listed.modified)}
+    if listed.marker:
+        return _event(bucket, "s3:ObjectRemoved:DeleteMarkerCreated", listed.modified, described, listed.version_id)
+    described |= {"eTag": listed.etag, "size": listed.size}
+    return _event(bucket, "s3:ObjectCreated:Put", listed.modified, described, listed.version_id)
+
+
+def _event(bucket: str, name: str, moment: datetime, described: dict[str, Any], version: str | None) -> dict[str, Any]:
+    return {
+        "eventVersion": "2.0",
+        "eventSource": "pixwhisk:listing",
+        "eventTime": moment.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z"),
+        "eventName": name,
+        "s3": {
+            "bucket": {"name": bucket},
+            "object": described | ({"versionId": version} if version else {}),
+        },
+    }
+
+
+def _is_work(difference: Difference) -> bool:
+    return difference.recorded is not None and difference.recorded.work is not None
+
+
+def _insert(connection: psycopg.Connection[dict[str, Any]], events: Sequence[dict[str, Any]], lane: Lane) -> None:
+    with connection.transaction(), connection.cursor() as cursor:
+        cursor.executemany(
+            "INSERT INTO inbox (event_time, event_data, lane) VALUES (%s, %s, %s)",
+            [(event["eventTime"], json.dumps({"Records": [event]}), lane) for event in events],
+        )
