@@ -44,16 +44,17 @@ def main() -> int:
 
 def make(venv: Path) -> None:
     python, uv = venv / "bin/python", venv / "bin/uv"
+    quiet = () if sys.stderr.isatty() else ("--quiet",)  # on a terminal uv shows how far it is
     if not works(python):
         with step("virtual environment"):
             run(sys.executable, "-m", "venv", "--clear", "--without-pip", venv)
     if not works(uv):
         with step("installer (uv)"):
-            run(python, "-m", "ensurepip", "--upgrade", "--default-pip")
+            run(python, "-m", "ensurepip", "--default-pip")
             run(python, "-m", "pip", "install", "--quiet", "--require-hashes", "--requirement", BOOTSTRAP)
     with step("packages"):
-        run(uv, "pip", "sync", "--python", python, "--require-hashes", BOOTSTRAP, PACKAGES)
-        run(uv, "pip", "install", "--python", python, "--no-deps", "--no-build-isolation", "--editable", ROOT)
+        run(uv, "pip", "sync", *quiet, "--python", python, "--require-hashes", BOOTSTRAP, PACKAGES)
+        run(uv, "pip", "install", *quiet, "--python", python, "--no-deps", "--no-build-isolation", "--editable", ROOT)
     (venv / ".complete").touch()
 
 
