@@ -8,6 +8,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import shutil
 import sysconfig
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
@@ -97,8 +98,13 @@ def litert(data: bytes) -> Classify:
 
 @contextmanager
 def replacing(directory: Path) -> Iterator[Path]:
-    """A new directory beside this one that takes its place once the block has ended well, and is gone otherwise."""
+    """A new directory beside this one that takes its place once the block has ended well, and is gone otherwise.
+
+    Removes what a killed run left; so only one may run at a time, which set-up sees to.
+    """
     directory.parent.mkdir(parents=True, exist_ok=True)
+    for left in directory.parent.glob(f".{directory.name}-*"):
+        shutil.rmtree(left)
     with tempfile.TemporaryDirectory(prefix=f".{directory.name}-", dir=directory.parent) as beside:
         fresh, former = Path(beside, "fresh"), Path(beside, "former")
         fresh.mkdir()

@@ -38,6 +38,8 @@ class Minio:
         """Build beside its place and move it there once it has run, so that the name never stands for half a file."""
         place = minio_binary.built()
         place.parent.mkdir(parents=True, exist_ok=True)
+        for left in place.parent.glob(".minio-*"):  # by a run that was killed
+            shutil.rmtree(left)
         with tempfile.TemporaryDirectory(prefix=".minio-", dir=place.parent) as beside:
             binary = Path(beside, "minio")
             programs.run(

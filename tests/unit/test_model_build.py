@@ -96,3 +96,12 @@ def test_an_interrupted_build_leaves_the_former_model(tmp_path: Path) -> None:
         (fresh / "half").touch()
         raise KeyboardInterrupt
     assert list(tmp_path.rglob("*")) == [place]
+
+
+def test_what_a_killed_build_left_is_removed(tmp_path: Path) -> None:
+    """A build that could not clean up after itself is cleaned up by the next."""
+    left = tmp_path / ".model-x1y2" / "fresh"
+    left.mkdir(parents=True)
+    with replacing(tmp_path / "model"):
+        pass
+    assert list(tmp_path.iterdir()) == [tmp_path / "model"]
