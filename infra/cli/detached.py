@@ -1,0 +1,119 @@
+"""A deployment in the background: started, waited for, stopped."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from infra.cli.failures import Exit, Failure, explained
+
+# `up` itself gives up well before.
+TIMEOUT_READY = 90.0
+TIMEOUT_DOWN = 15.0
+
+
+def start_detached(data: Path, flags: Mapping[str, object], report: Callable[[str], None]) -> None:
+    """Run `pixwhisk up` in a session of its own; returns when it is ready. Raises `Failure` with its own reason."""
+    reader, writer = os.pipe()
+    logs = data / "logs"
+    logs.mkdir(mode=0o700, parents=True, exist_ok=True)
+    arguments = [sys.executable, "-m", "infra.cli", "up", "--data", str(data), "--ready-fd", str(writer)]
+    for name, value in flags.items():
+        if value is not None:
+            arguments += [f"--{name.replace('_', '-')}", str(value)]
+    log = logs / "up.log"
+    with log.open("ab") as output:
+        offset = output.tell()
+        process = subprocess.Popen(
+            arguments,
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=output,
+            pass_fds=[writer],
+            start_new_session=True,
+        )
+    os.close(writer)
+    with _leaving_none_behind(process):
+        told = _first_message(reader)
+    if not told.get("ready"):
+        process.wait()
+        raise _failure(told, log, offset)
+    report(_since(log, offset).rstrip())
+    # Popen would complain, at exit, of a process that goes on: that is the point of it.
+    process.returncode = 0
+
+
+def stop(data: Path) -> bool:
+    """Stop the deployment of a data directory; whether there was one running. Raises `Failure` if it will not end."""
+    from infra.services import lock
+
+    found = lock.holder(data)
+    if found is None:
+        return False
+    with contextlib.suppress(ProcessLookupError):
+        if found.pid:
+            os.kill(found.pid, signal.SIGTERM)
+    deadline = time.monotonic() + TIMEOUT_DOWN
+    while (now := lock.holder(data)) is not None and now.pid == found.pid:
+        if time.monotonic() > deadline:
+            raise Failure(f"{found} does not end: kill -9 {found.pid} ends it, and loses nothing")
+        time.sleep(0.02)
+    return True
+
+
+def run_command(data: Path) -> Any:
+    """The deployment in `data`, with errors explained; for commands that only look."""
+    from infra.deployment import existing
+
+    with explained():
+        return existing(data)
+
+
+@contextlib.contextmanager
+def _leaving_none_behind(process: subprocess.Popen[bytes]) -> Iterator[None]:
+    """Ctrl-C while waiting stops what was started."""
+    try:
+        yield
+    except BaseException:
+        process.terminate()
+        process.wait()
+        raise
+
+
+def _first_message(reader: int) -> dict[str, Any]:
+    """The first line on the pipe; {} when the writer ended without one."""
+    import select
+
+    text = b""
+    deadline = time.monotonic() + TIMEOUT_READY
+    while not text.endswith(b"\n"):
+        ready, _, _ = select.select([reader], [], [], max(0.0, deadline - time.monotonic()))
+        if not ready:
+            raise Failure(f"not ready after {TIMEOUT_READY:.0f} s: see `pixwhisk status`")
+        part = os.read(reader, 65536)
+        if not part:
+            break
+        text += part
+    os.close(reader)
+    return dict(json.loads(text)) if text else {}
+
+
+def _failure(told: Mapping[str, Any], log: Path, offset: int) -> Failure:
+    if "error" in told:
+        return Failure(str(told["error"]), Exit(told.get("code", Exit.FAILED)))
+    last = "\n".join(_since(log, offset).splitlines()[-15:])
+    return Failure(f"it ended before it was ready; {log} ends\n{last}")
+
+
+def _since(log: Path, offset: int) -> str:
+    with log.open("rb") as file:
+        file.seek(offset)
+        return file.read().decode(errors="replace")

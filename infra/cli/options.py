@@ -1,0 +1,22 @@
+"""Options that several commands share."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from infra import places
+
+
+def _data(_context: click.Context, _parameter: click.Parameter, value: str | None) -> Path:
+    return places.data(value)
+
+
+data = click.option(
+    "--data",
+    metavar="DIR",
+    callback=_data,
+    help="The deployment's directory.  [default: PIXWHISK_DATA, then .pixwhisk here]",
+)
+as_json = click.option("--json", "as_json", is_flag=True, help="One JSON document, for programs.")

@@ -1,0 +1,89 @@
+"""`pixwhisk up`."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from infra.cli import options
+from infra.cli.detached import start_detached
+from infra.cli.failures import Failure, explained
+
+if TYPE_CHECKING:
+    from infra.deployment import Deployment
+
+
+@click.command()
+@options.data
+@click.option("--bucket", help="The bucket to watch.  [default: images]")
+@click.option("--api-port", type=click.IntRange(1, 65535), help="OpenWhisk's port.  [default: 3233]")
+@click.option("--s3-port", type=click.IntRange(1, 65535), help="MinIO's port.  [default: 9000]")
+@click.option("--detach", is_flag=True, help="Return when all is ready; `pixwhisk down` stops it.")
+@click.option("--ready-fd", type=int, hidden=True)
+def command(
+    *, data: Path, bucket: str | None, api_port: int | None, s3_port: int | None, detach: bool, ready_fd: int | None
+) -> None:
+    """Start Postgres, MinIO and OpenWhisk, deploy, and keep it all running.
+
+    Stays in the foreground until Ctrl-C or SIGTERM. Ports and bucket are remembered in the data directory. Services
+    named by DATABASE_URL, AWS_ENDPOINT_URL_S3 or WSK_APIHOST are used instead of starting our own.
+    """
+    flags: dict[str, Any] = {"bucket": bucket, "api_port": api_port, "s3_port": s3_port}
+    if detach:
+        start_detached(data, flags, click.echo)
+    else:
+        with _telling(ready_fd):
+            _run(data, flags, ready_fd)
+
+
+def _run(data: Path, flags: dict[str, Any], ready_fd: int | None) -> None:
+    from infra import deployment as deployments
+    from infra.running import running
+    from infra.services.supervisor import Stopping
+
+    began = time.monotonic()
+    try:
+        with explained():
+            deployment = deployments.chosen(data, **flags)
+            with running(deployment, click.echo) as supervisor:
+                for line in endpoints(deployment):
+                    click.echo(line)
+                click.echo(f"ready after {time.monotonic() - began:.1f} s")
+                _tell(ready_fd, {"ready": True})
+                supervisor.watch()
+    except Stopping:
+        click.echo("stopped")
+
+
+def endpoints(deployment: Deployment) -> list[str]:
+    """Where everything is, a line each."""
+    return [
+        f"bucket     {deployment.endpoint}/{deployment.bucket}",
+        f"openwhisk  {deployment.apihost}",
+        f"page       {deployment.page}",
+        f"data       {deployment.data}",
+    ]
+
+
+@contextlib.contextmanager
+def _telling(ready_fd: int | None) -> Iterator[None]:
+    """Tells whoever waits on `ready_fd` why it will never be ready."""
+    try:
+        yield
+    except Failure as failure:
+        _tell(ready_fd, {"error": failure.message, "code": int(failure.exit_code)})
+        raise
+
+
+def _tell(ready_fd: int | None, message: dict[str, object]) -> None:
+    if ready_fd is not None:
+        # Nobody may be waiting any more; we are up all the same.
+        with contextlib.suppress(BrokenPipeError):
+            os.write(ready_fd, json.dumps(message).encode() + b"\n")

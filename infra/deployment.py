@@ -1,0 +1,284 @@
+"""One deployment: which services it uses, where, and with which secrets; kept in its data directory.
+
+`DATA/deployment.json` says what is not secret, `DATA/secrets/` (files 0600) what is. A service named in the environment
+(`DATABASE_URL`, `AWS_ENDPOINT_URL_S3`, `WSK_APIHOST`) is used instead of the embedded one.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import os
+import secrets
+import uuid
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from infra import places
+from infra.services import minio_binary
+from infra.services.minio import Credentials, JournalTarget, MinioServer, WebhookTarget
+from infra.services.openwhisk import OpenWhiskHost
+from infra.services.postgres import Postgres
+from infra.services.service import Service
+from infra.whisk import base_url
+
+API_PORT, S3_PORT, BUCKET = 3233, 9000, "images"
+TRIGGER = "image-uploaded"
+FAST, JOURNAL = "FAST", "JOURNAL"
+
+
+class NoDeployment(Exception):
+    """There is nothing in the data directory, and the environment does not name the service either."""
+
+
+class BadEnvironment(Exception):
+    """Variables that need each other are not all set."""
+
+
+@dataclass(frozen=True, slots=True)
+class External:
+    """Services of somebody's own, from the environment; None where the embedded one serves."""
+
+    database_url: str | None = None
+    endpoint: str | None = None
+    credentials: Credentials | None = None
+    apihost: str | None = None
+    auth: str | None = dataclasses.field(default=None, repr=False)
+
+    @classmethod
+    def from_env(cls, environ: Mapping[str, str]) -> External:
+        """Raises `BadEnvironment` naming what is missing beside what is set."""
+        get = {name: environ.get(name) or None for name in _NAMES}.__getitem__
+        endpoint, access, secret = get("AWS_ENDPOINT_URL_S3"), get("AWS_ACCESS_KEY_ID"), get("AWS_SECRET_ACCESS_KEY")
+        apihost, auth = get("WSK_APIHOST"), get("WSK_AUTH")
+        if endpoint and not (access and secret):
+            raise BadEnvironment("AWS_ENDPOINT_URL_S3 is set: set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY as well")
+        if apihost and not auth:
+            raise BadEnvironment("WSK_APIHOST is set: set WSK_AUTH as well")
+        return cls(
+            database_url=get("DATABASE_URL"),
+            endpoint=endpoint,
+            credentials=Credentials(access, secret) if endpoint and access and secret else None,
+            apihost=base_url(apihost) if apihost else None,
+            auth=auth if apihost else None,
+        )
+
+
+# Which variables name a service, each with those that it takes along.
+_GROUPS = (
+    ("DATABASE_URL",),
+    ("AWS_ENDPOINT_URL_S3", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"),
+    ("WSK_APIHOST", "WSK_AUTH"),
+)
+_NAMES = tuple(name for group in _GROUPS for name in group)
+
+
+@dataclass(frozen=True)
+class Deployment:
+    """Ports and bucket as recorded; everything else follows from them, the secrets, and `external`."""
+
+    data: Path
+    api_port: int = API_PORT
+    s3_port: int = S3_PORT
+    bucket: str = BUCKET
+    external: External = External()
+
+    @property
+    def postgres(self) -> Postgres:
+        return Postgres(self.data)
+
+    @property
+    def host(self) -> OpenWhiskHost:
+        return OpenWhiskHost(self.data / "host", self.api_port, self._auth_file, places.default_model())
+
+    @property
+    def minio(self) -> MinioServer:
+        """The embedded server, with both lanes' targets."""
+        hook = f"{self.apihost}/api/v1/namespaces/_/triggers/{TRIGGER}"
+        home = self.data / "minio"
+        journal = self.external.database_url or self.postgres.keywords("pixwhisk_journal")
+        targets = (WebhookTarget(FAST, hook, self.auth), JournalTarget(JOURNAL, journal, home / "journal"))
+        return MinioServer(home, minio_binary.find(), self.s3_port, self._credentials("root"), targets)
+
+    def services(self) -> Sequence[Service]:
+        """The embedded ones, slowest to start first."""
+        embedded: list[Service] = []
+        if not self.external.database_url:
+            embedded.append(self.postgres)
+        if not self.external.apihost:
+            embedded.append(self.host)
+        if not self.external.endpoint:
+            embedded.append(self.minio)
+        return embedded
+
+    @property
+    def database_url(self) -> str:
+        return self.external.database_url or self.postgres.database_url()
+
+    @property
+    def endpoint(self) -> str:
+        return self.external.endpoint or f"http://127.0.0.1:{self.s3_port}"
+
+    @property
+    def credentials(self) -> Credentials:
+        """Of the store, for people and for making buckets: the embedded MinIO's root, or the operator's."""
+        return self.external.credentials or self._credentials("root")
+
+    @property
+    def reader(self) -> Credentials:
+        """Of `classify` and `view`."""
+        return self.external.credentials or self._credentials("classify")
+
+    @property
+    def feeder(self) -> Credentials:
+        """Of the feed."""
+        return self.external.credentials or self._credentials("feed")
+
+    @property
+    def apihost(self) -> str:
+        return self.external.apihost or f"http://127.0.0.1:{self.api_port}"
+
+    @property
+    def auth(self) -> str:
+        if self.external.auth:
+            return self.external.auth
+        return _kept(self._auth_file, lambda: f"{uuid.uuid4()}:{secrets.token_urlsafe(48)}")
+
+    @property
+    def namespace(self) -> str:
+        return "_" if self.external.apihost else "guest"
+
+    @property
+    def page(self) -> str:
+        """Where a browser finds the results."""
+        return f"{self.apihost}/api/v1/web/guest/pixwhisk/view"
+
+    @property
+    def logs(self) -> Path:
+        return self.data / "logs"
+
+    @property
+    def wskprops(self) -> Path:
+        """`WSK_CONFIG_FILE`, written when asked for; 0600."""
+        path = self.data / "wskprops"
+        write_private(path, f"APIHOST={self.apihost}\nAUTH={self.auth}\nNAMESPACE={self.namespace}\n")
+        return path
+
+    def record(self) -> None:
+        """Write down what later commands need to know."""
+        self.data.mkdir(mode=0o700, parents=True, exist_ok=True)
+        plain = {"api_port": self.api_port, "s3_port": self.s3_port, "bucket": self.bucket}
+        write_private(self.data / "deployment.json", json.dumps(plain, indent=1))
+        used = (self.external.database_url, self.external.endpoint, self.external.apihost)
+        names = [name for group, service in zip(_GROUPS, used, strict=True) if service for name in group]
+        outside = {name: value for name, value in self.exported().items() if name in names}
+        (self.data / "secrets").mkdir(mode=0o700, exist_ok=True)
+        write_private(self.data / "secrets" / "external.json", json.dumps(outside))
+
+    def exported(self) -> dict[str, str]:
+        """What `pixwhisk env` exports, apart from `WSK_CONFIG_FILE`."""
+        return {
+            "WSK_APIHOST": self.apihost,
+            "WSK_AUTH": self.auth,
+            "DATABASE_URL": self.database_url,
+            "AWS_ENDPOINT_URL_S3": self.endpoint,
+            "AWS_ACCESS_KEY_ID": self.credentials.access_key,
+            "AWS_SECRET_ACCESS_KEY": self.credentials.secret_key,
+            "PIXWHISK_BUCKET": self.bucket,
+        }
+
+    def variables(self) -> dict[str, str]:
+        """The manifest's variables: least privilege where the services are ours."""
+        outside = self.external.database_url
+        store, view = outside or self._role("store"), outside or self._role("view")
+        return {
+            "AWS_ENDPOINT_URL_S3": self.endpoint,
+            "PIXWHISK_CLASSIFY_ACCESS_KEY_ID": self.reader.access_key,
+            "PIXWHISK_CLASSIFY_SECRET_ACCESS_KEY": self.reader.secret_key,
+            "PIXWHISK_FEED_ACCESS_KEY_ID": self.feeder.access_key,
+            "PIXWHISK_FEED_SECRET_ACCESS_KEY": self.feeder.secret_key,
+            "PIXWHISK_STORE_DATABASE_URL": store,
+            "PIXWHISK_VIEW_DATABASE_URL": view,
+            "PIXWHISK_SWEEP_DATABASE_URL": outside or self._role("sweep"),
+            "PIXWHISK_TRIGGER_APIHOST": self.apihost,
+            "PIXWHISK_JOURNAL_TARGET": JOURNAL,
+            "PIXWHISK_BUCKET": self.bucket,
+            # Somebody else's OpenWhisk has the model in its image.
+            **({} if self.external.apihost else {"PIXWHISK_MODEL": str(places.default_model())}),
+        }
+
+    def _role(self, name: str) -> str:
+        return self.postgres.database_url(f"pixwhisk_{name}")  # type: ignore[arg-type]  # three of `Role`'s names
+
+    def _credentials(self, name: str) -> Credentials:
+        made = Credentials.random()
+        text = _kept(self.data / "secrets" / f"minio-{name}", lambda: f"{made.access_key}:{made.secret_key}")
+        access_key, _, secret_key = text.partition(":")
+        return Credentials(access_key, secret_key)
+
+    @property
+    def _auth_file(self) -> Path:
+        return self.data / "secrets" / "openwhisk-guest"
+
+
+def chosen(data: Path, environ: Mapping[str, str] = os.environ, **flags: Any) -> Deployment:
+    """The deployment to start: `flags` (None: not given) over what is recorded over the defaults.
+
+    What `pixwhisk env` printed for this very deployment names its embedded services, not somebody's own.
+    """
+    settings = _recorded(data) | {name: value for name, value in flags.items() if value is not None}
+    return Deployment(data, **settings, external=External.from_env(_outside(data, environ)))
+
+
+def existing(data: Path, environ: Mapping[str, str] = os.environ) -> Deployment:
+    """The deployment that was started here, for commands that start nothing. Raises `NoDeployment` if there is none
+    and the environment names no service either.
+    """
+    recorded = _recorded(data)
+    external = External.from_env({**_json(data / "secrets" / "external.json"), **_outside(data, environ)})
+    if not recorded and not (external.database_url or external.endpoint or external.apihost):
+        raise NoDeployment(f"{data} holds no deployment: start one with `pixwhisk up`, or name another with --data")
+    return Deployment(data, **recorded, external=external)
+
+
+def write_private(path: Path, text: str) -> None:
+    """Write a 0600 file as a whole: a reader sees the old text or the new."""
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    unfinished = path.with_name(f".{path.name}.{os.getpid()}")
+    unfinished.unlink(missing_ok=True)
+    with os.fdopen(os.open(unfinished, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
+        file.write(text)
+    unfinished.rename(path)
+
+
+def _outside(data: Path, environ: Mapping[str, str]) -> dict[str, str]:
+    """The variables that name services of somebody's own."""
+    named = {name: environ[name] for name in _NAMES if environ.get(name)}
+    if not (recorded := _recorded(data)):
+        return named
+    ours = Deployment(data, **recorded)
+    for group in _GROUPS:
+        if named.get(group[0]) == ours.exported()[group[0]]:
+            named = {name: value for name, value in named.items() if name not in group}
+    return named
+
+
+def _recorded(data: Path) -> dict[str, Any]:
+    found = _json(data / "deployment.json")
+    return {name: found[name] for name in ("api_port", "s3_port", "bucket") if name in found}
+
+
+def _json(path: Path) -> dict[str, Any]:
+    try:
+        return dict(json.loads(path.read_text()))
+    except FileNotFoundError:
+        return {}
+
+
+def _kept(path: Path, make: Any) -> str:
+    """A secret, made on first use."""
+    if not path.exists():
+        write_private(path, make())
+    return path.read_text().strip()
