@@ -50,7 +50,7 @@ def exit_code(status: int) -> int:
 def shape_of(step: Step) -> Shape:
     """What the client decodes the reply to a step into; None where it takes any object."""
     collection, _, rest = path_of(step).partition("?")[0].removeprefix("/api/v1/namespaces/_/").partition("/")
-    if collection not in ENTITIES or (step.method == "POST" and collection == "actions"):
+    if collection not in ENTITIES or step.method == "OPTIONS" or (step.method == "POST" and collection == "actions"):
         return None
     if rest.endswith(("/logs", "/result")):
         return {"logs": [str]} if rest.endswith("/logs") else ACTIVATION["response"]
