@@ -9,6 +9,7 @@ bytes a pixel), and turned into RGB strip by strip while it shrinks.
 from __future__ import annotations
 
 import io
+import math
 import struct
 import warnings
 import zlib
@@ -331,8 +332,9 @@ def _draft_scale(size: tuple[int, int], frame: Frame) -> int:
 def _fit(image: Image.Image, frame: Frame) -> Image.Image:
     """The centre of the picture at the frame's size, in RGB.
 
-    Modes other than RGB and grey are converted strip by strip. Resizing goes along rows first, then along columns, so
-    doing the first half in strips changes no bit of the result, and no second copy of the picture is ever held.
+    Modes other than RGB and grey are converted strip by strip, each strip narrowed at once, so that no second copy of
+    the picture is ever held. This changes no bit of the result, unless a picture is much higher than wide: then Pillow
+    itself goes along columns first, and a rounding differs.
     """
     if image.mode in ("RGB", "L") and not image.has_transparency_data:
         box = _centre(image.size, frame)
@@ -341,7 +343,8 @@ def _fit(image: Image.Image, frame: Frame) -> Image.Image:
     left, top, right, bottom = _centre(image.size, frame)
     narrow = Image.new("RGB", (frame.side, image.height))
     rows = max(1, _STRIP_PIXELS // image.width)
-    for upper in range(0, image.height, rows):
+    margin = math.ceil(2 * max(1, (bottom - top) / frame.side)) + 1  # how far a bicubic kernel looks beyond the box
+    for upper in range(max(0, int(top) - margin), min(image.height, math.ceil(bottom) + margin), rows):
         lower = min(upper + rows, image.height)
         strip = to_rgb(image.crop((0, upper, image.width, lower)))
         across = (left, 0, right, lower - upper)
