@@ -68,7 +68,8 @@ def works(program: Path) -> bool:
 
 def run(*arguments: str | Path) -> None:
     environment = {**os.environ, **installer_environment(), "PIP_DISABLE_PIP_VERSION_CHECK": "1"}
-    subprocess.run(arguments, env=environment, cwd=ROOT, stdin=subprocess.DEVNULL, check=True)
+    silent = subprocess.DEVNULL  # progress and errors come on stderr
+    subprocess.run(arguments, env=environment, cwd=ROOT, stdin=silent, stdout=silent, check=True)
 
 
 def installer_environment() -> dict[str, str]:
