@@ -29,6 +29,13 @@ ACTIVATION: Shape = {
     "response": {"status": str, "statusCode": int, "success": bool, "result": None},
     "logs": [str],
 }
+RUNTIME: Shape = {"kind": str, "default": bool, "deprecated": bool}
+QUOTAS: Shape = dict.fromkeys(("actions_per_minute", "triggers_per_minute", "concurrent_actions"), int)
+DOCUMENTS = {
+    "/": {"description": str, "api_paths": [str], "runtimes": {"python": [RUNTIME]}, "limits": QUOTAS},
+    "/api/v1": {"build": str, "buildno": str},
+    "/api/v1/namespaces": [str],
+}
 ENTITIES = {"actions": ACTION, "triggers": TRIGGER, "packages": PACKAGE, "rules": RULE, "activations": ACTIVATION}
 
 
@@ -49,7 +56,10 @@ def exit_code(status: int) -> int:
 
 def shape_of(step: Step) -> Shape:
     """What the client decodes the reply to a step into; None where it takes any object."""
-    collection, _, rest = path_of(step).partition("?")[0].removeprefix("/api/v1/namespaces/_/").partition("/")
+    path = path_of(step).partition("?")[0]
+    if path in DOCUMENTS:
+        return DOCUMENTS[path]
+    collection, _, rest = path.removeprefix("/api/v1/namespaces/_/").partition("/")
     if collection not in ENTITIES or step.method == "OPTIONS" or (step.method == "POST" and collection == "actions"):
         return None
     if rest.endswith(("/logs", "/result")):

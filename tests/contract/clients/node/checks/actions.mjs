@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import { ECHO, GREET, RAISE, REFUSE, includes, isId, refused, valueOf } from '../bench.mjs'
+import { ECHO, GREET, RAISE, REFUSE, apart, includes, isId, refused, valueOf } from '../bench.mjs'
 import { zip } from '../zip.mjs'
 
 export const checks = {
@@ -61,7 +61,10 @@ export const checks = {
 
   'list pages, newest first': async bench => {
     const names = []
-    for (const base of ['one', 'two', 'three']) names.unshift((await bench.action(base)).name)
+    for (const base of ['one', 'two', 'three']) {
+      names.unshift((await bench.action(base)).name)
+      await apart()
+    }
     const listed = await bench.ow.actions.list({ limit: 3 })
     assert.deepEqual(listed.map(action => action.name), names)
     const [second] = await bench.ow.actions.list({ limit: 1, skip: 1 })

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import { GREET, REFUSE, eventually, includes, isId, refused } from '../bench.mjs'
+import { GREET, REFUSE, apart, eventually, includes, isId, refused } from '../bench.mjs'
 
 async function invoked (bench, code = GREET, params = {}) {
   const { name } = await bench.action('ran', code)
@@ -64,8 +64,7 @@ export const checks = {
     const records = []
     for (let call = 0; call < 3; call++) {
       records.unshift(await bench.record((await bench.ow.actions.invoke({ name })).activationId))
-      // Times are in whole milliseconds; the next one must not share this one's.
-      await eventually(() => Date.now() > records[0].start + 1, 'a later millisecond')
+      await apart()
     }
     const ids = async options => (await bench.ow.activations.list({ name, ...options })).map(each => each.activationId)
     const [newest, middle, oldest] = records

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import { ECHO, includes, refused, valueOf } from '../bench.mjs'
+import { ECHO, apart, includes, refused, valueOf } from '../bench.mjs'
 
 const pairs = values => Object.entries(values).map(([key, value]) => ({ key, value }))
 
@@ -28,6 +28,7 @@ export const checks = {
 
   'list has packages, newest first, and counts them': async bench => {
     const { name: first } = await bench.package('first')
+    await apart()
     const { name: second } = await bench.package('second')
     const listed = await bench.ow.packages.list({ limit: 2 })
     assert.deepEqual(listed.map(each => each.name), [second, first])
