@@ -22,7 +22,7 @@ KEYS = [
     "plus+plus.png",
     "per%cent%20%2F.png",
     "ünï/cödé/日本/🐼.png",
-    "a/b//c/./d.png",
+    "a/b/c..d/e.png",
     "quote'\"`;--.png",
     "<b>&amp;</b>?x=y#z.png",
     "\\back\\slash.png",
@@ -143,7 +143,7 @@ def test_the_sequence_classifies_an_image_given_inline(deployment: Deployment) -
     assert answer.status_code == 200, answer.text
     (outcome,) = answer.json()["outcomes"]
     assert outcome["classifications"][0]["label"] == "espresso"
-    rows = deployment.query("SELECT * FROM results WHERE sha256 = %s AND bucket IS NULL", outcome["sha256"])
+    rows = deployment.query("SELECT * FROM results WHERE sha256 = %s AND bucket = ''", outcome["sha256"])
     assert [row["label"] for row in rows] == ["espresso"]
 
 
