@@ -1,0 +1,428 @@
+"""The action `classify` against the real MinIO, with the real model."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import io
+import json
+import os
+import subprocess
+import sys
+import textwrap
+import threading
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime, timedelta
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote_plus
+
+import pytest
+from minio import Minio
+from minio.commonconfig import ENABLED
+from minio.versioningconfig import VersioningConfig
+from PIL import Image
+
+from actions.classify.__main__ import main, preload
+from actions.events import sequence_number
+from tests.fixtures.minio import RunningMinio, free_port, running_minio
+from tests.fixtures.model import KnownPhoto
+
+Call = Callable[..., dict[str, Any]]
+
+
+@pytest.fixture
+def call(minio: RunningMinio, model_directory: Path, monkeypatch: pytest.MonkeyPatch) -> Call:
+    """`main` in a container that knows the model and the store."""
+    return container(minio.endpoint, minio.access_key, minio.secret_key, model_directory, monkeypatch)
+
+
+def container(endpoint: str, access: str, secret: str, model: Path, monkeypatch: pytest.MonkeyPatch) -> Call:
+    for name, value in {
+        "AWS_ENDPOINT_URL_S3": endpoint,
+        "AWS_ACCESS_KEY_ID": access,
+        "AWS_SECRET_ACCESS_KEY": secret,
+        "PIXWHISK_MODEL": str(model),
+    }.items():
+        monkeypatch.setenv(name, value)
+    return lambda **params: main(params)
+
+
+@pytest.fixture
+def client(minio: RunningMinio) -> Minio:
+    return minio.client()
+
+
+@pytest.fixture
+def coffee(photos: Mapping[str, KnownPhoto]) -> bytes:
+    return photos["coffee"].jpeg
+
+
+def put(client: Minio, bucket: str, key: str, body: bytes) -> dict[str, Any]:
+    """Store an object; the record that MinIO's event for it would hold."""
+    made = client.put_object(bucket_name=bucket, object_name=key, data=io.BytesIO(body), length=len(body))
+    return record(bucket, key, size=len(body), eTag=made.etag, versionId=made.version_id)
+
+
+def record(bucket: str, key: str, event: str = "s3:ObjectCreated:Put", **described: Any) -> dict[str, Any]:
+    return {
+        "eventName": event,
+        "eventTime": "2026-02-06T01:04:31.998Z",
+        "s3": {
+            "bucket": {"name": bucket},
+            "object": {"key": quote_plus(key), "sequencer": "182178E8B3728CAC", **described},
+        },
+    }
+
+
+def the_outcome(result: dict[str, Any]) -> dict[str, Any]:
+    (outcome,) = result["outcomes"]
+    assert isinstance(outcome, dict)
+    return outcome
+
+
+def test_known_photos_get_their_labels(call: Call, photos: Mapping[str, KnownPhoto]) -> None:
+    """An image given inline is classified, under the digest of its bytes."""
+    for photo in photos.values():
+        result = call(image=base64.b64encode(photo.jpeg).decode())
+        outcome = the_outcome(result)
+        digest = hashlib.sha256(photo.jpeg).hexdigest()
+        assert outcome["classifications"][0]["label"] == photo.label
+        assert (outcome["bucket"], outcome["key"], outcome["etag"]) == (None, f"sha256:{digest}", None)
+        assert (outcome["status"], outcome["format"], outcome["sha256"]) == ("classified", "JPEG", digest)
+        assert result["results"] == [
+            {name: each[name] for name in ("className", "probability")} for each in outcome["classifications"]
+        ]
+
+
+def test_an_event_is_answered_with_all_that_the_store_needs(
+    call: Call, client: Minio, bucket: str, coffee: bytes, model_directory: Path
+) -> None:
+    """The outcome of an event names the object, its bytes, the model and the costs, as the contract has them."""
+    raw = put(client, bucket, "coffee.jpg", coffee)
+    outcome = the_outcome(call(EventName="x", Key=f"{bucket}/coffee.jpg", Records=[raw], topk=3))
+    card = json.loads((model_directory / "card.json").read_text())
+    with Image.open(io.BytesIO(coffee)) as image:
+        width, height = image.size
+    receipt = outcome.pop("receipt")
+    classifications = outcome.pop("classifications")
+    assert outcome == {
+        "status": "classified",
+        "bucket": bucket,
+        "key": "coffee.jpg",
+        "versionId": None,
+        "etag": raw["s3"]["object"]["eTag"],
+        "sequencer": "182178E8B3728CAC",
+        "eventTime": "2026-02-06T01:04:31.998Z",
+        "size": len(coffee),
+        "sha256": hashlib.sha256(coffee).hexdigest(),
+        "format": "JPEG",
+        "width": width,
+        "height": height,
+        "model": {"name": card["name"], "digest": card["digest"]},
+    }
+    assert len(classifications) == 3
+    assert set(classifications[0]) == {"index", "label", "className", "probability"}
+    assert set(receipt) == {"cold", "fetchMs", "decodeMs", "classifyMs", "totalMs", "rssMb"}
+
+
+def test_a_named_object_is_completed_from_the_store(call: Call, client: Minio, bucket: str, coffee: bytes) -> None:
+    """Who names an object instead of sending an event learns its ETag, size, time and a sequencer from the time."""
+    raw = put(client, bucket, "coffee.jpg", coffee)
+    outcome = the_outcome(call(bucket=bucket, key="coffee.jpg"))
+    assert (outcome["etag"], outcome["size"]) == (raw["s3"]["object"]["eTag"], len(coffee))
+    modified = datetime.fromisoformat(outcome["eventTime"])
+    assert abs(datetime.now(UTC) - modified) < timedelta(minutes=1)
+    assert sequence_number(outcome["sequencer"]) == int(modified.timestamp()) * 10**9
+    assert outcome["sequencer"] == outcome["sequencer"].upper()
+
+
+@pytest.mark.parametrize(
+    "key",
+    [
+        "plain.jpg",
+        "a dir/with spaces/cat 1.jpg",
+        "a+b&c=d.jpg",
+        "100%25.jpg",
+        "%41 %zz.jpg",
+        "/leading/slash.jpg",
+        "café/日本語/🐼.jpg",
+        "quote'\"<b>;--.jpg",
+        "question?mark#hash.jpg",
+        "tilde~star*(1)!.jpg",
+        "trailing space ",
+        "new\nline\ttab.jpg",
+        "back\\slash|pipe^.jpg",
+        "x" * 200 + "/" + "y" * 200 + ".jpg",
+    ],
+)
+def test_any_key_is_fetched(call: Call, client: Minio, bucket: str, key: str, coffee: bytes) -> None:
+    """Whatever an object is called, by event or by name, it is found."""
+    raw = put(client, bucket, key, coffee)
+    for result in (call(Records=[raw]), call(bucket=bucket, key=key)):
+        assert (the_outcome(result)["status"], the_outcome(result)["key"]) == ("classified", key)
+
+
+@pytest.mark.parametrize("key", ["a/../b.jpg", "./a.jpg", "a/./b", ".."])
+def test_a_key_that_no_object_can_have_is_gone(call: Call, bucket: str, key: str) -> None:
+    """A name with dot segments is one rejected record, not a failed signature for all."""
+    assert the_outcome(call(Records=[record(bucket, key)]))["reason"] == "object-gone"
+
+
+def test_an_overwritten_object_is_not_mistaken_for_its_successor(
+    call: Call, client: Minio, bucket: str, coffee: bytes
+) -> None:
+    """An event whose bytes have been replaced in the meantime is `object-changed`, and keeps its own ETag."""
+    old = put(client, bucket, "coffee.jpg", coffee)
+    put(client, bucket, "coffee.jpg", coffee + b"\0")
+    outcome = the_outcome(call(Records=[old]))
+    assert (outcome["status"], outcome["reason"]) == ("rejected", "object-changed")
+    assert outcome["etag"] == old["s3"]["object"]["eTag"]
+    assert outcome["classifications"] == []
+
+
+def test_what_is_gone_is_said_to_be_gone(call: Call, client: Minio, bucket: str, coffee: bytes) -> None:
+    """A removed object, an object that never was, and a bucket that never was are `object-gone`."""
+    raw = put(client, bucket, "coffee.jpg", coffee)
+    client.remove_object(bucket_name=bucket, object_name="coffee.jpg")
+    for each in (
+        raw,
+        record(bucket, "never"),
+        record("no-such-bucket", "k"),
+        record("a", "k"),
+        record("127.0.0.1", "k"),
+    ):
+        outcome = the_outcome(call(Records=[each]))
+        assert (outcome["status"], outcome["reason"]) == ("rejected", "object-gone")
+
+
+def test_versions_are_fetched_as_named(call: Call, client: Minio, bucket: str, coffee: bytes) -> None:
+    """With versioning, an old version is still found by its event; a delete marker or a removed version is gone."""
+    client.set_bucket_versioning(bucket_name=bucket, config=VersioningConfig(ENABLED))
+    old = put(client, bucket, "k.jpg", coffee)
+    new = put(client, bucket, "k.jpg", coffee + b"\0")
+    for raw, size in ((old, len(coffee)), (new, len(coffee) + 1)):
+        outcome = the_outcome(call(Records=[raw]))
+        assert (outcome["status"], outcome["size"]) == ("classified", size)
+        assert outcome["versionId"] == raw["s3"]["object"]["versionId"]
+    newest = the_outcome(call(bucket=bucket, key="k.jpg"))
+    assert newest["versionId"] == new["s3"]["object"]["versionId"]
+    client.remove_object(bucket_name=bucket, object_name="k.jpg")
+    marker = next(
+        each.version_id
+        for each in client.list_objects(bucket_name=bucket, include_version=True)
+        if each.is_delete_marker
+    )
+    client.remove_object(bucket_name=bucket, object_name="k.jpg", version_id=old["s3"]["object"]["versionId"])
+    for version in (marker, old["s3"]["object"]["versionId"], "not-a-uuid"):
+        assert the_outcome(call(bucket=bucket, key="k.jpg", versionId=version))["reason"] == "object-gone"
+    assert the_outcome(call(bucket=bucket, key="k.jpg"))["reason"] == "object-gone"
+    assert the_outcome(call(Records=[new]))["status"] == "classified"
+
+
+def test_a_batch_has_an_outcome_for_each_record_in_order(
+    call: Call, client: Minio, bucket: str, coffee: bytes, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Good, bad, broken, deleted and irrelevant records stand side by side; each has its line in the log."""
+    good = [put(client, bucket, f"{number}.jpg", coffee) for number in range(9)]
+    text = put(client, bucket, "text.jpg", b"not an image")
+    empty = put(client, bucket, "empty.jpg", b"")
+    capsys.readouterr()
+    result = call(
+        Records=[
+            *good[:4],
+            {"s3": "broken"},
+            text,
+            record(bucket, "0.jpg", "s3:ObjectRemoved:Delete"),
+            record(bucket, "0.jpg", "s3:ObjectCreated:PutTagging"),
+            empty,
+            record(bucket, "new\nline"),
+            *good[4:],
+        ]
+    )
+    statuses = [each["reason"] if each["status"] == "rejected" else each["status"] for each in result["outcomes"]]
+    middle = ["bad-event", "unsupported-format", "deleted", "empty-object", "object-gone"]
+    assert statuses == ["classified"] * 4 + middle + ["classified"] * 5
+    assert [each["key"] for each in result["outcomes"]][4:9] == [None, "text.jpg", "0.jpg", "empty.jpg", "new\nline"]
+    assert result["results"][0]["className"] == "espresso"
+    lines = capsys.readouterr().out.splitlines()
+    assert sum(line.startswith("record: ") for line in lines) == len(result["outcomes"])
+    assert any(line.startswith("main: ") for line in lines)
+    assert not any(line.startswith("decodeImage") for line in lines)
+
+
+def test_one_bad_image_in_a_batch_leaves_nothing_behind(call: Call, client: Minio, bucket: str, coffee: bytes) -> None:
+    """Temporary files of large objects are closed, whatever becomes of them."""
+    large = coffee + bytes(2 * 2**20)
+    raws = [put(client, bucket, f"{number}.jpg", large) for number in range(8)]
+    before = len(list(Path("/proc/self/fd").iterdir()))
+    for records in (raws, [*raws, record("no-such-bucket", "k")]):
+        assert len(call(Records=records)["outcomes"]) == len(records)
+    # The connections that were opened stay open.
+    assert len(list(Path("/proc/self/fd").iterdir())) <= before + 4
+
+
+def test_removals_are_never_fetched(call: Call, bucket: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A removal is an outcome of its own, even while the store cannot be reached."""
+    monkeypatch.setenv("AWS_ENDPOINT_URL_S3", f"http://127.0.0.1:{free_port()}")
+    removals = [record(bucket, "k", f"s3:ObjectRemoved:{name}") for name in ("Delete", "DeleteMarkerCreated")]
+    first, second = call(Records=removals)["outcomes"]
+    assert (first["status"], second["status"]) == ("deleted", "deleted")
+    assert "deleteMarker" not in first
+    assert second["deleteMarker"] is True
+
+
+def test_limits_hold_before_anything_is_read(
+    call: Call, client: Minio, bucket: str, coffee: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An object over the size limit is refused by its event, by its headers, and inline; pixels by the header."""
+    raw = put(client, bucket, "coffee.jpg", coffee)
+    monkeypatch.setenv("LIMIT_BYTES", str(len(coffee) - 1))
+    unsized = record(bucket, "coffee.jpg")
+    for result in (
+        call(Records=[raw]),
+        call(Records=[unsized]),
+        call(bucket=bucket, key="coffee.jpg"),
+        call(image=base64.b64encode(coffee).decode()),
+    ):
+        assert the_outcome(result)["reason"] == "too-many-bytes"
+    monkeypatch.setenv("LIMIT_BYTES", str(len(coffee)))
+    monkeypatch.setenv("LIMIT_PIXELS", "1000")
+    outcome = the_outcome(call(Records=[raw]))
+    assert outcome["reason"] == "too-many-pixels"
+    assert (outcome["format"], outcome["size"]) == ("JPEG", len(coffee))
+    assert outcome["width"] > 0
+
+
+def test_wrong_credentials_are_an_error_that_may_pass(
+    call: Call, client: Minio, bucket: str, coffee: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Refused credentials fail the activation as retryable, and say nothing secret; once restored, all is well."""
+    raw = put(client, bucket, "coffee.jpg", coffee)
+    real = os.environ["AWS_SECRET_ACCESS_KEY"]
+    for name, value in (("AWS_SECRET_ACCESS_KEY", "wrong-secret-value"), ("AWS_ACCESS_KEY_ID", "nobody")):
+        with monkeypatch.context() as patch:
+            patch.setenv(name, value)
+            error = call(Records=[raw])["error"]
+        assert (error["code"], error["retryable"]) == ("store-refused", True)
+        assert "wrong-secret-value" not in json.dumps(error)
+        assert real not in json.dumps(error)
+    assert the_outcome(call(Records=[raw]))["status"] == "classified"
+
+
+def test_a_stopped_store_is_an_error_that_may_pass(
+    tmp_path: Path, model_directory: Path, coffee: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """While the store is down the activation fails as retryable, alone or in a batch; after its restart it succeeds."""
+    port = free_port()
+    with running_minio(tmp_path, port) as running:
+        credentials = running.server.root
+        call = container(running.endpoint, credentials.access_key, credentials.secret_key, model_directory, monkeypatch)
+        running.client().make_bucket(bucket_name="images")
+        raws = [put(running.client(), "images", f"{number}.jpg", coffee) for number in range(6)]
+        assert the_outcome(call(Records=raws[:1]))["status"] == "classified"
+        running.process.kill()
+        running.process.wait()
+        for records in (raws[:1], raws):
+            error = call(Records=records)["error"]
+            assert (error["code"], error["retryable"]) == ("store-unreachable", True)
+            assert credentials.secret_key not in json.dumps(error)
+
+
+def test_what_answers_but_is_no_store_is_unreachable(call: Call, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An endpoint that speaks something else is a fault of the store, not of the image."""
+
+    class Page(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response(404)
+            self.send_header("Content-Type", "text/html")
+            self.send_header("Content-Length", "5")
+            self.end_headers()
+            self.wfile.write(b"hello")
+
+        def log_message(self, format: str, *args: object) -> None:  # noqa: A002 (the base class names it)
+            pass
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Page) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        monkeypatch.setenv("AWS_ENDPOINT_URL_S3", f"http://127.0.0.1:{server.server_port}")
+        try:
+            assert call(bucket="images", key="k")["error"]["code"] == "store-unreachable"
+        finally:
+            server.shutdown()
+            thread.join()
+
+
+def test_arguments_of_openwhisk_reach_nothing(call: Call, coffee: bytes, capsys: pytest.CaptureFixture[str]) -> None:
+    """The caller's key, injected by OpenWhisk, is in no result and no log."""
+    headers = {"authorization": "Basic caller-secret"}
+    results = [
+        call(image=base64.b64encode(coffee).decode(), __ow_headers=headers, __ow_method="post"),
+        call(__ow_headers=headers),
+    ]
+    assert "caller-secret" not in json.dumps(results)
+    assert "caller-secret" not in "".join(capsys.readouterr())
+
+
+def test_an_unforeseen_failure_is_a_typed_error(
+    call: Call, coffee: bytes, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A fault of ours becomes `internal-error`; the log has where it was, but none of its words."""
+    monkeypatch.setattr("actions.classify.images.decode", lambda *_: 1 / 0)
+    error = call(image=base64.b64encode(coffee).decode())["error"]
+    assert (error["code"], error["retryable"]) == ("internal-error", True)
+    log = capsys.readouterr().out
+    assert "handler.py" in log
+    assert "ZeroDivisionError" in log
+    assert "division by zero" not in log
+
+
+def test_settings_that_are_wrong_are_an_error_of_their_own(call: Call, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A missing model or endpoint says which setting to make right."""
+    monkeypatch.setenv("PIXWHISK_MODEL", "/nowhere")
+    assert call(image="AAAA")["error"]["code"] == "bad-settings"
+    monkeypatch.delenv("PIXWHISK_MODEL")
+    assert "PIXWHISK_MODEL" in call(image="AAAA")["error"]["message"]
+
+
+def test_an_endpoint_is_needed_for_objects_only(call: Call, coffee: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without a store, inline images are classified and named objects are an error."""
+    monkeypatch.delenv("AWS_ENDPOINT_URL_S3")
+    assert the_outcome(call(image=base64.b64encode(coffee).decode()))["status"] == "classified"
+    error = call(bucket="images", key="k")["error"]
+    assert (error["code"], "AWS_ENDPOINT_URL_S3" in error["message"]) == ("bad-settings", True)
+
+
+def test_preloading_makes_the_first_call_warm(model_directory: Path, coffee: bytes) -> None:
+    """After `preload`, the very first call finds the model loaded; without, it says that it was cold."""
+    script = textwrap.dedent("""
+        import sys
+        from actions.classify.__main__ import main, preload
+        if sys.argv[1] == "warm":
+            preload()
+        main({"image": sys.stdin.read()})
+    """)
+    for how, stages in (
+        ("cold", ["loadModel", "decodeImage", "imageToInput", "classify", "main"]),
+        ("warm", ["decodeImage", "imageToInput", "classify", "main"]),
+    ):
+        ran = subprocess.run(
+            [sys.executable, "-c", script, how],
+            input=base64.b64encode(coffee).decode(),
+            env={"PIXWHISK_MODEL": str(model_directory)},
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+        lines = ran.stdout.splitlines()
+        assert [line.split(":")[0] for line in lines[::2]] == stages
+        assert all(line.startswith("memory used: rss=") for line in lines[1::2])
+
+
+@pytest.mark.parametrize("model", ["", "/nowhere"])
+def test_preloading_survives_a_missing_model(model: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A stem cell without a model still starts; its action will say what is missing."""
+    monkeypatch.setenv("PIXWHISK_MODEL", model)
+    preload()
