@@ -84,6 +84,8 @@ class Deployment:
     s3_port: int = S3_PORT
     bucket: str = BUCKET
     external: External = External()
+    # False where nothing was ever started here: then only `external` services can be meant.
+    embedded: bool = True
 
     @property
     def postgres(self) -> Postgres:
@@ -115,11 +117,11 @@ class Deployment:
 
     @property
     def database_url(self) -> str:
-        return self.external.database_url or self.postgres.database_url()
+        return self.external.database_url or self._own("DATABASE_URL").postgres.database_url()
 
     @property
     def endpoint(self) -> str:
-        return self.external.endpoint or f"http://127.0.0.1:{self.s3_port}"
+        return self.external.endpoint or f"http://127.0.0.1:{self._own('AWS_ENDPOINT_URL_S3').s3_port}"
 
     @property
     def credentials(self) -> Credentials:
@@ -138,7 +140,7 @@ class Deployment:
 
     @property
     def apihost(self) -> str:
-        return self.external.apihost or f"http://127.0.0.1:{self.api_port}"
+        return self.external.apihost or f"http://127.0.0.1:{self._own('WSK_APIHOST').api_port}"
 
     @property
     def auth(self) -> str:
@@ -209,6 +211,11 @@ class Deployment:
             **({} if self.external.apihost else {"PIXWHISK_MODEL": str(places.default_model())}),
         }
 
+    def _own(self, variable: str) -> Deployment:
+        if not self.embedded:
+            raise NoDeployment(f"{variable} is not set, and {self.data} holds no deployment: set it, or `pixwhisk up`")
+        return self
+
     def _role(self, name: str) -> str:
         return self.postgres.database_url(f"pixwhisk_{name}")  # type: ignore[arg-type]  # three of `Role`'s names
 
@@ -240,7 +247,7 @@ def existing(data: Path, environ: Mapping[str, str] = os.environ) -> Deployment:
     external = External.from_env({**_json(data / "secrets" / "external.json"), **_outside(data, environ)})
     if not recorded and not (external.database_url or external.endpoint or external.apihost):
         raise NoDeployment(f"{data} holds no deployment: start one with `pixwhisk up`, or name another with --data")
-    return Deployment(data, **recorded, external=external)
+    return Deployment(data, **recorded, external=external, embedded=bool(recorded))
 
 
 def write_private(path: Path, text: str) -> None:

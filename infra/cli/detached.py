@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from infra.cli.failures import Exit, Failure, explained
+from infra.cli.failures import Exit, Failure
 
 # `up` itself gives up well before.
 TIMEOUT_READY = 90.0
@@ -67,14 +67,6 @@ def stop(data: Path) -> bool:
             raise Failure(f"{found} does not end: kill -9 {found.pid} ends it, and loses nothing")
         time.sleep(0.02)
     return True
-
-
-def run_command(data: Path) -> Any:
-    """The deployment in `data`, with errors explained; for commands that only look."""
-    from infra.deployment import existing
-
-    with explained():
-        return existing(data)
 
 
 @contextlib.contextmanager

@@ -1,0 +1,62 @@
+"""`pixwhisk deploy`."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import click
+
+from infra.cli import options
+from infra.cli.failures import explained
+
+
+@click.command()
+@options.data
+@click.option("--apihost", metavar="URL", help="OpenWhisk.  [default: WSK_APIHOST, then ~/.wskprops]")
+@click.option("--auth", metavar="KEY", help="Its key, uuid:secret.  [default: WSK_AUTH, then ~/.wskprops]")
+@click.option("--image", metavar="NAME", help="The runtime image, with tag, instead of the manifest's.")
+@click.option("--kind", metavar="NAME", help="A kind the operator declared for the runtime, instead of an image.")
+@click.option("--dry-run", is_flag=True, help="Only say what would change; secrets are not shown.")
+def command(
+    *, data: Path, apihost: str | None, auth: str | None, image: str | None, kind: str | None, dry_run: bool
+) -> None:
+    """Bring any OpenWhisk to what the manifest wants.
+
+    Changes only what differs. Actions are bound to the deployment in --data if there is one, else to
+    AWS_ENDPOINT_URL_S3, AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY and DATABASE_URL; PIXWHISK_CLASSIFY_ACCESS_KEY_ID,
+    PIXWHISK_STORE_DATABASE_URL and the like give a part its own.
+    """
+    if image and kind:
+        raise click.UsageError("--image and --kind exclude each other")
+    from infra import deploy
+    from infra.cli import remote
+    from infra.manifest import Runtime
+    from infra.whisk import Whisk
+
+    target = remote.find(apihost, auth, data)
+    with explained(), Whisk(target.apihost, target.auth) as whisk:
+        wanted, state = deploy.prepare(whisk, remote.variables(data, target), Runtime(image, kind))
+        changes = deploy.plan(wanted, state)
+        if kind:
+            click.echo(f"# for the operator's runtimes.json\n{json.dumps(runtimes_snippet(kind, image), indent=2)}")
+        if dry_run:
+            for change in changes:
+                click.echo(f"would {change}")
+        else:
+            deploy.apply(whisk, target.auth, changes, click.echo)
+    if not changes:
+        click.echo("nothing to change")
+
+
+def runtimes_snippet(kind: str, image: str | None) -> dict[str, object]:
+    """How an operator declares the runtime as a kind with stem cells of exactly the actions' memory."""
+    prefix, _, rest = (image or "pixwhisk/runtime:0.1.0").rpartition("/")
+    name, _, tag = rest.partition(":")
+    return {
+        "kind": kind,
+        "default": False,
+        "image": {"prefix": prefix, "name": name, "tag": tag or "latest"},
+        "attached": {"attachmentName": "codefile", "attachmentType": "text/plain"},
+        "stemCells": [{"initialCount": 2, "memory": "128 MB"}],
+    }

@@ -1,0 +1,89 @@
+"""Which OpenWhisk a command means, and what its actions are to be bound to."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from infra.cli.failures import Exit, Failure
+from infra.deployment import BadEnvironment, NoDeployment, existing
+from infra.whisk import base_url
+
+
+@dataclass(frozen=True, slots=True)
+class Remote:
+    apihost: str
+    auth: str = field(repr=False)
+
+
+def find(apihost: str | None, auth: str | None, data: Path, environ: Mapping[str, str] = os.environ) -> Remote:
+    """Flags, then `WSK_APIHOST` and `WSK_AUTH`, then wsk's property file, then the deployment in the data directory."""
+    properties = _properties(Path(environ.get("WSK_CONFIG_FILE") or Path.home() / ".wskprops"))
+    host = apihost or environ.get("WSK_APIHOST") or properties.get("APIHOST")
+    # A key belongs to its host: one of a file must not be sent to a host of the command line.
+    key = auth or environ.get("WSK_AUTH") or (None if apihost else properties.get("AUTH"))
+    if host and key:
+        return Remote(base_url(host), key)
+    if host or apihost:
+        raise Failure(f"no key for OpenWhisk at {host}: pass --auth, or set WSK_AUTH", Exit.USAGE)
+    try:
+        deployment = existing(data, environ)
+    except NoDeployment:
+        raise Failure(
+            "which OpenWhisk? Pass --apihost and --auth, or set WSK_APIHOST and WSK_AUTH", Exit.USAGE
+        ) from None
+    return Remote(deployment.apihost, deployment.auth)
+
+
+def variables(data: Path, remote: Remote, environ: Mapping[str, str] = os.environ) -> dict[str, str]:
+    """The manifest's variables: those of the deployment in the data directory, else the environment's own."""
+    try:
+        found = existing(data, environ).variables()
+    except (NoDeployment, BadEnvironment):
+        found = {}
+    if not (data / "deployment.json").is_file():
+        found = _of_environment(environ)
+    found |= {name: environ[name] for name in _OVERRIDES if environ.get(name)}
+    return {"PIXWHISK_TRIGGER_APIHOST": remote.apihost, "PIXWHISK_BUCKET": "images", **found}
+
+
+_OVERRIDES = (
+    "PIXWHISK_BUCKET",
+    "PIXWHISK_CLASSIFY_ACCESS_KEY_ID",
+    "PIXWHISK_CLASSIFY_SECRET_ACCESS_KEY",
+    "PIXWHISK_FEED_ACCESS_KEY_ID",
+    "PIXWHISK_FEED_SECRET_ACCESS_KEY",
+    "PIXWHISK_JOURNAL_TARGET",
+    "PIXWHISK_MODEL",
+    "PIXWHISK_STORE_DATABASE_URL",
+    "PIXWHISK_SWEEP_DATABASE_URL",
+    "PIXWHISK_TRIGGER_APIHOST",
+    "PIXWHISK_VIEW_DATABASE_URL",
+)
+
+
+def _of_environment(environ: Mapping[str, str]) -> dict[str, str]:
+    """One key and one database URL for all, unless each part has its own."""
+    sources = {
+        "AWS_ENDPOINT_URL_S3": "AWS_ENDPOINT_URL_S3",
+        "PIXWHISK_CLASSIFY_ACCESS_KEY_ID": "AWS_ACCESS_KEY_ID",
+        "PIXWHISK_CLASSIFY_SECRET_ACCESS_KEY": "AWS_SECRET_ACCESS_KEY",
+        "PIXWHISK_FEED_ACCESS_KEY_ID": "AWS_ACCESS_KEY_ID",
+        "PIXWHISK_FEED_SECRET_ACCESS_KEY": "AWS_SECRET_ACCESS_KEY",
+        "PIXWHISK_STORE_DATABASE_URL": "DATABASE_URL",
+        "PIXWHISK_VIEW_DATABASE_URL": "DATABASE_URL",
+        "PIXWHISK_SWEEP_DATABASE_URL": "DATABASE_URL",
+    }
+    return {name: environ[source] for name, source in sources.items() if environ.get(source)}
+
+
+def _properties(path: Path) -> dict[str, str]:
+    """`wsk`'s property file: NAME=value lines."""
+    try:
+        lines = path.read_text().splitlines()
+    except OSError:
+        return {}
+    pairs = (line.partition("=") for line in lines if "=" in line and not line.lstrip().startswith("#"))
+    return {name.strip(): value.strip() for name, _, value in pairs}

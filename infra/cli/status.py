@@ -1,0 +1,62 @@
+"""`pixwhisk status`."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from infra.cli import options
+from infra.cli.failures import Exit, explained
+
+if TYPE_CHECKING:
+    from infra.health import Health
+
+
+@click.command()
+@options.data
+@options.as_json
+def command(data: Path, as_json: bool) -> None:
+    """Say whether the deployment is healthy, and what is owed.
+
+    Exits 0 if every service answers, else 1.
+    """
+    from infra.deployment import existing
+    from infra.health import examine
+
+    with explained():
+        health = examine(existing(data))
+    if as_json:
+        click.echo(json.dumps(document(health)))
+    else:
+        _print(health)
+    sys.exit(Exit.OK if health.healthy else Exit.FAILED)
+
+
+def document(health: Health) -> dict[str, Any]:
+    """Stable keys, for programs."""
+    counts = health.counts
+    return {
+        "healthy": health.healthy,
+        "up": {"pid": health.holder.pid, "since": health.holder.since} if health.holder else None,
+        "services": dict(health.services),
+        "outcomes": dict(counts.outcomes) if counts else None,
+        "owed": counts.owed if counts else None,
+        "parked": counts.parked if counts else None,
+        "oldestOwedSeconds": counts.oldest_owed if counts else None,
+    }
+
+
+def _print(health: Health) -> None:
+    click.echo("healthy" if health.healthy else "unhealthy")
+    click.echo(f"  up          {health.holder or 'no: start with `pixwhisk up`'}")
+    for name, state in health.services.items():
+        click.echo(f"  {name:10}  {state}")
+    if counts := health.counts:
+        click.echo(f"  outcomes    {', '.join(f'{n} {status}' for status, n in counts.outcomes.items()) or 'none'}")
+        oldest = f", the oldest for {counts.oldest_owed:.0f} s" if counts.oldest_owed is not None else ""
+        click.echo(f"  owed        {counts.owed}{oldest}")
+        click.echo(f"  parked      {counts.parked}")

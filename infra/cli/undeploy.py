@@ -1,0 +1,28 @@
+"""`pixwhisk undeploy`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from infra.cli import options
+from infra.cli.failures import explained
+
+
+@click.command()
+@options.data
+@click.option("--apihost", metavar="URL", help="OpenWhisk.  [default: WSK_APIHOST, then ~/.wskprops]")
+@click.option("--auth", metavar="KEY", help="Its key, uuid:secret.  [default: WSK_AUTH, then ~/.wskprops]")
+def command(data: Path, apihost: str | None, auth: str | None) -> None:
+    """Take everything the manifest made away again.
+
+    The feed is told first, so that MinIO stops calling. Rows and objects stay.
+    """
+    from infra import deploy
+    from infra.cli import remote
+    from infra.whisk import Whisk
+
+    target = remote.find(apihost, auth, data)
+    with explained(), Whisk(target.apihost, target.auth) as whisk:
+        deploy.undeploy(whisk, target.auth, click.echo)
