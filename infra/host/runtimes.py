@@ -99,14 +99,14 @@ class Runtimes:
         if family == "python":
             return python_command(preload, descriptor)
         if family == "nodejs":
-            return [self.node or "node", str(PROXIES / "proxy.js"), "--listen", f"fd:{descriptor}"]
+            return [self.node or "node", str(PROXIES / "proxy.js"), "--listen", f"connection:{descriptor}"]
         assert_never(family)
 
 
 def python_command(preload: Sequence[str], descriptor: int) -> list[str]:
     """Isolated (`-I`) and without `site` (`-S`): 15 ms less, and no checkout that an editable install would let in."""
     libraries = dict.fromkeys([sysconfig.get_path("purelib"), sysconfig.get_path("platlib")])
-    command = [sys.executable, "-I", "-S", str(PROXIES / "proxy.py"), "--listen", f"fd:{descriptor}"]
+    command = [sys.executable, "-I", "-S", str(PROXIES / "proxy.py"), "--listen", f"connection:{descriptor}"]
     for library in libraries:
         command += ["--path", library]
     if preload:

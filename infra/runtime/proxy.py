@@ -4,8 +4,8 @@ One file, standard library only, one process: the action is imported and called 
 thread, so that a call costs no hop and a container no second interpreter. The same file is a container's entry point
 and a local process:
 
-    python proxy.py [--listen HOST:PORT | unix:PATH | fd:NUMBER] [--path DIRECTORY]…
-                    [--preload MODULE]… [--preload-path DIRECTORY]…
+    python proxy.py [--listen HOST:PORT | unix:PATH | fd:NUMBER | connection:NUMBER]
+                    [--path DIRECTORY]… [--preload MODULE]… [--preload-path DIRECTORY]…
 
 `PIXWHISK_LISTEN`, `PIXWHISK_PRELOAD` and `PIXWHISK_PRELOAD_PATH` (comma separated) say the same. `--path` adds to where
 libraries are found. `GET /` answers once preloading is over.
@@ -149,7 +149,7 @@ def zip_entries(archive: bytes) -> Iterator[Entry]:
     """Walk the zip's central directory (no zip64: 48 MB of code never needs it)."""
     try:
         end = archive.rindex(b"PK\x05\x06")
-        count, _, start = struct.unpack_from("<HII", archive, end + 10)
+        count, _, start, _ = struct.unpack_from("<HIIH", archive, end + 10)
         for _ in range(count):
             entry, start = zip_entry(archive, start)
             yield entry
@@ -723,13 +723,13 @@ class Connection:
 class Server:
     """Serves one request at a time, in the calling thread, from any number of open connections."""
 
-    def __init__(self, served: socket.socket, action: Action) -> None:
+    def __init__(self, served: socket.socket, action: Action, *, alone: bool) -> None:
         self.listener = served
         self.action = action
         self.connections: dict[int, Connection] = {}
         self.selector = selectors.DefaultSelector()
-        self.alone = not served.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN)
-        if self.alone:
+        self.alone = alone
+        if alone:
             self._admit(served)
         else:
             served.setblocking(False)
@@ -851,9 +851,9 @@ def listed(text: str | None) -> list[str]:
 
 
 def open_socket(address: str) -> socket.socket:
-    """A socket to serve. `fd:NUMBER` is one that the parent made: listening, or the one connection there will be."""
-    if address.startswith("fd:"):
-        return socket.socket(fileno=int(address[3:]))
+    """A socket to serve. The parent may have made it: listening (`fd:`), or the one `connection:` there will be."""
+    if address.startswith(("fd:", "connection:")):
+        return socket.socket(fileno=int(address.partition(":")[2]))
     if address.startswith("unix:"):
         listener = socket.socket(socket.AF_UNIX)
         listener.bind(address[5:])
@@ -883,7 +883,7 @@ def main(arguments: Sequence[str]) -> None:
     preloaded = Preloaded(options.preload, options.preload_paths)
     gc.collect()
     gc.freeze()
-    Server(served, Action(preloaded)).serve()
+    Server(served, Action(preloaded), alone=options.listen.startswith("connection:")).serve()
     # Threads of the action must not hold the process back.
     os._exit(0)
 
