@@ -342,7 +342,7 @@ class LocalPool:
         if usage is None:
             return
         member.sandbox.check(usage)
-        member.waiting = member.busy and member.last is not None and usage.processor - member.last.processor < WAITING
+        member.waiting = member.busy and member.last is not None and waits(member.last, usage)
         member.last = usage
 
     async def _end_idle(self) -> None:
@@ -358,6 +358,11 @@ class LocalPool:
         task = asyncio.get_running_loop().create_task(work, name=name)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
+
+
+def waits(before: Usage, now: Usage) -> bool:
+    """Whether a container did nothing between two looks. One that merely got no processor time is not asleep."""
+    return before.asleep and now.asleep and now.processor - before.processor < WAITING
 
 
 def not_started(arrived: int) -> Ran:

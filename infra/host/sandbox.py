@@ -38,10 +38,11 @@ F_SETSIG = 10
 
 @dataclass(frozen=True, slots=True)
 class Usage:
-    """What a container uses: resident bytes of all its processes, and its own processor seconds so far."""
+    """What a container uses: resident bytes of all its processes, its own processor seconds so far."""
 
     resident: int
     processor: float
+    asleep: bool
 
 
 @dataclass(slots=True)
@@ -88,7 +89,7 @@ class Sandbox:
             resident = sum(resident_bytes(each) for each in family(self.process_id))
         except (OSError, ValueError):
             return None
-        return Usage(resident, (int(fields[11]) + int(fields[12])) * TICK)
+        return Usage(resident, (int(fields[11]) + int(fields[12])) * TICK, asleep=fields[0] == "S")
 
     def check(self, usage: Usage) -> None:
         """Kill the container if it uses more memory than it may."""
