@@ -25,8 +25,9 @@ from actions.store.settings import Settings
 
 # A server that is being restarted is back within a second; what takes longer is the sweep's to try again.
 PAUSES = (0.0, 0.1, 0.3, 0.6)
-# Under the 60 s an action has, so that it says what went wrong rather than being killed.
-OPTIONS = "-c statement_timeout=20s -c lock_timeout=10s"
+# Under the 60 s an action has, so that it says what went wrong rather than being killed. And a plan that was made while
+# a table was small is kept: it must not go on scanning the table when that is large.
+OPTIONS = "-c statement_timeout=20s -c lock_timeout=10s -c enable_seqscan=off"
 
 SERIALIZATION_FAILURE, DEADLOCK = "40001", "40P01"
 DATA_EXCEPTION = "22"  # the class: a value does not fit its type
@@ -38,7 +39,8 @@ WITH incoming AS MATERIALIZED (
     FROM jsonb_to_recordset(CAST(:rows AS jsonb)) AS given (
         position integer, bucket text, key text, version_id text, sequencer text, finality smallint, etag text,
         size bigint, event_time timestamptz, model text, model_digest text, status text, label text,
-        probability double precision, labels jsonb, reason text, detail text, sha256 text, format text, width bigint, height bigint, receipt jsonb)
+        probability double precision, labels jsonb, reason text, detail text, sha256 text, format text,
+        width bigint, height bigint, receipt jsonb)
     JOIN models ON models.name = given.model AND models.digest = given.model_digest
 ), accepted AS (
     INSERT INTO objects AS held (bucket, key, version_id, sequencer, finality, etag, size, event_time)
