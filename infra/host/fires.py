@@ -12,7 +12,7 @@ from infra.host.activations import Activation, new_id
 from infra.host.archive import Archive
 from infra.host.dispatch import Dispatch, Origin, check_size, now
 from infra.host.entities import Trigger, TriggerRule
-from infra.host.parameters import arguments_of
+from infra.host.parameters import arguments_of, parameters_size
 from infra.host.refusals import Refusal
 from infra.host.resolution import Resolver
 
@@ -51,7 +51,8 @@ class Fires:
             return None
         activation_id = new_id()
         arguments = {**arguments_of(trigger.parameters), "__ow_headers": headers, **payload}
-        fired = Fired(activation_id, trigger, payload, arguments, origin, now(), received + LIMIT_HEADER_BYTES)
+        bound = received + LIMIT_HEADER_BYTES + parameters_size(trigger.parameters)
+        fired = Fired(activation_id, trigger, payload, arguments, origin, now(), bound)
         self._dispatch.keep(asyncio.ensure_future(self._run(fired)))
         return activation_id
 

@@ -1,0 +1,98 @@
+"""What holds for every request: credentials, ids, headers, methods, documents."""
+
+from __future__ import annotations
+
+import base64
+
+import pytest
+
+from tests.contract.host.served import Namespace, refusal
+
+
+@pytest.mark.parametrize(
+    ("authorization", "words"),
+    [
+        (None, "The resource requires authentication, which was not supplied with the request"),
+        ("Bearer x", "The resource requires authentication, which was not supplied with the request"),
+        ("Basic !!", "The supplied authentication is invalid"),
+        ("Basic " + base64.b64encode(b"nobody:nothing").decode(), "The supplied authentication is invalid"),
+        ("Basic " + base64.b64encode(b"\xff:\xff").decode(), "The supplied authentication is invalid"),
+    ],
+)
+def test_credentials_are_needed(guest: Namespace, authorization: str | None, words: str) -> None:
+    """401 with a challenge."""
+    headers = {"authorization": authorization} if authorization else {}
+    response = guest.plain.get(f"{guest.url}/api/v1/namespaces/_/actions", headers=headers)
+    assert refusal(response) == (401, words)
+    assert response.headers["www-authenticate"] == 'Basic realm="OpenWhisk secure realm"'
+
+
+def test_a_wrong_secret_is_refused(guest: Namespace) -> None:
+    """Though the uuid is right."""
+    user, _, secret = guest.key.partition(":")
+    response = guest.plain.get(f"{guest.url}/api/v1/namespaces", auth=(user, secret[:-1] + "?"))
+    assert refusal(response)[0] == 401
+
+
+def test_the_namespaces_of_a_key(guest: Namespace) -> None:
+    """Exactly its own."""
+    assert guest.http.get("/api/v1/namespaces").json() == [guest.name]
+    assert guest.ok("GET", "limits").keys() >= {"invocationsPerMinute", "firesPerMinute", "concurrentInvocations"}
+
+
+def test_request_ids_are_echoed(guest: Namespace) -> None:
+    """Unless they pretend to be the system's own."""
+    sent = guest.http.get("/api/v1/namespaces", headers={"X-Request-ID": "mine-1"})
+    assert sent.headers["x-request-id"] == "mine-1"
+    for other in ("sid_x", "x" * 500):
+        answered = guest.http.get("/api/v1/namespaces", headers={"X-Request-ID": other})
+        assert answered.headers["x-request-id"] not in ("", other)
+
+
+def test_every_response_lets_browsers_in(guest: Namespace) -> None:
+    """Refusals and preflights, too; a preflight needs no key."""
+    for response in (
+        guest.plain.get(f"{guest.url}/api/v1/namespaces"),
+        guest.plain.options(f"{guest.url}/api/v1/namespaces/_/actions/x"),
+        guest.http.get("/nowhere"),
+    ):
+        assert response.headers["access-control-allow-origin"] == "*"
+        assert response.headers["access-control-allow-methods"] == "GET, DELETE, POST, PUT, HEAD"
+    assert guest.plain.options(f"{guest.url}/api/v1/namespaces/_/actions/x").status_code == 200
+
+
+def test_the_documents_need_no_key(guest: Namespace) -> None:
+    """What wskdeploy and `wsk property get` read first."""
+    root = guest.plain.get(guest.url)
+    assert root.headers["content-type"] == "application/json"
+    kinds = root.json()["runtimes"]["python"]
+    assert [each["kind"] for each in kinds if each["default"]] == ["python:3.11"]
+    assert root.json()["limits"]["max_action_memory"] == 512 * 2**20
+    about = guest.plain.get(f"{guest.url}/api/v1").json()
+    assert about.keys() >= {"description", "api_version", "api_version_path", "build", "buildno", "swagger_paths"}
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "status"),
+    [
+        ("POST", "packages/refresh", 405),
+        ("PATCH", "actions/x", 405),
+        ("DELETE", "actions", 405),
+        ("GET", "nothing", 404),
+        ("GET", "nothing/x", 404),
+        ("GET", "actions/a/b/c", 404),
+        ("GET", "triggers/a/b", 404),
+        ("GET", "", 404),
+        ("PUT", "activations/" + "0" * 32, 405),
+    ],
+)
+def test_what_there_is_not(guest: Namespace, method: str, path: str, status: int) -> None:
+    """404 for places, 405 for methods, both in the clients' shape."""
+    assert guest.refused(method, path)[0] == status
+
+
+def test_flags_must_be_flags(guest: Namespace) -> None:
+    """And namespaces must be names."""
+    assert guest.refused("GET", "actions/x?code=maybe")[0] == 400
+    assert guest.http.get("/api/v1/namespaces/%00/actions").status_code == 400
+    assert guest.http.get("/api/v1/namespaces/nobody/actions").status_code == 403
