@@ -5,6 +5,7 @@ Only what differs is changed, so deploying twice changes nothing; what others ma
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, cast
@@ -17,6 +18,7 @@ from triggers.feed.subscription import wished
 
 Report = Callable[[str], None]
 Live = Mapping[str, Any]
+ReadFeed = Callable[[Feed], Sequence[Mapping[str, Any]]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,25 +67,25 @@ def prepare(
     whisk: Whisk,
     variables: Mapping[str, str],
     runtime: Runtime = Runtime(),  # noqa: B008 - frozen
+    read_feed: ReadFeed | None = None,
 ) -> tuple[Wanted, State]:
-    """Read the manifest, build the zips, and ask OpenWhisk what is there."""
+    """Read the manifest, build the zips, and ask OpenWhisk what is there. `read_feed` spares the feed's action."""
     packages = manifest.read()
     wanted = manifest.wanted(
         packages, whisk.namespace(), variables, lambda name: bundles.bundle(bundles.ENTRIES[name]), runtime
     )
-    return wanted, observe(whisk, wanted)
+    return wanted, observe(whisk, wanted, read_feed)
 
 
-def observe(whisk: Whisk, wanted: Wanted) -> State:
+def observe(whisk: Whisk, wanted: Wanted, read_feed: ReadFeed | None = None) -> State:
     """What is there of what is wanted."""
     found = {
         (entity.collection, entity.name): whisk.get(cast(Collection, entity.collection), entity.name)
         for entity in wanted.entities
     }
     entities = {key: live for key, live in found.items() if live is not None}
-    subscriptions = {
-        feed.trigger: _read_feed(whisk, feed) for feed in wanted.feeds if ("actions", feed.action) in entities
-    }
+    read = read_feed or functools.partial(_read_feed, whisk)
+    subscriptions = {feed.trigger: read(feed) for feed in wanted.feeds if ("actions", feed.action) in entities}
     return State(entities, subscriptions)
 
 

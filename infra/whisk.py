@@ -12,13 +12,17 @@ WhiskError
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from http import HTTPStatus
 from types import TracebackType
 from typing import Any, Literal, Self
-from urllib.parse import quote
+from urllib.parse import quote, urlencode
 
-import httpx
+# Not httpx: with click and rich installed it imports them all, which is half a second of every command.
+import urllib3
+from urllib3.exceptions import HTTPError
 
 Collection = Literal["packages", "actions", "triggers", "rules", "activations"]
 
@@ -95,17 +99,13 @@ class Activation:
 class Whisk:
     """One namespace of one OpenWhisk. Close it, or use it in `with`."""
 
-    def __init__(self, apihost: str, auth: str, namespace: str = "_", transport: httpx.BaseTransport | None = None):
+    def __init__(self, apihost: str, auth: str, namespace: str = "_") -> None:
         self.apihost = base_url(apihost)
         self._namespace = namespace
-        user, _, password = auth.partition(":")
-        self._http = httpx.Client(
-            base_url=f"{self.apihost}/api/v1/",
-            auth=(user, password),
-            timeout=httpx.Timeout(TIMEOUT_ANSWER, connect=TIMEOUT_CONNECT),
-            transport=transport,
-            # Proxy settings of the environment are not for a service on loopback or in one's own cluster.
-            trust_env=False,
+        self._headers = urllib3.make_headers(basic_auth=auth) | {"Content-Type": "application/json"}
+        # No retry of its own: a second invoke is a second activation, so it is the caller's to decide.
+        self._http = urllib3.PoolManager(
+            timeout=urllib3.Timeout(connect=TIMEOUT_CONNECT, read=TIMEOUT_ANSWER), retries=urllib3.Retry(total=0)
         )
 
     def __enter__(self) -> Self:
@@ -117,30 +117,30 @@ class Whisk:
         self.close()
 
     def close(self) -> None:
-        self._http.close()
+        self._http.clear()
 
     def namespace(self) -> str:
         """The namespace that `_` stands for."""
         if self._namespace != "_":
             return self._namespace
-        names = _document(self._send("GET", "namespaces"))
+        names = self._send("GET", "namespaces").document()
         return str(names[0])
 
     def get(self, collection: Collection, name: str, **query: str) -> dict[str, Any] | None:
         """The entity, or None where there is none."""
         try:
-            found = _document(self._send("GET", self._path(collection, name), query))
+            found = self._send("GET", self._path(collection, name), query).document()
         except NotFound:
             return None
         return dict(found)
 
     def list(self, collection: Collection, **query: str) -> Sequence[dict[str, Any]]:
         """Summaries, newest first; at most 200 unless `limit` and `skip` say otherwise."""
-        return list(_document(self._send("GET", self._path(collection), {"limit": "200", **query})))
+        return list(self._send("GET", self._path(collection), {"limit": "200", **query}).document())
 
     def put(self, collection: Collection, name: str, body: Mapping[str, Any]) -> dict[str, Any]:
         """Create or replace."""
-        return dict(_document(self._send("PUT", self._path(collection, name), {"overwrite": "true"}, body)))
+        return dict(self._send("PUT", self._path(collection, name), {"overwrite": "true"}, body).document())
 
     def delete(self, collection: Collection, name: str) -> bool:
         """Whether there was something to delete."""
@@ -152,9 +152,9 @@ class Whisk:
 
     def invoke(self, action: str, params: Mapping[str, Any]) -> Activation:
         """Invoke and wait. Raises `ActivationFailed` with the action's own error."""
-        answer = self._http_send("POST", self._path("actions", action), {"blocking": "true"}, params)
-        record = _json(answer)
-        if answer.status_code == 202:
+        answer = self._exchange("POST", self._path("actions", action), {"blocking": "true"}, params)
+        record = answer.fields()
+        if answer.status == 202:
             return Activation(record.get("activationId"), None, finished=False)
         response = record.get("response")
         if not isinstance(response, Mapping):
@@ -168,7 +168,7 @@ class Whisk:
     def fire(self, trigger: str, params: Mapping[str, Any]) -> str | None:
         """Fire a trigger. The activation's id; None where no active rule listens."""
         answer = self._send("POST", self._path("triggers", trigger), {}, params)
-        return None if answer.status_code == 204 else _json(answer).get("activationId")
+        return None if answer.status == 204 else answer.fields().get("activationId")
 
     def _path(self, collection: Collection, name: str = "") -> str:
         path = f"namespaces/{quote(self._namespace, safe='')}/{collection}"
@@ -176,19 +176,43 @@ class Whisk:
 
     def _send(
         self, method: str, path: str, query: Mapping[str, str] | None = None, body: Mapping[str, Any] | None = None
-    ) -> httpx.Response:
-        answer = self._http_send(method, path, query, body)
-        if answer.status_code >= 400:
+    ) -> Answer:
+        answer = self._exchange(method, path, query, body)
+        if answer.status >= 400:
             raise refusal(answer)
         return answer
 
-    def _http_send(
+    def _exchange(
         self, method: str, path: str, query: Mapping[str, str] | None = None, body: Mapping[str, Any] | None = None
-    ) -> httpx.Response:
+    ) -> Answer:
+        url = f"{self.apihost}/api/v1/{path}" + (f"?{urlencode(query)}" if query else "")
+        data = None if body is None else json.dumps(body).encode()
         try:
-            return self._http.request(method, path, params=query, json=body)
-        except httpx.HTTPError:
+            response = self._http.request(method, url, body=data, headers=self._headers, redirect=False)
+        except HTTPError:
             raise Unreachable(self.apihost) from None
+        return Answer(response.status, response.data)
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    status: int
+    body: bytes
+
+    def document(self) -> Any:
+        """The JSON in it. Raises `Refused` where there is none: that is no OpenWhisk."""
+        try:
+            return json.loads(self.body)
+        except ValueError:
+            raise Refused(self.status, "that is no OpenWhisk, for it did not answer in JSON", None) from None
+
+    def fields(self) -> dict[str, Any]:
+        """The JSON object in it, or an empty one."""
+        try:
+            body = json.loads(self.body)
+        except ValueError:
+            return {}
+        return body if isinstance(body, dict) else {}
 
 
 def base_url(apihost: str) -> str:
@@ -196,24 +220,16 @@ def base_url(apihost: str) -> str:
     return (apihost if "://" in apihost else f"https://{apihost}").rstrip("/")
 
 
-def refusal(answer: httpx.Response) -> Refused:
+def refusal(answer: Answer) -> Refused:
     """The error for an answer that is one."""
-    body = _json(answer)
-    message = str(body.get("error") or answer.reason_phrase)
+    body = answer.fields()
+    message = str(body.get("error") or _phrase(answer.status))
     code = body.get("code")
-    return _REFUSALS.get(answer.status_code, Refused)(answer.status_code, message, str(code) if code else None)
+    return _REFUSALS.get(answer.status, Refused)(answer.status, message, str(code) if code else None)
 
 
-def _document(answer: httpx.Response) -> Any:
+def _phrase(status: int) -> str:
     try:
-        return answer.json()
+        return HTTPStatus(status).phrase
     except ValueError:
-        raise Refused(answer.status_code, "that is no OpenWhisk, for it did not answer in JSON", None) from None
-
-
-def _json(answer: httpx.Response) -> dict[str, Any]:
-    try:
-        body = answer.json()
-    except ValueError:
-        return {}
-    return body if isinstance(body, dict) else {}
+        return "no reason given"

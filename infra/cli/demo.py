@@ -64,7 +64,7 @@ def command(data: str | None, keep: bool) -> None:
 
 def _start(directory: Path) -> None:
     from infra.deployment import API_PORT, S3_PORT, chosen
-    from infra.running import free_port
+    from infra.services.ports import free_port
 
     with explained():
         recorded = (directory / "deployment.json").is_file()
@@ -100,7 +100,7 @@ def packaged_photos(photos: Sequence[tuple[str, str, str]] = PHOTOS) -> Iterator
 
 def _watch(deployment: Deployment, connection: Any, path: Path, key: str) -> tuple[str, dict[str, Any], float]:
     """Put one photo and wait for its row; milliseconds from before the PUT until the row could be read."""
-    from infra.running import store_client
+    from infra.furnishing import store_client
 
     client = store_client(deployment)
     began = time.perf_counter()

@@ -29,34 +29,45 @@ class Failure(click.ClickException):
 @contextlib.contextmanager
 def explained() -> Iterator[None]:
     """Turn what services and deployments raise into a `Failure`; anything else is a bug and keeps its traceback."""
-    # Late, as every command: these pull the clients in, and `--help` needs none of them.
+    try:
+        yield
+    except click.ClickException:
+        raise
+    except Exception as error:
+        # The one broad `except`, at the process's boundary; whatever is not known goes on as it was.
+        failure = _failure(error)
+        if failure is None:
+            raise
+        raise failure from None
+
+
+def _failure(error: Exception) -> Failure | None:
+    # Late: these pull every client in, and only an error needs them.
     import psycopg
 
     from infra.deployment import BadEnvironment, NoDeployment
+    from infra.furnishing import NotSetUp, StoreFailed
     from infra.manifest import BadManifest
-    from infra.running import NotSetUp, PortTaken, StoreFailed
     from infra.services.lock import Held
     from infra.services.minio_binary import MinioMissing
+    from infra.services.ports import PortTaken
     from infra.services.postgres import PostgresMissing
     from infra.services.supervisor import ServiceFailed
     from infra.whisk import Unreachable, WhiskError
 
-    try:
-        yield
-    except (BadEnvironment, BadManifest) as error:
-        raise Failure(str(error), Exit.USAGE) from None
-    except (StoreFailed, Unreachable) as error:
-        raise Failure(str(error), Exit.UNREACHABLE) from None
-    except psycopg.OperationalError as error:
-        raise Failure(f"Postgres does not answer: {_first_line(error)}", Exit.UNREACHABLE) from None
-    except psycopg.Error as error:
-        raise Failure(f"Postgres refuses: {_first_line(error)}") from None
-    except Held as error:
-        raise Failure(
-            f"the data directory is in use by {error}: `pixwhisk down` ends it, or choose another --data"
-        ) from None
-    except (NoDeployment, NotSetUp, PortTaken, MinioMissing, PostgresMissing, ServiceFailed, WhiskError) as error:
-        raise Failure(str(error)) from None
+    known: tuple[tuple[type[Exception] | tuple[type[Exception], ...], str, Exit], ...] = (
+        ((BadEnvironment, BadManifest), "{}", Exit.USAGE),
+        ((StoreFailed, Unreachable), "{}", Exit.UNREACHABLE),
+        (psycopg.OperationalError, "Postgres does not answer: {}", Exit.UNREACHABLE),
+        (psycopg.Error, "Postgres refuses: {}", Exit.FAILED),
+        (Held, "the data directory is in use by {}: `pixwhisk down` ends it, or choose another --data", Exit.FAILED),
+        ((NoDeployment, NotSetUp, PortTaken, MinioMissing, PostgresMissing), "{}", Exit.FAILED),
+        ((ServiceFailed, WhiskError), "{}", Exit.FAILED),
+    )
+    for kinds, words, code in known:
+        if isinstance(error, kinds):
+            return Failure(words.format(_first_line(error) if isinstance(error, psycopg.Error) else error), code)
+    return None
 
 
 def _first_line(error: Exception) -> str:

@@ -10,9 +10,6 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from minio import MinioAdmin
-from minio.credentials.providers import StaticProvider
-
 from infra.services.minio import Credentials
 
 _ALL = "arn:aws:s3:::*"
@@ -47,6 +44,10 @@ FEED: Mapping[str, Any] = {
 }
 
 
+class UsersRefused(Exception):
+    """MinIO would not make the users; the message has its words."""
+
+
 @dataclass(frozen=True, slots=True)
 class User:
     """A MinIO user and the policy it alone has."""
@@ -64,16 +65,24 @@ def provide(endpoint: str, root: Credentials, users: tuple[User, ...], mark: Pat
     wanted = _digest(users)
     if mark.is_file() and mark.read_text() == wanted:
         return
+    # Late: the administration's ciphers are slow to import, and needed once in a deployment's life.
+    from minio import MinioAdmin
+    from minio.credentials.providers import StaticProvider
+    from minio.error import MinioAdminException
+
     address = urlsplit(endpoint)
     administration = MinioAdmin(
         endpoint=address.netloc,
         secure=address.scheme == "https",
         credentials=StaticProvider(root.access_key, root.secret_key),
     )
-    for user in users:
-        administration.policy_add(user.policy, policy=dict(user.rights))
-        administration.user_add(user.credentials.access_key, user.credentials.secret_key)
-        administration.policy_set(user.policy, user=user.credentials.access_key)
+    try:
+        for user in users:
+            administration.policy_add(user.policy, policy=dict(user.rights))
+            administration.user_add(user.credentials.access_key, user.credentials.secret_key)
+            administration.policy_set(user.policy, user=user.credentials.access_key)
+    except MinioAdminException as error:
+        raise UsersRefused(f"MinIO at {endpoint} does not take users: {error}") from None
     mark.write_text(wanted)
 
 

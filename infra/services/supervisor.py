@@ -94,20 +94,27 @@ class Supervisor:
 
     def start(self, timeout: float = TIMEOUT_START) -> None:
         """Start all and wait until each answers. Raises `ServiceFailed` when one ends or the time is over."""
+        self.spawn()
+        self.wait_until_ready(timeout)
+
+    def spawn(self) -> None:
+        """Start all; waits for none."""
         self.logs.mkdir(mode=0o700, parents=True, exist_ok=True)
-        deadline = time.monotonic() + timeout
         for service in self.services:
             running = Running(service, self.logs / f"{service.name}.log")
             self._running.append(running)
             running.spawn()
+
+    def wait_until_ready(self, timeout: float = TIMEOUT_START) -> None:
+        """Return when each has answered. Raises `ServiceFailed`."""
+        deadline = time.monotonic() + timeout
         waiting = list(self._running)
         while waiting:
             _fail_if_ended(waiting)
             waiting = [running for running in waiting if not running.service.ready()]
             if waiting and time.monotonic() > deadline:
-                raise ServiceFailed(
-                    f"{waiting[0].service.name} did not answer within {timeout:.0f} s{tail(waiting[0].log)}"
-                )
+                name = waiting[0].service.name
+                raise ServiceFailed(f"{name} did not answer within {timeout:.0f} s{tail(waiting[0].log)}")
             _wait_for_child(_PAUSE_READY if waiting else 0)
         for running in self._running:
             running.announced = True

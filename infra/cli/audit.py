@@ -1,0 +1,127 @@
+"""`pixwhisk audit`."""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from collections.abc import Iterator
+from datetime import timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from infra.cli import options
+from infra.cli.failures import Exit, explained
+from infra.cli.progress import Counting
+from infra.cli.results import printable
+
+if TYPE_CHECKING:
+    from infra.deployment import Deployment
+    from infra.ledger.audit import Seen
+    from infra.ledger.compare import Difference
+
+
+@click.command()
+@options.data
+@click.option("--bucket", help="Which bucket.  [default: the deployment's]")
+@click.option("--prefix", default="", help="Only keys that begin so.")
+@click.option("--repair", is_flag=True, help="Put every difference into the inbox; the sweep does the rest.")
+@click.option("--grace", type=click.FloatRange(0), default=10, show_default=True, help="Ignore what is younger (s).")
+@options.as_json
+def command(*, data: Path, bucket: str | None, prefix: str, repair: bool, grace: float, as_json: bool) -> None:
+    """Compare the bucket with the rows, both ways.
+
+    Reports what is missing (an object without an outcome), stale (an outcome about other bytes) and orphaned (a row
+    without an object), each with its key and reason. Exits 0 if nothing differs, else 1.
+    """
+    from infra.deployment import existing
+    from infra.ledger.audit import Seen
+
+    with explained():
+        deployment, seen, began = existing(data), Seen(), time.monotonic()
+        bucket = bucket or deployment.bucket
+        show = _Json(bucket, prefix) if as_json else _Text()
+        with Counting(f"auditing {bucket}", lambda: _so_far(seen)):
+            repaired = _run(deployment, bucket, prefix, timedelta(seconds=grace), seen, show, repair=repair)
+        show.end(seen, repaired, time.monotonic() - began)
+    sys.exit(Exit.FAILED if seen.differences else Exit.OK)
+
+
+def _run(
+    deployment: Deployment,
+    bucket: str,
+    prefix: str,
+    grace: timedelta,
+    seen: Seen,
+    show: _Json | _Text,
+    *,
+    repair: bool,
+) -> int:
+    from infra.ledger.audit import audit
+    from infra.ledger.listing import ObjectStore
+    from infra.ledger.rows import feed, opened
+
+    credentials = deployment.credentials
+    fetch = ObjectStore(deployment.endpoint, credentials.access_key, credentials.secret_key).fetcher(bucket)
+    with opened(deployment.database_url) as reading, opened(deployment.database_url) as writing:
+        found = show.each(audit(fetch, reading, bucket, seen, prefix=prefix, grace=grace))
+        return feed(writing, bucket, found, "audit") if repair else sum(0 for _ in found)
+
+
+def _so_far(seen: Seen) -> tuple[int, str]:
+    return seen.listed, f"{seen.differences} differences, at {printable(seen.key)[:40]}"
+
+
+class _Text:
+    """For people: a line a difference, and a last line that says how it stands."""
+
+    def each(self, differences: Iterator[Difference]) -> Iterator[Difference]:
+        for difference in differences:
+            version = f" version {difference.version_id}" if difference.version_id else ""
+            click.echo(f"{difference.finding:9} {printable(difference.key)}{version}: {difference.reason}")
+            yield difference
+
+    def end(self, seen: Seen, repaired: int, seconds: float) -> None:
+        counts = ", ".join(f"{count} {finding}" for finding, count in seen.findings.items() if count) or "clean"
+        rate = seen.listed / seconds if seconds else 0
+        click.echo(f"{counts}: {seen.listed} versions against {seen.rows} rows in {seconds:.1f} s ({rate:.0f}/s)")
+        if repaired:
+            click.echo(f"{repaired} put into the inbox: `pixwhisk status` shows them go")
+
+
+class _Json:
+    """For programs: one document, written as it is found, so that a million differences need no memory."""
+
+    def __init__(self, bucket: str, prefix: str) -> None:
+        self.head = {"bucket": bucket, "prefix": prefix}
+
+    def each(self, differences: Iterator[Difference]) -> Iterator[Difference]:
+        click.echo(json.dumps(self.head)[:-1] + ', "differences": [', nl=False)
+        separator = ""
+        for difference in differences:
+            click.echo(separator + json.dumps(_plain(difference)), nl=False)
+            separator = ",\n"
+            yield difference
+
+    def end(self, seen: Seen, repaired: int, seconds: float) -> None:
+        rest = {
+            "clean": not seen.differences,
+            "counts": seen.findings,
+            "listed": seen.listed,
+            "rows": seen.rows,
+            "repaired": repaired,
+            "seconds": round(seconds, 3),
+        }
+        click.echo("], " + json.dumps(rest)[1:])
+
+
+def _plain(difference: Difference) -> dict[str, Any]:
+    return {
+        "finding": difference.finding,
+        "key": difference.key,
+        "versionId": difference.version_id,
+        "reason": difference.reason,
+        "etag": difference.listed.etag if difference.listed else None,
+    }

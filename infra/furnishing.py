@@ -1,0 +1,115 @@
+"""What the services of a deployment must hold before it is of use: schema, users, bucket, entities, subscription."""
+
+from __future__ import annotations
+
+import functools
+import json
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+from urllib3 import PoolManager, Retry, Timeout
+from urllib3.exceptions import HTTPError
+
+from actions.classify.client import Minio, MinioException, S3Error
+from actions.errors import ActionError
+from actions.messages import ModelReference
+from infra import database, deploy, manifest, places
+from infra.deployment import Deployment
+from infra.services.minio_users import FEED, READER, User, UsersRefused, provide
+from infra.whisk import Whisk
+from triggers.feed.__main__ import Settings, connect
+from triggers.feed.handler import handle
+from triggers.feed.request import parse_request
+
+Report = Callable[[str], None]
+
+
+class NotSetUp(Exception):
+    """Something that set-up makes is not there."""
+
+
+class StoreFailed(Exception):
+    """The object store does not answer, or refuses."""
+
+
+def furnish(deployment: Deployment, model: ModelReference, report: Report) -> None:
+    """Database and store as the actions need them, side by side; then the actions."""
+    with ThreadPoolExecutor(2) as workers:
+        tasks = [workers.submit(_furnish_database, deployment, model), workers.submit(_furnish_store, deployment)]
+        for task in tasks:
+            task.result()
+    with Whisk(deployment.apihost, deployment.auth) as whisk:
+        # The feed's own code, here and now: as an action it would have to start first.
+        read = functools.partial(_subscriptions, deployment) if not deployment.external.endpoint else None
+        wanted, state = deploy.prepare(whisk, deployment.variables(), read_feed=read)
+        deploy.apply(whisk, deployment.auth, deploy.plan(wanted, state), report)
+
+
+def _subscriptions(deployment: Deployment, feed: manifest.Feed) -> Sequence[Mapping[str, Any]]:
+    settings = Settings.read(
+        {
+            "AWS_ENDPOINT_URL_S3": deployment.endpoint,
+            "AWS_ACCESS_KEY_ID": deployment.feeder.access_key,
+            "AWS_SECRET_ACCESS_KEY": deployment.feeder.secret_key,
+        },
+        {},
+    )
+    asked = {"lifecycleEvent": "READ", "triggerName": f"/_/{feed.trigger}", "authKey": deployment.auth}
+    try:
+        answer = handle(connect(settings), parse_request(asked, deployment.namespace))
+    except ActionError as error:
+        raise StoreFailed(str(error)) from None
+    return list(answer["subscriptions"])
+
+
+def model_in_use(directory: Path | None = None) -> ModelReference:
+    """The default model's name and digest, from its card. Raises `NotSetUp` when it is not there."""
+    try:
+        card = json.loads(((directory or places.default_model()) / "card.json").read_bytes())
+        return ModelReference(card["name"], card["digest"])
+    except (OSError, ValueError, KeyError):
+        raise NotSetUp("the model is not built yet: run `make setup`") from None
+
+
+def store_client(deployment: Deployment) -> Minio:
+    """A client with the deployment's own credentials, which gives up within seconds."""
+    scheme, _, address = deployment.endpoint.partition("://")
+    web = PoolManager(timeout=Timeout(connect=3, read=30), retries=Retry(total=0))
+    keys = deployment.credentials
+    return Minio(address, keys.access_key, keys.secret_key, secure=scheme == "https", http_client=web)
+
+
+def _furnish_database(deployment: Deployment, model: ModelReference) -> None:
+    if not deployment.external.database_url:
+        deployment.postgres.provision()
+    database.migrate(deployment.database_url)
+    database.use_models(deployment.database_url, [model])
+
+
+def _furnish_store(deployment: Deployment) -> None:
+    try:
+        if not deployment.external.endpoint:
+            _make_users(deployment)
+        client = store_client(deployment)
+        if not client.bucket_exists(bucket_name=deployment.bucket):
+            client.make_bucket(bucket_name=deployment.bucket)
+    except S3Error as error:
+        raise StoreFailed(
+            f"MinIO at {deployment.endpoint} refuses bucket {deployment.bucket}: {error.message}"
+        ) from None
+    except UsersRefused as error:
+        raise StoreFailed(str(error)) from None
+    except (MinioException, HTTPError, OSError) as error:
+        raise StoreFailed(f"MinIO at {deployment.endpoint} does not answer: {type(error).__name__}") from None
+    except ValueError as error:
+        raise StoreFailed(f"bucket {deployment.bucket}: {error}; choose another with --bucket") from None
+
+
+def _make_users(deployment: Deployment) -> None:
+    users = (
+        User("pixwhisk-classify", READER, deployment.reader),
+        User("pixwhisk-feed", FEED, deployment.feeder),
+    )
+    provide(deployment.endpoint, deployment.credentials, users, deployment.data / "minio" / "users")
