@@ -38,14 +38,31 @@ GRANTS: Mapping[str, Sequence[str]] = {
 }
 
 
+# Row security of `inbox`: who sees rows. MinIO's role may insert any and sees none, however many there are.
+POLICIES: Mapping[str, str] = {
+    "pixwhisk_store": "FOR ALL TO {} USING (true)",
+    "pixwhisk_journal": "FOR INSERT TO {} WITH CHECK (true)",
+    "pixwhisk_sweep": "FOR ALL TO {} USING (true)",
+}
+
+
 def migrate(url: str) -> None:
     """Bring the database at `url` to the newest schema. Two at once are safe; nothing to do costs milliseconds."""
     with _locked(url) as connection:
         if _revision(connection) != newest_revision():
             _upgrade(url)
         for role in _existing(connection, GRANTS):
-            for grant in GRANTS[role]:
-                connection.execute(sql.SQL("GRANT " + grant).format(sql.Identifier(role)))
+            _allow(connection, role)
+
+
+def _allow(connection: psycopg.Connection, role: str) -> None:
+    """Say what the role may do, whether or not it has been said before."""
+    for grant in GRANTS[role]:
+        connection.execute(sql.SQL("GRANT " + grant).format(sql.Identifier(role)))
+    seen = "SELECT FROM pg_policies WHERE tablename = 'inbox' AND policyname = %s"
+    if role in POLICIES and connection.execute(seen, (role,)).fetchone() is None:
+        policy = sql.SQL("CREATE POLICY {0} ON inbox " + POLICIES[role].format("{0}"))
+        connection.execute(policy.format(sql.Identifier(role)))
 
 
 def newest_revision() -> str:

@@ -89,7 +89,9 @@ class StoredObject(Base):
     key: Mapped[Exact]
     version_id: Mapped[Exact] = mapped_column(server_default=EMPTY)
     sequencer: Mapped[Exact] = mapped_column(server_default=EMPTY)
-    finality: Mapped[int] = mapped_column(SmallInteger, server_default=text("0"))
+    finality: Mapped[int] = mapped_column(
+        SmallInteger, server_default=text("0"), comment="0 present, 1 a delete marker, 2 removed"
+    )
     etag: Mapped[Word] = mapped_column(server_default=EMPTY)
     size: Mapped[Large | None]
     event_time: Mapped[Moment | None]

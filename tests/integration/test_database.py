@@ -1,0 +1,100 @@
+"""The schema as the migrations make it, and what each role may do with it."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+
+import psycopg
+import pytest
+from alembic.autogenerate import compare_metadata
+from alembic.config import Config
+from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from psycopg import sql
+from sqlalchemy import create_engine
+from sqlalchemy.pool import NullPool
+
+from actions.store.results import database_url as sqlalchemy_url
+from actions.store.schema import Base
+from infra import database as schema
+from infra.services.postgres import Role
+from tests.fixtures.postgres import Database, Server
+
+
+def test_migrations_and_schema_agree(database: Database) -> None:
+    """What the migrations made is what `actions.store.schema` describes: nothing more, nothing less."""
+    engine = create_engine(sqlalchemy_url(database.url()), poolclass=NullPool)
+    with engine.connect() as connection:
+        context = MigrationContext.configure(connection, opts={"compare_type": True, "compare_server_default": True})
+        assert compare_metadata(context, Base.metadata) == []
+
+
+def test_the_newest_revision_is_read_off_the_files() -> None:
+    """The quick look at the files' names agrees with Alembic, which has one head and a straight line to it."""
+    config = Config()
+    config.set_main_option("script_location", str(schema.MIGRATIONS))
+    assert ScriptDirectory.from_config(config).get_heads() == [schema.newest_revision()]
+
+
+def test_migrating_again_changes_nothing(database: Database) -> None:
+    """`migrate` may be called at every start."""
+    schema.migrate(database.url())
+    with database.connect() as connection:
+        found = connection.execute("SELECT version_num FROM alembic_version").fetchall()
+    assert found == [(schema.newest_revision(),)]
+
+
+def test_two_migrations_at_once_take_turns(postgres_server: Server) -> None:
+    """Both return with the database migrated."""
+    name = "test_two_at_once"
+    postgres_server.administer(sql.SQL("CREATE DATABASE {} OWNER pixwhisk").format(sql.Identifier(name)))
+    url = postgres_server.postgres.database_url(database=name)
+    with ThreadPoolExecutor(2) as pool:
+        for done in [pool.submit(schema.migrate, url) for _ in range(2)]:
+            done.result()
+    with psycopg.connect(url) as connection:
+        assert connection.execute("SELECT count(*) FROM results").fetchone() == (0,)
+    postgres_server.administer(sql.SQL("DROP DATABASE {}").format(sql.Identifier(name)))
+
+
+@pytest.mark.parametrize(
+    ("role", "statement"),
+    [
+        ("pixwhisk_store", "DELETE FROM objects"),
+        ("pixwhisk_store", "SELECT event_data FROM inbox"),
+        ("pixwhisk_store", "INSERT INTO inbox (event_data) VALUES ('')"),
+        ("pixwhisk_store", "DELETE FROM inbox"),
+        ("pixwhisk_store", "UPDATE models SET in_use = false"),
+        ("pixwhisk_store", "UPDATE inbox SET event_data = ''"),
+        ("pixwhisk_view", "DELETE FROM outcomes"),
+        ("pixwhisk_view", "INSERT INTO objects (bucket, key) VALUES ('a', 'b')"),
+        ("pixwhisk_view", "SELECT * FROM inbox"),
+        ("pixwhisk_journal", "SELECT event_data FROM inbox"),
+        ("pixwhisk_journal", "SELECT * FROM results"),
+        ("pixwhisk_journal", "INSERT INTO inbox (event_data, state) VALUES ('', 'settled')"),
+        ("pixwhisk_journal", "UPDATE inbox SET event_time = now()"),
+        ("pixwhisk_journal", "DELETE FROM inbox"),
+        ("pixwhisk_sweep", "DELETE FROM objects"),
+        ("pixwhisk_sweep", "INSERT INTO outcomes (object_id, model_id, status) VALUES (1, 1, 'deleted')"),
+        ("pixwhisk_store", "DROP TABLE inbox"),
+        ("pixwhisk_store", "DELETE FROM alembic_version"),
+    ],
+)
+def test_a_role_may_not_do_more_than_its_work(database: Database, role: Role, statement: str) -> None:
+    """Least privilege: each role is refused what it has no need of."""
+    with database.connect(role) as connection, pytest.raises(psycopg.errors.InsufficientPrivilege):
+        connection.execute(statement)
+
+
+def test_view_reads_what_it_shows(database: Database) -> None:
+    """The page's role reads the three views."""
+    with database.connect("pixwhisk_view") as connection:
+        for view in ("results", "current_results", "work"):
+            statement = sql.SQL("SELECT count(*) FROM {}").format(sql.Identifier(view))
+            assert connection.execute(statement).fetchone() == (0,)
+
+
+def test_a_database_of_somebodys_own_needs_no_roles_of_ours(postgres_server: Server) -> None:
+    """Where the roles do not exist, one role does all."""
+    with psycopg.connect(postgres_server.postgres.database_url()) as connection:
+        assert schema._existing(connection, ["nobody_here", "pixwhisk_view"]) == ["pixwhisk_view"]
