@@ -8,8 +8,11 @@ from collections.abc import Mapping
 from typing import Any
 
 from actions.classify.handler import handle
+from actions.classify.memory import return_memory_early
 from actions.classify.warmth import warm
 from actions.errors import ActionError, UnexpectedFailure, error_result
+
+return_memory_early()
 
 
 def main(params: Mapping[str, Any]) -> dict[str, Any]:

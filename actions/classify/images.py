@@ -266,16 +266,26 @@ def _memory_bmp(image: ImageFile.ImageFile, frame: Frame) -> int:
 
 
 def _memory_tiff(image: ImageFile.ImageFile, frame: Frame) -> int:
-    """Beside the picture, libtiff holds one strip or tile, of whatever size the file says."""
+    """Beside the picture, libtiff maps the file and holds one strip or tile, of whatever size the file says."""
     assert isinstance(image, TiffImageFile)
+    memory = _memory_plain(image, frame)
+    if not image.use_load_libtiff:
+        return memory
     width, height = image.size
     tags = image.tag_v2
     across = max(_number(tags.get(322)), width)
     down = max(_number(tags.get(323)), min(_number(tags.get(278, height)), height))
     samples = max(1, _number(tags.get(277, 1)))
     bits = max([_number(each) for each in tags.get(258, (1,))], default=1)
-    strip = across * down * max(4, samples * bits // 8)
-    return _memory_plain(image, frame) + strip
+    return memory + across * down * max(4, samples * bits // 8) + _file_size(image)
+
+
+def _file_size(image: ImageFile.ImageFile) -> int:
+    assert image.fp is not None
+    position = image.fp.tell()
+    size = image.fp.seek(0, io.SEEK_END)
+    image.fp.seek(position)
+    return size
 
 
 def _number(value: object) -> int:

@@ -28,7 +28,7 @@ class Settings:
     region: str = "us-east-1"
     limit_bytes: int = 32 * MIB
     limit_pixels: int = 100_000_000
-    limit_decode_bytes: int = 48 * MIB
+    limit_decode_bytes: int = 52 * MIB
     threads: int = 1
 
     @classmethod
