@@ -19,7 +19,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from infra.host.container import NOT_STARTED, Container, NotStarted, milliseconds
+from infra.host.container import NOT_STARTED, Container, milliseconds
 from infra.host.running import Busy, Call, Executable, Pool, Ran
 from infra.host.runtimes import Runtimes, UnknownKind, local_runtimes
 from infra.host.sandbox import Sandbox, Usage, open_sandbox
@@ -33,6 +33,7 @@ INTERVAL_WATCH = 0.05
 WAITING = 0.005
 INTERVAL_IDLE = 5.0
 TIMEOUT_STOP = 0.8
+DELAY_STEM_CELL = 0.25
 # A profile whose stem cells keep failing is left alone until the next `prewarm`.
 LIMIT_FAILURES = 3
 # One thread each: the pool runs one container a core. Fewer arenas keep a container small.
@@ -104,6 +105,7 @@ class LocalPool:
         self._tasks: set[asyncio.Task[None]] = set()
         self._directory: Path | None = None
         self._count = 0
+        self._due: asyncio.TimerHandle | None = None
         self._stopped = True
 
     async def start(self) -> None:
@@ -177,9 +179,7 @@ class LocalPool:
             raise
 
     async def _run(self, member: Member, call: Call, arrived: int) -> Ran:
-        try:
-            await asyncio.shield(member.started)
-        except NotStarted:
+        if not await self._comes_up(member):
             return not_started(arrived)
         healthy = False
         try:
@@ -190,6 +190,16 @@ class LocalPool:
                 self._destroy(member)
         return ran
 
+    async def _comes_up(self, member: Member) -> bool:
+        if not member.started.done():
+            # Unlike awaiting the task itself, this leaves it alone when the call is cancelled.
+            await asyncio.wait([member.started])
+        if not member.started.cancelled() and member.started.exception() is None:
+            return True
+        log.warning("container-not-started profile=%s", member.profile)
+        self._destroy(member)
+        return False
+
     def _release(self, member: Member) -> None:
         member.busy = member.waiting = False
         member.last = None
@@ -199,7 +209,7 @@ class LocalPool:
             del self._members[member]
             self._members[member] = None
         self._dispatch()
-        self._top_up()
+        self._top_up_later()
 
     # --- placing
 
@@ -291,16 +301,27 @@ class LocalPool:
             self._failures[member.profile] = self._failures.get(member.profile, 0) + (member.revision is None)
             log.warning("container-ended profile=%s stem_cell=%s", member.profile, member.revision is None)
             self._dispatch()
-            self._top_up()
+            self._top_up_later()
 
     def _destroy(self, member: Member) -> None:
         """End a container; its memory counts as free at once."""
         self._members.pop(member, None)
         member.sandbox.kill()
 
+    def _top_up_later(self) -> None:
+        """Not at once: the next component of a sequence comes within milliseconds and needs the processor more."""
+        if self._wanted and self._due is None:
+            self._due = asyncio.get_running_loop().call_later(DELAY_STEM_CELL, self._top_up)
+
     def _top_up(self) -> None:
         """Start one missing stem cell, if nothing else needs processor or memory; the next follows once it has come."""
-        if self._stopped or self._queue or self._free_slots() <= 0:
+        if self._due is not None:
+            self._due.cancel()
+            self._due = None
+        if self._stopped:
+            return
+        if self._queue or self._free_slots() <= 0:
+            self._top_up_later()
             return
         if any(not each.started.done() for each in self._members):
             return

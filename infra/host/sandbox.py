@@ -157,7 +157,13 @@ def open_sandbox(
     given = {"PATH": PATH, "LANG": "C.UTF-8", **environment, "HOME": str(work), "TMPDIR": str(work)}
     started = launch(command, given, work)
     limit(started.process.pid, memory)
-    return Sandbox(started, directory, memory)
+    try:
+        return Sandbox(started, directory, memory)
+    except OSError:
+        # Out of descriptors. The process sees its connection end, and goes by itself.
+        started.connection.close()
+        os.close(started.lifeline)
+        raise
 
 
 def launch(command: Callable[[int], Sequence[str]], environment: Mapping[str, str], work: Path) -> Started:

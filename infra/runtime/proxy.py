@@ -853,7 +853,10 @@ def listed(text: str | None) -> list[str]:
 def open_socket(address: str) -> socket.socket:
     """A socket to serve. The parent may have made it: listening (`fd:`), or the one `connection:` there will be."""
     if address.startswith(("fd:", "connection:")):
-        return socket.socket(fileno=int(address.partition(":")[2]))
+        made = socket.socket(fileno=int(address.partition(":")[2]))
+        # Not for what the action starts.
+        made.set_inheritable(False)
+        return made
     if address.startswith("unix:"):
         listener = socket.socket(socket.AF_UNIX)
         listener.bind(address[5:])
