@@ -6,6 +6,7 @@ import json
 import sys
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
     from infra.deployment import Deployment
     from infra.ledger.audit import Seen
     from infra.ledger.compare import Difference
+    from infra.ledger.listing import FetchPage
+    from infra.ledger.rows import Connection
 
 
 @click.command()
@@ -37,37 +40,33 @@ def command(*, data: Path, bucket: str | None, prefix: str, repair: bool, grace:
     without an object), each with its key and reason. Exits 0 if nothing differs, else 1.
     """
     from infra.deployment import existing
-    from infra.ledger.audit import Seen
+    from infra.ledger.audit import Seen, audit
+    from infra.ledger.rows import feed
 
     with explained():
         deployment, seen, began = existing(data), Seen(), time.monotonic()
         bucket = bucket or deployment.bucket
         show = _Json(bucket, prefix) if as_json else _Text()
-        with Counting(f"auditing {bucket}", lambda: _so_far(seen)):
-            repaired = _run(deployment, bucket, prefix, timedelta(seconds=grace), seen, show, repair=repair)
+        with (
+            Counting(f"auditing {bucket}", lambda: _so_far(seen)),
+            _opened(deployment, bucket) as (fetch, reading, writing),
+        ):
+            found = show.each(audit(fetch, reading, bucket, seen, prefix=prefix, grace=timedelta(seconds=grace)))
+            repaired = feed(writing, bucket, found, "audit") if repair else sum(0 for _ in found)
         show.end(seen, repaired, time.monotonic() - began)
     sys.exit(Exit.FAILED if seen.differences else Exit.OK)
 
 
-def _run(
-    deployment: Deployment,
-    bucket: str,
-    prefix: str,
-    grace: timedelta,
-    seen: Seen,
-    show: _Json | _Text,
-    *,
-    repair: bool,
-) -> int:
-    from infra.ledger.audit import audit
+@contextmanager
+def _opened(deployment: Deployment, bucket: str) -> Iterator[tuple[FetchPage, Connection, Connection]]:
+    """The bucket's listing, and two connections: rows are still streaming on one when the other feeds the inbox."""
     from infra.ledger.listing import ObjectStore
-    from infra.ledger.rows import feed, opened
+    from infra.ledger.rows import opened
 
     credentials = deployment.credentials
     fetch = ObjectStore(deployment.endpoint, credentials.access_key, credentials.secret_key).fetcher(bucket)
     with opened(deployment.database_url) as reading, opened(deployment.database_url) as writing:
-        found = show.each(audit(fetch, reading, bucket, seen, prefix=prefix, grace=grace))
-        return feed(writing, bucket, found, "audit") if repair else sum(0 for _ in found)
+        yield fetch, reading, writing
 
 
 def _so_far(seen: Seen) -> tuple[int, str]:

@@ -13,7 +13,7 @@ Look = Callable[[], tuple[int, str]]
 
 
 class Counting(contextlib.AbstractContextManager["Counting"]):
-    """Shows, while inside, how many there are so far, the rate, and a word on them; `look` is asked four times a second.
+    """Shows, while inside, how many there are so far, the rate, and a word on them; asks `look` four times a second.
 
     With `total` (known or looked for later) it shows a bar and when it will be done.
     """

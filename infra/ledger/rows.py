@@ -16,6 +16,7 @@ from infra.ledger.compare import Difference, Recorded
 from infra.ledger.listing import Listed, sequencer_of
 
 Lane = Literal["audit", "backfill"]
+Connection = psycopg.Connection[dict[str, Any]]
 
 # Rows fetched a round trip; memory of an audit is bounded by it and by one page of the listing.
 FETCHED_AT_ONCE = 5000
@@ -40,26 +41,24 @@ WHERE state <> 'settled' AND bucket = %(bucket)s AND key >= %(prefix)s AND start
       SELECT FROM objects WHERE objects.bucket = inbox.bucket AND objects.key = inbox.key
                             AND objects.version_id = inbox.version_id)
 GROUP BY key, version_id
-ORDER BY key COLLATE "C"
+ORDER BY key
 """
 
 
 @contextmanager
-def opened(url: str) -> Iterator[psycopg.Connection[dict[str, Any]]]:
+def opened(url: str) -> Iterator[Connection]:
     """A connection for one command. Raises `psycopg.OperationalError` where nothing answers."""
     with psycopg.connect(url, row_factory=psycopg.rows.dict_row, connect_timeout=5) as connection:
         yield connection
 
 
-def models_in_use(connection: psycopg.Connection[dict[str, Any]]) -> int:
+def models_in_use(connection: Connection) -> int:
     """How many models must have spoken about every object; one, before the first has."""
     row = connection.execute("SELECT greatest(count(*), 1) AS models FROM models WHERE in_use").fetchone()
     return int(row["models"]) if row else 1
 
 
-def recorded(
-    connection: psycopg.Connection[dict[str, Any]], bucket: str, prefix: str = "", after: str = ""
-) -> Iterator[Recorded]:
+def recorded(connection: Connection, bucket: str, prefix: str = "", after: str = "") -> Iterator[Recorded]:
     """Every object version the database knows of, ordered by the bytes of its key, streamed."""
     with connection.cursor(name="recorded") as cursor:
         cursor.itersize = FETCHED_AT_ONCE
@@ -78,9 +77,7 @@ def recorded(
             )
 
 
-def feed(
-    connection: psycopg.Connection[dict[str, Any]], bucket: str, differences: Iterable[Difference], lane: Lane
-) -> int:
+def feed(connection: Connection, bucket: str, differences: Iterable[Difference], lane: Lane) -> int:
     """Put what the differences ask for into the inbox, unless it is there already. Returns how many went in."""
     fed, rest = 0, iter(differences)
     while chunk := list(islice(rest, FED_AT_ONCE)):
@@ -125,7 +122,7 @@ def _is_work(difference: Difference) -> bool:
     return difference.recorded is not None and difference.recorded.work is not None
 
 
-def _insert(connection: psycopg.Connection[dict[str, Any]], events: Sequence[dict[str, Any]], lane: Lane) -> None:
+def _insert(connection: Connection, events: Sequence[dict[str, Any]], lane: Lane) -> None:
     with connection.transaction(), connection.cursor() as cursor:
         cursor.executemany(
             "INSERT INTO inbox (event_time, event_data, lane) VALUES (%s, %s, %s)",
