@@ -129,6 +129,8 @@ async def _namespaces(host: Host, request: Request, identifier: str, rest: Seque
         if namespace != identity.namespace:
             raise forbidden(namespace)
         return _only(request, limits_document(host.throttle.quotas))
+    if "" in rest[:-1]:
+        raise Refusal(404, NOT_FOUND)
     collection, rest = (rest[1] if len(rest) > 1 else ""), rest[2:]
     handler = _handler(request.method, collection, rest)
     return await handler(host, Transaction(identifier, request, identity, namespace, rest))

@@ -15,6 +15,7 @@ from infra.host.registry import Registry
 from infra.host.resolution import Resolver
 from infra.host.running import Pool
 from infra.host.runtimes import Runtimes
+from infra.host.scheduler import AlarmPool, AlarmStorage, Scheduler
 from infra.host.settings import Settings
 from infra.host.storage import EntityStorage
 from infra.host.throttle import Throttle
@@ -34,16 +35,19 @@ class Host:
     archive: Archive
     throttle: Throttle
     pool: Pool
+    scheduler: Scheduler
 
     async def start(self) -> None:
         self.dispatch.start()
         await self.pool.start()
         self.archive.start()
+        self.scheduler.start(self.fires)
         self._prewarm()
         self.registry.watch(self._prewarm)
 
     async def stop(self) -> None:
         """Let activations end for a moment, end the rest, and write down what is known."""
+        await self.scheduler.stop()
         self.dispatch.close()
         await self.dispatch.drain(DRAIN_SECONDS)
         await self.pool.stop()
@@ -61,7 +65,9 @@ def assemble(settings: Settings, pool: Pool, runtimes: Runtimes, clock: Callable
     resolver = Resolver(registry)
     archive = Archive(settings.data / "activations.db", settings.retention, clock)
     throttle = Throttle(settings.quotas, clock)
-    dispatch = Dispatch(resolver, pool, throttle, archive)
-    fires = Fires(resolver, dispatch, archive)
     keyring = Keyring(settings.keys)
-    return Host(settings, keyring, runtimes, registry, resolver, dispatch, fires, archive, throttle, pool)
+    scheduler = Scheduler(AlarmStorage(settings.data / "alarms.db"), keyring, registry, throttle, clock)
+    whole = AlarmPool(pool, scheduler)
+    dispatch = Dispatch(resolver, whole, throttle, archive)
+    fires = Fires(resolver, dispatch, archive)
+    return Host(settings, keyring, runtimes, registry, resolver, dispatch, fires, archive, throttle, whole, scheduler)

@@ -76,7 +76,9 @@ LEAVES = st.one_of(
 DOCUMENTS = st.recursive(
     LEAVES, lambda inner: st.lists(inner, max_size=4) | st.dictionaries(KEYS | st.text(max_size=5), inner, max_size=5)
 )
-PLACES = st.sampled_from(["/_/a", "/guest/b", "/_/a/b", "/whisk.system/utils/echo", "a", "/_/", "/nobody/x", "//"])
+PLACES = st.sampled_from(
+    ["/_/a", "/guest/b", "/_/p/a", "/_/t", "/whisk.system/utils/echo", "a", "/_/", "/nobody/x", "//"]
+)
 PAIRS = st.fixed_dictionaries({"key": KEYS, "value": DOCUMENTS}, optional={"init": LEAVES, "final": LEAVES})
 CODE = st.sampled_from(["def main(p):\n return p\n", "def main(p):\n return {'error': p}\n", "test", ""])
 EXECS = st.one_of(
@@ -103,7 +105,7 @@ ENTITIES = st.fixed_dictionaries(
         "version": st.just("1.2.3") | LEAVES,
     },
 )
-DEEP = (b"[" * 100_000, b'{"a":' * 5000 + b"1" + b"}" * 5000)
+DEEP = (b"[" * 20_000, b'{"a":' * 3000 + b"1" + b"}" * 3000)
 BROKEN = st.sampled_from([*DEEP, b"", b"{", b"\xff\xfe", b'{"a":1e999}', b'{"a":NaN}', b"{}{}"])
 VALUES = ENTITIES | ENTITIES | DOCUMENTS
 BODIES = st.one_of(BROKEN, st.binary(max_size=40), *[VALUES.map(lambda value: json.dumps(value).encode())] * 4)
@@ -118,23 +120,45 @@ FLAGS = st.dictionaries(
 )
 
 
+Sent = dict[str, Any]
+
+
 @st.composite
-def requests(draw: st.DrawFn) -> dict[str, Any]:
-    """Mostly near what is right: what is far from it is refused early and teaches little."""
-    namespace = draw(st.sampled_from(["_", "_", "_", "guest", "whisk.system"]) | NAMES)
+def wild(draw: st.DrawFn) -> Sent:
+    """Anything goes anywhere."""
+    namespace = draw(st.sampled_from(["_", "guest", "whisk.system"]) | NAMES)
     rest = draw(st.lists(NAMES, max_size=3))
     path = "/".join(["namespaces", namespace, draw(COLLECTIONS), *rest])
     web = "/".join(["web", "guest", draw(st.sampled_from(["default", "a"])), *rest])
     return {
-        "method": draw(st.sampled_from(["GET", "PUT", "POST", "POST", "DELETE", "PATCH", "OPTIONS", "HEAD"])),
-        "path": draw(st.sampled_from([path, path, path, web])),
+        "method": draw(st.sampled_from(["GET", "PUT", "POST", "DELETE", "PATCH", "OPTIONS", "HEAD"])),
+        "path": draw(st.sampled_from([path, path, web])),
         "params": draw(FLAGS),
         "content": draw(BODIES),
-        "headers": {
-            "content-type": draw(TYPES),
-            "x-request-id": draw(st.sampled_from(["", "sid_1", "mine", "x" * 999])),
-        },
-        "authorized": draw(st.sampled_from([True] * 9 + [False])),
+        "headers": {"content-type": draw(TYPES), "x-request-id": draw(IDS)},
+        "authorized": draw(st.booleans()),
+    }
+
+
+@st.composite
+def near(draw: st.DrawFn) -> Sent:
+    """All is right but, perhaps, one thing in the body: so the checks behind the first ones are reached."""
+    # A name is rarely the same in two collections, or most requests would end in that conflict.
+    path = "namespaces/_/" + draw(
+        st.sampled_from(
+            ["actions/a", "actions/b", "actions/p/a", "actions/p/", "packages/p", "packages/q", "packages/a"]
+        )
+        | st.sampled_from(["triggers/t", "triggers/u", "rules/r", "rules/s", "actions/t"])
+    )
+    web = draw(st.sampled_from(["web/guest/default/a", "web/guest/default/a.json/x", "web/guest/p/a.text"]))
+    method = draw(st.sampled_from(["PUT", "PUT", "PUT", "POST", "POST", "GET", "DELETE"]))
+    return {
+        "method": method,
+        "path": draw(st.sampled_from([path, path, path, web])) if method in ("GET", "POST") else path,
+        "params": draw(st.sampled_from([{"overwrite": "true", "blocking": "true"}, {"force": "true"}])),
+        "content": json.dumps(draw(ENTITIES)).encode(),
+        "headers": {"content-type": JSON},
+        "authorized": True,
     }
 
 
@@ -157,9 +181,9 @@ def host(tmp_path_factory: pytest.TempPathFactory, loop: asyncio.AbstractEventLo
 
 
 @settings(max_examples=CASES, deadline=None, suppress_health_check=list(HealthCheck))
-@given(request=requests())
+@given(request=st.one_of(wild(), near(), near()))
 @pytest.mark.timeout(1800)
-def test_every_request_is_answered(host: Host, loop: asyncio.AbstractEventLoop, request: dict[str, Any]) -> None:
+def test_every_request_is_answered(host: Host, loop: asyncio.AbstractEventLoop, request: Sent) -> None:
     """With a status below 500 (a failing action's 502 apart), and with `error` and `code` where refused."""
     response = loop.run_until_complete(asyncio.wait_for(_send(host, request), 10))
     assert response.status_code < 500 or (response.status_code == 502 and request["method"] == "POST"), response.text
@@ -169,7 +193,7 @@ def test_every_request_is_answered(host: Host, loop: asyncio.AbstractEventLoop, 
         response.json()
 
 
-async def _send(host: Host, request: dict[str, Any]) -> httpx.Response:
+async def _send(host: Host, request: Sent) -> httpx.Response:
     user, _, secret = host.settings.keys["guest"].partition(":")
     transport = httpx.ASGITransport(application(host), raise_app_exceptions=True)
     async with httpx.AsyncClient(transport=transport, base_url="http://host", verify=False) as client:
@@ -179,7 +203,7 @@ async def _send(host: Host, request: dict[str, Any]) -> httpx.Response:
         return await client.request(request["method"], target, content=content, headers=headers, auth=auth)
 
 
-def _raw(request: dict[str, Any]) -> bytes:
+def _raw(request: Sent) -> bytes:
     path = httpx.URL("http://host/api/v1/" + _quoted(request["path"])).raw_path
     query = str(httpx.QueryParams(request["params"])).encode()
     return path + b"?" + query
