@@ -50,7 +50,7 @@ class PoolSettings:
     """
 
     runtimes: Runtimes = field(default_factory=local_runtimes)
-    slots: int = field(default_factory=lambda: os.cpu_count() or 1)
+    slots: int = field(default_factory=lambda: len(os.sched_getaffinity(0)))
     memory: int = 2048
     queue: int = 256
     idle: float = 600.0

@@ -45,7 +45,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
     from types import FrameType, ModuleType
-    from typing import Any, NoReturn
+    from typing import IO, Any, NoReturn
 
     Reply = tuple[int, bytes]
 
@@ -117,7 +117,7 @@ def extract(archive: bytes, directory: str) -> None:
             raise BadArchive(f"more than {LIMIT_ENTRIES} files or {LIMIT_EXTRACTED >> 20} MiB")
         try:
             write_entry(entry, checked_path(entry.name, directory), made)
-        except (OSError, EOFError, zlib.error) as failure:
+        except (OSError, EOFError, ValueError, struct.error, zlib.error) as failure:
             raise BadArchive(f"{entry.name[:100]!r}: {failure}") from None
 
 
@@ -195,8 +195,14 @@ def tar_entries(archive: bytes) -> Iterator[Entry]:
     # Late: rare, and tarfile is slow to import.
     import io
     import tarfile
+    from functools import partial
 
-    damaged = (tarfile.TarError, EOFError, zlib.error, OSError)
+    def read(content: IO[bytes]) -> bytes:
+        try:
+            return content.read()
+        except tarfile.TarError:
+            raise ValueError("damaged") from None
+
     try:
         with tarfile.open(fileobj=io.BytesIO(archive), mode="r|gz") as tar:
             for member in tar:
@@ -204,8 +210,8 @@ def tar_entries(archive: bytes) -> Iterator[Entry]:
                     raise BadArchive(f"{member.name[:100]!r}: neither file nor directory")
                 content = tar.extractfile(member)
                 name = member.name.removeprefix("./") + ("" if content else "/")
-                yield Entry(name, member.mode, member.size, content.read if content else bytes)
-    except damaged:
+                yield Entry(name, member.mode, member.size, partial(read, content) if content else bytes)
+    except (tarfile.TarError, EOFError, OSError, ValueError, zlib.error):
         raise BadArchive("the tar.gz is damaged") from None
 
 

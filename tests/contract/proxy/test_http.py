@@ -129,3 +129,23 @@ def test_any_bytes(runtime: Client, sent: bytes) -> None:
     assert b"The proxy failed" not in answer
     assert exchange(runtime, GET).startswith(b"HTTP/1.1 200 OK")
     assert runtime.container.alive()
+
+
+PATHS = st.sampled_from(["/init", "/init", "/init", "/run"])
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.text(max_size=5) | st.floats(),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3),
+    max_leaves=8,
+)
+CODES = st.sampled_from(["", " ", "x = 1", "%%", "UEsDBA==", "H4sI", "UEsFBgAA", "\ud800", "\0"])
+INITS = st.dictionaries(st.sampled_from(["main", "binary", "env", "name"]), JSON, max_size=4)
+
+
+@settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(value=JSON | st.builds(lambda given, code: {**given, "code": code}, INITS, CODES | JSON), path=PATHS)
+def test_any_json(any_runtime: Client, value: object, path: str) -> None:
+    """Whatever JSON arrives before there is an action, it is refused as the sender's or the action's mistake."""
+    status, body = any_runtime.post(path, {"value": value})
+    assert status in ((500,) if path == "/run" else (400, 403, 502)), body
+    assert "error" in body
+    assert "The proxy failed" not in str(body)

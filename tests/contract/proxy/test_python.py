@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+import http.client
 import io
+import json
+import os
+import socket
+import subprocess
 import tarfile
 import textwrap
 from concurrent.futures import ThreadPoolExecutor
@@ -12,7 +17,7 @@ from typing import Any
 import pytest
 
 from tests.contract.proxy.conftest import Start
-from tests.contract.proxy.containers import Client, logs_of, logs_until
+from tests.contract.proxy.containers import Client, logs_of, logs_until, python
 
 
 def returned(client: Client, body: str, value: object = None) -> tuple[int, Any]:
@@ -189,3 +194,24 @@ def test_no_file_is_left(start: Start, tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
     client.init("def main(args): return {}")
     assert [path.name.split("-")[0] for path in tmp_path.iterdir()] == ["action"]
+
+
+def test_nobody_reads_the_logs() -> None:
+    """A container whose log pipes are broken goes on working."""
+    ours, theirs = socket.socketpair()
+    reading, writing = os.pipe()
+    os.close(reading)
+    command = [*python(), "--listen", f"connection:{theirs.fileno()}"]
+    with subprocess.Popen(command, pass_fds=[theirs.fileno()], stdout=writing, stderr=writing) as process:
+        os.close(writing)
+        theirs.close()
+        connection = http.client.HTTPConnection("container")
+        connection.sock = ours
+        body = json.dumps({"value": {"code": "def main(args): return args"}})
+        for path, said in (("/init", body), ("/run", "no json"), ("/run", '{"value": {"a": 1}}')):
+            connection.request("POST", path, said)
+            response = connection.getresponse()
+            answer = response.read()
+        assert (response.status, answer) == (200, b'{"a":1}')
+        connection.close()
+        assert process.wait(20) == 0
