@@ -249,5 +249,5 @@ def _feed_action(whisk: Whisk, trigger: str, package: str) -> str:
 def _actions(whisk: Whisk, package: str, described: Mapping[str, Any]) -> Sequence[str]:
     live = whisk.get("packages", package) or {}
     sequences = list(described.get("sequences", {}))
-    others = [each["name"] for each in live.get("actions", ()) if each["name"] not in sequences]
-    return [f"{package}/{name}" for name in (*sequences, *others)]
+    held = [each["name"] for each in (*live.get("actions", ()), *live.get("feeds", ()))]
+    return [f"{package}/{name}" for name in (*sequences, *(name for name in held if name not in sequences))]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import select
 import signal
 import subprocess
 import sys
@@ -52,20 +53,27 @@ def start_detached(data: Path, flags: Mapping[str, object], report: Callable[[st
 
 
 def stop(data: Path) -> bool:
-    """Stop the deployment of a data directory; whether there was one running. Raises `Failure` if it will not end."""
+    """Stop the deployment of a data directory; whether there was one running. Raises `Failure` if it will not end.
+
+    Returns when its process has ended, not merely when the directory is free.
+    """
     from infra.services import lock
 
     found = lock.holder(data)
     if found is None:
         return False
-    with contextlib.suppress(ProcessLookupError):
-        if found.pid:
-            os.kill(found.pid, signal.SIGTERM)
-    deadline = time.monotonic() + TIMEOUT_DOWN
-    while (now := lock.holder(data)) is not None and now.pid == found.pid:
-        if time.monotonic() > deadline:
+    try:
+        process = os.pidfd_open(found.pid)
+    except OSError:
+        return False  # it ended between two looks
+    try:
+        signal.pidfd_send_signal(process, signal.SIGTERM)
+        if not select.select([process], [], [], TIMEOUT_DOWN)[0]:
             raise Failure(f"{found} does not end: kill -9 {found.pid} ends it, and loses nothing")
-        time.sleep(0.02)
+    except ProcessLookupError:
+        return True
+    finally:
+        os.close(process)
     return True
 
 
@@ -82,8 +90,6 @@ def _leaving_none_behind(process: subprocess.Popen[bytes]) -> Iterator[None]:
 
 def _first_message(reader: int) -> dict[str, Any]:
     """The first line on the pipe; {} when the writer ended without one."""
-    import select
-
     text = b""
     deadline = time.monotonic() + TIMEOUT_READY
     while not text.endswith(b"\n"):
