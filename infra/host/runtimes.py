@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import sys
 import sysconfig
@@ -116,7 +117,11 @@ def python_command(preload: Sequence[str], descriptor: int) -> list[str]:
     return command
 
 
-def local_runtimes(environment: Mapping[str, str] | None = None) -> Runtimes:
-    """The kinds this machine can run: Python's always, Node's where `node` is on the `PATH`."""
+def local_runtimes(environment: Mapping[str, str] | None = None, environ: Mapping[str, str] = os.environ) -> Runtimes:
+    """The kinds this machine can run: Python's always, Node's where `node` is on the `PATH`.
+
+    A stem cell knows `PIXWHISK_MODEL` before any action does, as in a container from the image's own environment.
+    """
     node = shutil.which("node")
-    return Runtimes(PYTHON + NODE if node else PYTHON, environment or {}, node)
+    image = {name: environ[name] for name in ("PIXWHISK_MODEL",) if environ.get(name)}
+    return Runtimes(PYTHON + NODE if node else PYTHON, {**image, **(environment or {})}, node)
