@@ -204,7 +204,7 @@ def tar_entries(archive: bytes) -> Iterator[Entry]:
             raise ValueError("damaged") from None
 
     try:
-        with tarfile.open(fileobj=io.BytesIO(archive), mode="r|gz") as tar:
+        with tarfile.open(fileobj=io.BytesIO(archive), mode="r:gz") as tar:
             for member in tar:
                 if not (member.isfile() or member.isdir()):
                     raise BadArchive(f"{member.name[:100]!r}: neither file nor directory")
