@@ -133,7 +133,7 @@ def test_any_bytes(runtime: Client, sent: bytes) -> None:
 
 PATHS = st.sampled_from(["/init", "/init", "/init", "/run"])
 JSON = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.text(max_size=5) | st.floats(),
+    st.none() | st.booleans() | st.integers() | st.text(max_size=5) | st.floats(allow_nan=False, allow_infinity=False),
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3),
     max_leaves=8,
 )
