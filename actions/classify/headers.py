@@ -17,6 +17,7 @@ from actions.errors import CorruptImage
 LIMIT_METADATA_BYTES = 8 * 2**20
 LIMIT_METADATA_BLOCKS = 4096
 LIMIT_TAG_NUMBERS = 2**17
+LIMIT_SCANS = 200
 
 # A number of a TIFF tag becomes a Python object in a tuple, twice; a block is kept as read, joined, and parsed.
 _COST_NUMBER = 80
@@ -47,10 +48,11 @@ def metadata_cost(name: str, file: BinaryIO) -> int:
     Raises `CorruptImage` where it is beyond all measure. Leaves the file at its beginning.
     """
     metadata = _Metadata()
+    file.seek(0)
     try:
         _WALKS[name](file, metadata)
-    except (struct.error, IndexError):
-        pass  # It ends early; decoding says so.
+    except (struct.error, IndexError, OSError, ValueError):
+        pass  # It ends early or points beyond all files; decoding says so.
     finally:
         file.seek(0)
     return metadata.cost
@@ -66,6 +68,17 @@ def _walk_jpeg(file: BinaryIO, metadata: _Metadata) -> None:
         (length,) = struct.unpack(">H", file.read(2))
         metadata.add(length)
         file.seek(max(0, length - 2), io.SEEK_CUR)
+    _count_scans(file)
+
+
+def _count_scans(file: BinaryIO) -> None:
+    """Each scan of a progressive JPEG is a pass over the whole picture, and takes a handful of bytes to ask for."""
+    scans, before = 1, b""
+    while piece := file.read(2**18):
+        scans += (before + piece).count(b"\xff\xda")
+        before = piece[-1:]
+    if scans > LIMIT_SCANS:
+        raise CorruptImage(f"{scans} scans, more than any encoder makes; save the image again")
 
 
 def _jpeg_marker(file: BinaryIO, metadata: _Metadata) -> int:
@@ -74,7 +87,7 @@ def _jpeg_marker(file: BinaryIO, metadata: _Metadata) -> int:
     while byte := file.read(1):
         if before == b"\xff" and byte not in b"\x00\xff":
             return byte[0]
-        if before not in (b"", b"\xff"):
+        if before:
             metadata.add(1)
         before = byte
     raise IndexError

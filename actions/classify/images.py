@@ -16,7 +16,7 @@ import zlib
 from dataclasses import dataclass
 from typing import BinaryIO, cast
 
-from PIL import Image, ImageChops, ImageFile
+from PIL import Image, ImageChops, ImageFile, PngImagePlugin
 from PIL.BmpImagePlugin import BmpImageFile
 from PIL.GifImagePlugin import GifImageFile
 from PIL.JpegImagePlugin import JpegImageFile
@@ -30,10 +30,12 @@ from actions.errors import CorruptImage, EmptyObject, TooManyPixels, Unsupported
 
 # Ours are checked before anything is decoded; Pillow's own limit warns first and only refuses at twice its value.
 Image.MAX_IMAGE_PIXELS = None
+PngImagePlugin.MAX_TEXT_MEMORY = headers.LIMIT_METADATA_BYTES
 
 # What a decoder raises on hostile input is whatever its parser happened to trip over. Each of these has been seen.
 _DECODER_ERRORS = (
     ArithmeticError,
+    AssertionError,
     AttributeError,
     EOFError,
     LookupError,
@@ -109,9 +111,14 @@ def sniff(head: bytes) -> str:
         raise EmptyObject("it has no bytes")
     for name in (*_READERS, "WEBP"):
         accepts = Image.OPEN[name][1]
-        if accepts is None or accepts(head) is True:
+        if (accepts is None or accepts(head) is True) and (name != "BMP" or _is_bitmap(head)):
             return name
     raise UnsupportedFormat("not a JPEG, PNG, WebP, GIF, BMP or TIFF file, whatever its name says")
+
+
+def _is_bitmap(head: bytes) -> bool:
+    """Two letters are not enough: many a text begins with BM."""
+    return int.from_bytes(head[14:18], "little") in (12, 40, 52, 56, 64, 108, 124)
 
 
 def examine(file: BinaryIO, frame: Frame) -> Examined:
@@ -277,7 +284,9 @@ def _memory_tiff(image: ImageFile.ImageFile, frame: Frame) -> int:
     down = max(_number(tags.get(323)), min(_number(tags.get(278, height)), height))
     samples = max(1, _number(tags.get(277, 1)))
     bits = max([_number(each) for each in tags.get(258, (1,))], default=1)
-    return memory + across * down * max(4, samples * bits // 8) + _file_size(image)
+    # Brightness and two differences are turned into four bytes a pixel by libtiff itself.
+    pixel = 4 if tags.get(262) == 6 else -(-samples * bits // 8)
+    return memory + across * down * pixel + _file_size(image)
 
 
 def _file_size(image: ImageFile.ImageFile) -> int:
@@ -351,15 +360,19 @@ def _fit(image: Image.Image, frame: Frame) -> Image.Image:
         return image.resize((frame.side, frame.side), Image.Resampling.BICUBIC, box).convert("RGB")
     to_rgb = converter(image)
     left, top, right, bottom = _centre(image.size, frame)
-    narrow = Image.new("RGB", (frame.side, image.height))
+    # A bicubic kernel looks two steps of the result beyond the box.
+    margin = math.ceil(2 * max(1, (bottom - top) / frame.side)) + 1
+    first, last = max(0, int(top) - margin), min(image.height, math.ceil(bottom) + margin)
+    narrow = Image.new("RGB", (frame.side, last - first))
     rows = max(1, _STRIP_PIXELS // image.width)
-    margin = math.ceil(2 * max(1, (bottom - top) / frame.side)) + 1  # how far a bicubic kernel looks beyond the box
-    for upper in range(max(0, int(top) - margin), min(image.height, math.ceil(bottom) + margin), rows):
-        lower = min(upper + rows, image.height)
+    for upper in range(first, last, rows):
+        lower = min(upper + rows, last)
         strip = to_rgb(image.crop((0, upper, image.width, lower)))
         across = (left, 0, right, lower - upper)
-        narrow.paste(strip.resize((frame.side, lower - upper), Image.Resampling.BICUBIC, across), (0, upper))
-    return narrow.resize((frame.side, frame.side), Image.Resampling.BICUBIC, (0, top, frame.side, bottom))
+        resized = strip.resize((frame.side, lower - upper), Image.Resampling.BICUBIC, across)
+        narrow.paste(resized, (0, upper - first))
+    down = (0, top - first, frame.side, bottom - first)
+    return narrow.resize((frame.side, frame.side), Image.Resampling.BICUBIC, down)
 
 
 def _centre(size: tuple[int, int], frame: Frame) -> tuple[float, float, float, float]:
