@@ -33,11 +33,15 @@ def main(arguments: Sequence[str], environ: Mapping[str, str] = os.environ) -> i
     try:
         settings = from_arguments(arguments, environ)
         lock = _hold(settings.data)
-        listening = listen(settings)
     except BadSettings as bad:
         return _fail(str(bad), USAGE)
     except OSError as error:
-        return _fail(f"cannot listen on {error.filename or 'the address'}: {error.strerror}", UNREACHABLE)
+        return _fail(f"{error.filename}: {error.strerror}", USAGE)
+    try:
+        listening = listen(settings)
+    except OSError as error:
+        words = f"cannot listen on {settings.host}:{settings.port}: {error.strerror}; choose another --port"
+        return _fail(words, UNREACHABLE)
     # uvicorn hands each signal on once it has stopped; here that must not turn a clean stop into a death by signal.
     for each in (signal.SIGTERM, signal.SIGINT):
         signal.signal(each, lambda *_: None)

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from infra import places
 from infra.host.archive import Retention
 from infra.host.names import LEGAL
 from infra.host.throttle import OPENWHISK_QUOTAS, Quotas
@@ -80,7 +81,12 @@ def parser(environ: Mapping[str, str]) -> argparse.ArgumentParser:
         variable = "PIXWHISK_" + name.removeprefix("--").replace("-", "_").upper()
         made.add_argument(name, help=f"{words} [{variable}]", type=kind, default=environ.get(variable, default))
 
-    option("--data", "directory of the host's files", ".pixwhisk/host", Path)
+    made.add_argument(
+        "--data",
+        help="directory of the host's files [`host` in the deployment's, which is PIXWHISK_DATA]",
+        type=Path,
+        default=places.data(None, environ) / "host",
+    )
     option("--host", "address to listen on", "127.0.0.1")
     option("--port", "port to listen on", 3233, int)
     option("--auth-file", "file with uuid:secret of `guest`, or a JSON object of such by namespace", None, Path)
@@ -134,7 +140,11 @@ def _keys(named: Path | None, data: Path, environ: Mapping[str, str]) -> Mapping
 def parse_keys(text: str) -> Mapping[str, str]:
     """`uuid:secret` for `guest`, or a JSON object of namespaces; the catalogue's namespace always has one."""
     text = text.strip()
-    keys = json.loads(text) if text.startswith("{") else {"guest": text}
+    try:
+        keys = json.loads(text) if text.startswith("{") else {"guest": text}
+    except ValueError:
+        # Without the parser's own words, which quote what is there.
+        raise BadSettings("auth: not JSON, though it starts with `{`") from None
     if not all(isinstance(key, str) for key in keys.values()):
         raise BadSettings("auth: every key must be text")
     return {SYSTEM: new_key(), **keys}
