@@ -161,3 +161,4 @@ class InboxEvent(Base):
     detail: Mapped[Word | None]
     received_at: Mapped[Moment] = mapped_column(server_default=func.now())
     settled_at: Mapped[Moment | None]
+    failed_at: Mapped[Moment | None]

@@ -40,7 +40,7 @@ CREATE INDEX inbox_owed ON inbox (backfill, id) WHERE state = 'owed';
 CREATE INDEX inbox_parked ON inbox (reason) WHERE state = 'parked';
 CREATE INDEX inbox_settled ON inbox (received_at) WHERE state = 'settled';
 
--- Its owner sees all; who else sees rows is said with the grants (`infra.database`). For a role of which nothing is said
+-- Its owner sees all; who else sees rows is said with the grants (`infra.database`). For a role not named there,
 -- `SELECT 1 FROM inbox` is planned as nothing at all.
 ALTER TABLE inbox ENABLE ROW LEVEL SECURITY;
 

@@ -1,0 +1,399 @@
+"""The sweep against a real ledger; what runs its batches is a stand-in that stores as the sequence does."""
+
+from __future__ import annotations
+
+import json
+import threading
+import time
+import uuid
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import timedelta
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any, Self
+
+import psycopg
+import pytest
+
+from actions.events import parse_record
+from actions.messages import ModelReference, Outcome
+from actions.store import results
+from actions.store.settings import Settings as StoreSettings
+from infra.database import migrate
+from tests.fixtures.outcomes import event
+from tests.fixtures.postgres import Database, running_postgres
+from triggers.sweep.__main__ import main
+from triggers.sweep.handler import Score, Sweep
+from triggers.sweep.invoking import Answer, Done, Failed, Invoker, Refused, Running
+from triggers.sweep.owed import Ledger, opened, replay
+from triggers.sweep.settings import Settings
+from triggers.sweep.watch import watch
+
+NOW = timedelta(0)
+UNREACHABLE = Failed("store-unreachable", "no answer", "service")
+CRASHED = Failed("action-failed", "command exited", "record")
+
+
+@dataclass
+class StandIn:
+    """Stores an outcome for every record, unless `answers` has another answer for one of the keys."""
+
+    url: str
+    answers: dict[str, Answer] = field(default_factory=dict)
+    always: Answer | None = None
+    calls: list[list[str]] = field(default_factory=list)
+    lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def invoke(self, records: Sequence[Mapping[str, Any]]) -> Answer:
+        events = [parse_record(record) for record in records]
+        with self.lock:
+            self.calls.append([each.key for each in events])
+            answers = [self.answers[each.key] for each in events if each.key in self.answers]
+            if self.always or answers:
+                return self.always or answers[0]
+            outcomes = [Outcome("classified", each, ModelReference("lite0", "sha256:aa")) for each in events]
+            results.store(outcomes, StoreSettings(self.url))
+        return Done([each.dump() for each in outcomes])
+
+    def forget(self) -> None:
+        results.connected(StoreSettings(self.url)).dispose()
+        results.connected.cache_clear()
+
+
+@pytest.fixture
+def sequence(database: Database) -> Iterator[StandIn]:
+    runs = StandIn(database.url("pixwhisk_store"))
+    yield runs
+    runs.forget()
+
+
+@pytest.fixture
+def settings(database: Database) -> Settings:
+    return Settings(database.url("pixwhisk_sweep"), "http://127.0.0.1:9", "u:k", batch=8, grace=NOW, attempts=3)
+
+
+@pytest.fixture
+def ledger(settings: Settings) -> Iterator[Ledger]:
+    with opened(settings.database_url, settings.lease) as opened_ledger:
+        yield opened_ledger
+
+
+def owe(connection: psycopg.Connection, *keys: str, lane: str = "journal") -> None:
+    for key in keys:
+        values = (event(key, "1"), lane)
+        connection.execute("INSERT INTO inbox (event_time, event_data, lane) VALUES (now(), %s, %s)", values)
+
+
+def make_due(connection: psycopg.Connection) -> None:
+    connection.execute("UPDATE inbox SET next_at = now() WHERE state = 'owed'")
+
+
+def states(connection: psycopg.Connection) -> dict[str, tuple[Any, ...]]:
+    found = connection.execute("SELECT key, state, attempts, reason FROM inbox").fetchall()
+    return {key: (state, attempts, reason) for key, state, attempts, reason in found}
+
+
+def run(ledger: Ledger, runs: StandIn, settings: Settings, seconds: float = 20) -> Score:
+    return Sweep(ledger, runs, settings, threading.Event(), time.monotonic() + seconds).run()
+
+
+def test_what_is_owed_becomes_rows_in_batches(
+    connection: psycopg.Connection, ledger: Ledger, sequence: StandIn, settings: Settings
+) -> None:
+    """Everything due is run, in batches, and settled."""
+    owe(connection, *(f"k{number}" for number in range(20)))
+    assert run(ledger, sequence, settings) == Score(done=20)
+    assert sorted(map(len, sequence.calls)) == [4, 8, 8]
+    assert connection.execute("SELECT count(*) FROM results").fetchone() == (20,)
+    assert set(states(connection).values()) == {("settled", 0, None)}
+
+
+def test_the_newest_live_uploads_come_first(
+    connection: psycopg.Connection, ledger: Ledger, sequence: StandIn, settings: Settings
+) -> None:
+    """Before older ones, and all live ones before a backfill, however old that is."""
+    owe(connection, "backfill", lane="backfill")
+    owe(connection, "older", "newer")
+    owe(connection, "late-backfill", lane="audit")
+    run(ledger, sequence, replace(settings, batch=1, in_flight=1))
+    assert sequence.calls == [["newer"], ["older"], ["late-backfill"], ["backfill"]]
+
+
+def test_what_is_young_is_left_to_the_fast_lane(connection: psycopg.Connection, ledger: Ledger) -> None:
+    """Within the grace time nothing is claimed."""
+    owe(connection, "a")
+    assert ledger.claim(5, timedelta(minutes=1)) == []
+
+
+def test_what_has_an_outcome_by_now_is_settled_and_not_run(
+    connection: psycopg.Connection, ledger: Ledger, sequence: StandIn
+) -> None:
+    """An event and its outcome that crossed are noticed when the row is claimed."""
+    owe(connection, "a", "b")
+    connection.execute("INSERT INTO objects (bucket, key, sequencer) VALUES ('images', 'a', lpad('1', 32, '0'))")
+    assert len(ledger.claim(5, NOW)) == 1
+    assert states(connection)["a"] == ("settled", 0, None)
+
+
+def test_two_sweeps_never_hold_the_same_row(connection: psycopg.Connection, settings: Settings) -> None:
+    """A claimed row is nobody else's until its lease ends; what the first notes then is ignored."""
+    owe(connection, "a")
+    with connect(settings) as one, connect(settings) as other:
+        first = Ledger(one, timedelta(seconds=20), uuid.uuid4())
+        second = Ledger(other, timedelta(seconds=20), uuid.uuid4())
+        rows = first.claim(5, NOW)
+        assert [row.attempts for row in rows] == [0]
+        assert second.claim(5, NOW) == []
+        make_due(connection)  # as if the lease had ended
+        assert [row.attempts for row in second.claim(5, NOW)] == [1]
+        first.settle(rows)
+        assert states(connection)["a"] == ("owed", 1, None)
+
+
+def connect(settings: Settings) -> psycopg.Connection:
+    return psycopg.connect(settings.database_url, autocommit=True)
+
+
+def test_a_sweep_that_lost_its_connection_lets_go_of_its_claims(
+    connection: psycopg.Connection, settings: Settings
+) -> None:
+    """Reconnected, the same process need not wait for its own leases."""
+    owe(connection, "a")
+    for _ in range(2):
+        with opened(settings.database_url, settings.lease) as ledger:
+            assert [row.attempts for row in ledger.claim(5, NOW)] == [0]
+
+
+def test_a_poison_record_holds_nobody_back(
+    connection: psycopg.Connection, ledger: Ledger, sequence: StandIn, settings: Settings
+) -> None:
+    """Its batch is halved until it is alone; the others are stored; it backs off and is parked with the reason."""
+    sequence.answers["poison"] = CRASHED
+    owe(connection, "a", "b", "c", "poison", "d", "e", "f", "g")
+    assert run(ledger, sequence, settings) == Score(done=7, failed=1)
+    assert states(connection)["poison"] == ("owed", 1, "action-failed")
+    for _ in range(2):
+        make_due(connection)
+        run(ledger, sequence, settings)
+    assert states(connection)["poison"] == ("parked", 3, "action-failed")
+    assert sequence.calls[-2:] == [["poison"], ["poison"]]
+    assert {state for state, *_ in states(connection).values()} == {"settled", "parked"}
+
+
+def test_a_failed_row_waits_longer_every_time(connection: psycopg.Connection, ledger: Ledger) -> None:
+    """Exponentially, with jitter."""
+    owe(connection, "a")
+    waits: list[float] = []
+    for _ in range(4):
+        make_due(connection)
+        (row,) = ledger.claim(1, NOW)
+        ledger.fail(row, "action-failed", "x", most=99, blameless=False)
+        waits += connection.execute("SELECT extract(epoch FROM next_at - failed_at)::float FROM inbox").fetchone() or ()
+    for attempt, seconds in enumerate(waits, 1):
+        assert 2**attempt * 0.5 <= seconds <= 2**attempt * 1.5
+
+
+def test_what_can_never_succeed_is_parked_at_once(
+    connection: psycopg.Connection, ledger: Ledger, sequence: StandIn, settings: Settings
+) -> None:
+    """An error that says trying again cannot help is believed."""
+    sequence.answers["a"] = Failed("bad-request", "a value does not fit\0", "record", final=True)
+    owe(connection, "a")
+    assert run(ledger, sequence, settings) == Score(parked=1)
+    assert states(connection)["a"] == ("parked", 1, "bad-request")
+
+
+def test_a_record_that_cannot_be_read_is_parked_as_a_bad_event(
+    connection: psycopg.Connection, ledger: Ledger, sequence: StandIn, settings: Settings
+) -> None:
+    """`classify` says so in its outcome, which no row is stored for."""
+    unreadable = {"status": "rejected", "reason": "bad-event", "detail": "key: holds a NUL"}
+    sequence.answers["a"] = Done([unreadable])
+    owe(connection, "a")
+    assert run(ledger, sequence, settings) == Score(parked=1)
+    assert states(connection)["a"] == ("parked", 1, "bad-event")
+
+
+def test_an_outage_counts_against_nobody(
+    connection: psycopg.Connection, ledger: Ledger, sequence: StandIn, settings: Settings
+) -> None:
+    """While nothing can be stored, no row is parked, and few invocations are spent; afterwards all is stored."""
+    sequence.always = UNREACHABLE
+    owe(connection, *(f"k{number}" for number in range(30)))
+    for _ in range(3):
+        run(ledger, sequence, settings, seconds=1)
+        make_due(connection)
+    assert {(state, attempts) for state, attempts, _ in states(connection).values()} == {("owed", 0)}
+    assert len(sequence.calls) < 40
+    sequence.always = None
+    assert run(ledger, sequence, settings).done == 30
+
+
+def test_an_object_that_no_service_can_read_is_parked_in_the_end(
+    connection: psycopg.Connection, ledger: Ledger, sequence: StandIn, settings: Settings
+) -> None:
+    """A service that fails for one object only, while others are stored, is that object's doing."""
+    sequence.answers["damaged"] = UNREACHABLE
+    for turn in range(8):
+        owe(connection, f"fine-{turn}", *(["damaged"] if not turn else []))
+        make_due(connection)
+        run(ledger, sequence, settings)
+    assert states(connection)["damaged"] == ("parked", 3, "store-unreachable")
+    assert connection.execute("SELECT count(*) FROM results").fetchone() == (8,)
+
+
+def test_a_full_quota_is_waited_for(
+    connection: psycopg.Connection, ledger: Ledger, sequence: StandIn, settings: Settings
+) -> None:
+    """429 is no failure of anything: the rows are let go, and taken again after a pause."""
+    owe(connection, "a", "b")
+    sequence.always = Refused("over-quota", "429")
+    timer = threading.Timer(1, lambda: setattr(sequence, "always", None))
+    timer.start()
+    score = run(ledger, sequence, settings)
+    timer.join()
+    assert (score.done, score.failed, score.parked) == (2, 0, 0)
+    assert len(sequence.calls) < 8
+
+
+def test_what_goes_on_running_is_left_alone(
+    connection: psycopg.Connection, ledger: Ledger, sequence: StandIn, settings: Settings
+) -> None:
+    """An activation that outlasts the blocking wait is not run beside itself: the lease has to end first."""
+    sequence.always = Running()
+    owe(connection, "a")
+    assert run(ledger, sequence, settings) == Score(released=1)
+    assert len(sequence.calls) == 1
+    assert states(connection)["a"] == ("owed", 0, None)
+
+
+def test_replay_makes_parked_work_owed_again(connection: psycopg.Connection, ledger: Ledger) -> None:
+    """By key, by reason, or all of it."""
+    owe(connection, "a", "b", "c")
+    for row, reason in zip(ledger.claim(3, NOW), ("x", "y", "y"), strict=True):
+        ledger.park(row, reason, "z")
+    assert ledger.counts().reasons == {"x": 1, "y": 2}
+    assert replay(connection, "key", "a") == 1
+    assert replay(connection, "reason", "x") + replay(connection, "reason", "y") == 2
+    found = ledger.counts()
+    assert (found.owed, found.parked) == (3, 0)
+    assert found.oldest is not None
+
+
+def test_a_watch_is_woken_by_the_journal(
+    database: Database, connection: psycopg.Connection, sequence: StandIn, settings: Settings
+) -> None:
+    """No polling: a row that comes is run although the next look is an hour away."""
+    with watching(settings, sequence), database.connect("pixwhisk_journal") as journal:
+        for key in ("a", "b", "c"):
+            journal.execute("INSERT INTO inbox (event_time, event_data) VALUES (now(), %s)", (event(key, "1"),))
+            until(lambda key=key: states(connection)[key][0] == "settled", "the row was not run")  # type: ignore[misc]
+
+
+class watching:  # noqa: N801 - reads as what it does
+    """A watch in a thread, stopped on leaving."""
+
+    def __init__(self, settings: Settings, runs: StandIn) -> None:
+        self.said: list[str] = []
+        self.stop = threading.Event()
+        self.thread = threading.Thread(target=watch, args=(settings, runs, self.stop, 3600, self.said.append))
+
+    def __enter__(self) -> Self:
+        self.thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.stop.set()
+        self.thread.join(20)
+        assert not self.thread.is_alive()
+
+
+def until(condition: Callable[[], object], what: str) -> None:
+    deadline = time.monotonic() + 20
+    while not condition():
+        assert time.monotonic() < deadline, what
+        time.sleep(0.02)
+
+
+def test_a_watch_outlives_its_database() -> None:
+    """`kill -9` of Postgres is reported once, without a secret; when it is back, so is the sweep."""
+    with running_postgres() as server:
+        migrate(server.postgres.database_url())
+        url = server.postgres.database_url("pixwhisk_sweep")
+        runs = StandIn(server.postgres.database_url("pixwhisk_store"))
+        settings = Settings(url, "http://127.0.0.1:9", "u:k", grace=NOW)
+        with watching(settings, runs) as watched:
+            server.kill()
+            until(lambda: watched.said, "nothing was said")
+            server.start()
+            with psycopg.connect(server.postgres.database_url(), autocommit=True) as connection:
+                owe(connection, "a")
+                until(lambda: states(connection)["a"][0] == "settled", "the row was not run")
+        assert not any(server.postgres._password("pixwhisk_sweep") in line for line in watched.said)
+        runs.forget()
+
+
+class OpenWhisk(BaseHTTPRequestHandler):
+    """Answers like OpenWhisk's API, with what the test says."""
+
+    protocol_version = "HTTP/1.1"
+    asked: list[tuple[str, str | None, Any]]
+    status, body = 200, b""
+
+    def do_POST(self) -> None:
+        sent = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+        self.asked.append((self.path, self.headers["Authorization"], sent))
+        self.send_response(self.status)
+        self.send_header("Content-Length", str(len(self.body)))
+        self.end_headers()
+        self.wfile.write(self.body)
+
+    def log_message(self, *_: object) -> None:
+        """Quietly."""
+
+
+@pytest.fixture
+def openwhisk() -> Iterator[tuple[str, type[OpenWhisk]]]:
+    handler = type("Handler", (OpenWhisk,), {"asked": []})
+    server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    yield f"http://127.0.0.1:{server.server_port}", handler
+    server.shutdown()
+    thread.join()
+    server.server_close()
+
+
+def test_a_batch_is_one_blocking_invocation_of_the_sequence(
+    openwhisk: tuple[str, type[OpenWhisk]], settings: Settings
+) -> None:
+    """With the caller's key, as an event of many records."""
+    apihost, handler = openwhisk
+    handler.status, handler.body = 429, b'{"error": "Too many requests", "code": "x"}'
+    invoker = Invoker(replace(settings, apihost=apihost))
+    assert invoker.invoke([{"a": 1}, {"b": 2}]) == Refused("over-quota", "429: Too many requests")
+    path = "/api/v1/namespaces/_/actions/pixwhisk/classify-and-store?blocking=true"
+    assert handler.asked == [(path, "Basic dTpr", {"Records": [{"a": 1}, {"b": 2}]})]
+    invoker.close()
+
+
+def test_an_openwhisk_that_is_away_is_no_failure_of_a_record(settings: Settings) -> None:
+    """Nothing answers: nothing can be said of the records."""
+    assert Invoker(settings).invoke([{}]) == Refused("openwhisk-unreachable", "NewConnectionError")
+
+
+def test_the_action_says_what_it_did(
+    openwhisk: tuple[str, type[OpenWhisk]], connection: psycopg.Connection, settings: Settings
+) -> None:
+    """Called by an alarm, it runs what is owed and reports counts; errors are OpenWhisk's application errors."""
+    apihost, handler = openwhisk
+    result = {"outcomes": [{"status": "classified"}], "results": [], "stored": {"written": 1}}
+    handler.body = json.dumps({"response": {"status": "success", "result": result}}).encode()
+    owe(connection, "a")
+    connection.execute("UPDATE inbox SET received_at = now() - interval '1 minute'")
+    bound = {"DATABASE_URL": settings.database_url, "WSK_APIHOST": apihost, "WSK_AUTH": "u:k"}
+    answer = main(bound | {"__ow_headers": {"authorization": "Basic x"}})
+    assert answer == {"swept": {"done": 1, "failed": 0, "parked": 0, "released": 0}, "owed": 0, "parked": 0}
+    away = main(bound | {"DATABASE_URL": "postgresql://u:secret@/d?host=/nowhere"})
+    assert (away["error"]["code"], "secret" in str(away)) == ("database-unavailable", False)
+    assert main({})["error"]["code"] == "bad-settings"

@@ -1,0 +1,186 @@
+"""One sweep: claims what is owed, runs it in batches, a few in flight, and notes what became of each record.
+
+A batch that fails is halved until the record at fault is alone. While a service fails for everybody, that would be
+for nothing: then a single record is tried now and then, and the rest is let go until it succeeds.
+"""
+
+from __future__ import annotations
+
+import random
+import time
+from collections import deque
+from collections.abc import Iterable, Mapping, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from dataclasses import asdict, dataclass
+from threading import Event
+from typing import Any, Protocol, assert_never
+
+from triggers.sweep.invoking import Answer, Done, Failed, Refused, Running, slim
+from triggers.sweep.owed import Ledger, Owed
+from triggers.sweep.settings import Settings
+
+# How long a sweep begins nothing after OpenWhisk refused or a service failed, in s; doubled while that goes on.
+PAUSE_FIRST, PAUSE_LONGEST = 0.5, 8.0
+# A batch, its halves: so many failures of a service in a row may still be one record's doing.
+STREAK_OF_ONE_RECORD = 2
+
+
+class Runs(Protocol):
+    """Runs a batch of records; called from several threads."""
+
+    def invoke(self, records: Sequence[Mapping[str, Any]]) -> Answer: ...
+
+
+@dataclass(slots=True)
+class Score:
+    """What a sweep did, in rows. `released` were claimed and let go: nothing can be said of them yet."""
+
+    done: int = 0
+    failed: int = 0
+    parked: int = 0
+    released: int = 0
+
+    def dump(self) -> dict[str, int]:
+        return asdict(self)
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """Rows that go in one invocation, and what is sent of them."""
+
+    rows: Sequence[Owed]
+    records: Sequence[Mapping[str, Any]]
+
+    def part(self, begin: int, end: int) -> Batch:
+        return Batch(self.rows[begin:end], self.records[begin:end])
+
+
+class Sweep:
+    """Runs until nothing is due, `until` (monotonic seconds) is past, or `stop` is set. Used once."""
+
+    def __init__(
+        self, ledger: Ledger, runs: Runs, settings: Settings, stop: Event, until: float = float("inf")
+    ) -> None:
+        self._ledger, self._runs, self._settings, self._stop, self._until = ledger, runs, settings, stop, until
+        self._waiting: deque[Batch] = deque()
+        self._in_flight: dict[Future[Answer], Batch] = {}
+        self._streak = 0
+        self._pause, self._resume = 0.0, 0.0
+        self.score = Score()
+
+    def run(self) -> Score:
+        """Returns when all that was begun has ended and been noted."""
+        with ThreadPoolExecutor(self._settings.in_flight, thread_name_prefix="sweep") as pool:
+            while self._more(pool):
+                # Leases are short, so that a killed sweep's rows are soon due again: renew them meanwhile.
+                ended, _ = wait(self._in_flight, self._settings.lease.total_seconds() / 4, FIRST_COMPLETED)
+                for future in ended:
+                    self._note(self._in_flight.pop(future), future.result())
+                self._ledger.hold(self._held())
+        self._release(self._waiting)
+        return self.score
+
+    def _more(self, pool: ThreadPoolExecutor) -> bool:
+        """Fill the places in flight; False when nothing is in flight and nothing more is to begin."""
+        while not self._over():
+            while len(self._in_flight) < self._settings.in_flight and not self._paused() and self._next():
+                batch = self._waiting.popleft()
+                self._in_flight[pool.submit(self._runs.invoke, batch.records)] = batch
+            if self._in_flight or not self._paused():
+                break
+            self._stop.wait(min(self._resume, self._until) - time.monotonic())
+        return bool(self._in_flight)
+
+    def _next(self) -> bool:
+        """See that a batch is waiting. A row that failed before goes alone."""
+        if not self._waiting:
+            claimed = [(row, self._readable(row)) for row in self._claim()]
+            readable = [(row, record) for row, record in claimed if record is not None]
+            fresh = [each for each in readable if not each[0].attempts]
+            groups = [fresh, *([each] for each in readable if each[0].attempts)]
+            self._waiting.extend(Batch(*zip(*group, strict=True)) for group in groups if group)
+        return bool(self._waiting)
+
+    def _claim(self) -> Sequence[Owed]:
+        return self._ledger.claim(self._settings.batch, self._settings.grace)
+
+    def _readable(self, row: Owed) -> Mapping[str, Any] | None:
+        try:
+            return slim(row.event_data)
+        except (ValueError, LookupError, TypeError, RecursionError):
+            self._park(row, "bad-event", "the journal's row cannot be read")
+            return None
+
+    def _note(self, batch: Batch, answer: Answer) -> None:
+        match answer:
+            case Done():
+                self._streak, self._pause = 0, 0.0
+                self._note_outcomes(batch.rows, answer.outcomes)
+            case Running():
+                # Their leases run out; by then `store` has settled them, or they are due again.
+                self.score.released += len(batch.rows)
+            case Refused():
+                self._wait_longer()
+                self._release([batch, *self._waiting])
+                self._waiting.clear()
+            case Failed():
+                self._note_failure(batch, answer)
+            case _:
+                assert_never(answer)
+
+    def _note_outcomes(self, rows: Sequence[Owed], outcomes: Sequence[Mapping[str, Any]]) -> None:
+        settled = []
+        for row, outcome in zip(rows, outcomes, strict=True):
+            if outcome.get("reason") == "bad-event":
+                self._park(row, "bad-event", str(outcome.get("detail")))
+            else:
+                settled.append(row)
+        self._ledger.settle(settled)
+        self.score.done += len(settled)
+
+    def _note_failure(self, batch: Batch, failed: Failed) -> None:
+        of_service = failed.fault == "service"
+        if of_service:
+            self._streak += 1
+            self._wait_longer()
+        if len(batch.rows) == 1:
+            self._note_row(batch.rows[0], failed)
+        elif self._streak <= STREAK_OF_ONE_RECORD:
+            middle = len(batch.rows) // 2
+            self._waiting.extendleft([batch.part(middle, len(batch.rows)), batch.part(0, middle)])
+        else:
+            chosen = random.randrange(len(batch.rows))  # noqa: S311 - any will do
+            self._waiting.appendleft(batch.part(chosen, chosen + 1))
+            self._release([batch.part(0, chosen), batch.part(chosen + 1, len(batch.rows))])
+
+    def _note_row(self, row: Owed, failed: Failed) -> None:
+        if failed.final:
+            self._park(row, failed.reason, failed.detail)
+            return
+        self.score.failed += 1
+        self.score.parked += self._ledger.fail(
+            row, failed.reason, failed.detail, most=self._settings.attempts, blameless=failed.fault == "service"
+        )
+
+    def _park(self, row: Owed, reason: str, detail: str) -> None:
+        self._ledger.park(row, reason, detail)
+        self.score.parked += 1
+
+    def _release(self, batches: Iterable[Batch]) -> None:
+        rows = [row for batch in batches for row in batch.rows]
+        self._ledger.release(rows)
+        self.score.released += len(rows)
+
+    def _held(self) -> Sequence[Owed]:
+        """All rows this sweep has claimed and not noted."""
+        return [row for batch in (*self._in_flight.values(), *self._waiting) for row in batch.rows]
+
+    def _wait_longer(self) -> None:
+        self._pause = min(max(self._pause * 2, PAUSE_FIRST), PAUSE_LONGEST)
+        self._resume = time.monotonic() + self._pause * (0.75 + random.random() / 2)  # noqa: S311 - jitter
+
+    def _paused(self) -> bool:
+        return self._pause > 0 and time.monotonic() < self._resume
+
+    def _over(self) -> bool:
+        return self._stop.is_set() or time.monotonic() > self._until

@@ -1,0 +1,146 @@
+"""Running a batch: the sequence is invoked through OpenWhisk's REST API, and its answer is read for what it means."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import urllib3
+
+from triggers.sweep.settings import Settings
+
+# OpenWhisk takes 1 MiB, merged with what is bound.
+LIMIT_PAYLOAD = 900_000
+# A blocking call is answered within 60 s, by 202 if need be.
+TIMEOUT = urllib3.Timeout(connect=5, read=75)
+
+# What an action says when a service has failed, or nothing is set up: no record is at fault.
+SERVICES = ("store-unreachable", "store-refused", "database-unavailable", "bad-settings")
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    """Everything was stored; one outcome per record, in order."""
+
+    outcomes: Sequence[Mapping[str, Any]]
+
+
+@dataclass(frozen=True, slots=True)
+class Failed:
+    """The activation failed. `fault`: of a service (others would fail as well), or of a record in the batch.
+
+    `final`: the same record alone will never succeed.
+    """
+
+    reason: str
+    detail: str
+    fault: Literal["service", "record"]
+    final: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """OpenWhisk did not run it: over quota, away, or without the sequence. Nothing can be said of the records."""
+
+    reason: str
+    detail: str
+
+
+@dataclass(frozen=True, slots=True)
+class Running:
+    """It goes on beyond what a blocking call waits for; `store` settles what it stores."""
+
+
+Answer = Done | Failed | Refused | Running
+
+
+class Invoker:
+    """Invokes the sequence; used by several threads at once."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._pool = urllib3.PoolManager(timeout=TIMEOUT, retries=False, maxsize=settings.in_flight)
+        self._url = f"{settings.apihost}/api/v1/namespaces/_/actions/{settings.sequence}?blocking=true"
+        self._headers = urllib3.make_headers(basic_auth=settings.auth) | {"Content-Type": "application/json"}
+
+    def close(self) -> None:
+        """Close the connections it keeps."""
+        self._pool.clear()
+
+    def invoke(self, records: Sequence[Mapping[str, Any]]) -> Answer:
+        """Run one batch to its end."""
+        body = payload(records)
+        if len(body) > LIMIT_PAYLOAD:
+            return Failed("too-large", f"{len(body)} bytes", "record", final=True)
+        try:
+            answer = self._pool.request("POST", self._url, body=body, headers=self._headers)
+        except urllib3.exceptions.HTTPError as error:
+            return Refused("openwhisk-unreachable", type(error).__name__)
+        return read_answer(answer.status, answer.data, len(records))
+
+
+def payload(records: Sequence[Mapping[str, Any]]) -> bytes:
+    """The event that `classify` takes."""
+    return json.dumps({"Records": list(records)}, separators=(",", ":")).encode()
+
+
+def slim(event_data: str) -> Mapping[str, Any]:
+    """The one record of a journal row, with what `classify` reads: the rest would only fill activation records."""
+    record = json.loads(event_data)["Records"][0]
+    described = record["s3"]["object"]
+    kept = ("key", "size", "eTag", "versionId", "sequencer")
+    return {
+        **{name: record[name] for name in ("eventSource", "eventTime", "eventName") if name in record},
+        "s3": {
+            "bucket": {"name": record["s3"]["bucket"]["name"]},
+            "object": {name: described[name] for name in kept if name in described},
+        },
+    }
+
+
+def read_answer(status: int, body: bytes, expected: int) -> Answer:
+    """What OpenWhisk's answer to a blocking invocation of `expected` records means."""
+    if status == 202:
+        return Running()
+    if status == 413:
+        return Failed("too-large", "OpenWhisk refuses the payload", "record", final=True)
+    activation = _document(body)
+    if status == 200:
+        return _done(activation, expected)
+    response = activation.get("response")
+    if status == 502 and isinstance(response, Mapping):
+        return _failed(str(response.get("status", "")), response.get("result"))
+    return Refused("over-quota" if status == 429 else "openwhisk-refused", f"{status}: {activation.get('error')}")
+
+
+def _done(activation: Mapping[str, Any], expected: int) -> Answer:
+    result = _object(_object(activation.get("response")).get("result"))
+    outcomes = result.get("outcomes")
+    if not isinstance(outcomes, list) or len(outcomes) != expected or "stored" not in result:
+        return Failed("no-outcome", f"expected {expected} stored outcomes", "record")
+    return Done([_object(outcome) for outcome in outcomes])
+
+
+def _failed(status: str, result: object) -> Failed:
+    error = _object(result).get("error")
+    if isinstance(error, Mapping) and "code" in error:
+        code, detail = str(error["code"]), str(error.get("message"))
+        if code in SERVICES:
+            return Failed(code, detail, "service")
+        return Failed(code, detail, "record", final=error.get("retryable") is False)
+    text = str(error)
+    if "time limits" in text:
+        return Failed("timed-out", text, "record")
+    return Failed("out-of-memory" if "exhausted its memory" in text else "action-failed", f"{status}: {text}", "record")
+
+
+def _document(body: bytes) -> Mapping[str, Any]:
+    try:
+        return _object(json.loads(body))
+    except ValueError:
+        return {}
+
+
+def _object(value: object) -> Mapping[str, Any]:
+    return value if isinstance(value, Mapping) else {}

@@ -1,0 +1,226 @@
+"""The ledger's side of a sweep: what is owed is claimed, and what became of it is noted. All the SQL is here.
+
+A claim is a lease: `next_at` is moved behind it, so a sweep that dies leaves rows that are simply due again later, and
+two sweeps never hold the same row (`SKIP LOCKED`). Whatever is noted is noted under the claim: who lost it is ignored.
+"""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Literal
+
+import psycopg
+
+from actions.errors import DatabaseUnavailable
+
+CHANNEL = "pixwhisk_inbox"
+OPTIONS = "-c statement_timeout=20s -c lock_timeout=10s -c idle_in_transaction_session_timeout=30s"
+# The first wait of a row that failed, doubled with every attempt of its own up to the longest.
+BACKOFF_FIRST, BACKOFF_LONGEST = timedelta(seconds=1), timedelta(seconds=600)
+PRUNE_AFTER = timedelta(days=7)
+
+
+@dataclass(frozen=True, slots=True)
+class Owed:
+    """A claimed row. `attempts` are those that failed so far; `event_data` is as MinIO wrote it."""
+
+    id: int
+    event_data: str
+    attempts: int
+
+
+@dataclass(frozen=True, slots=True)
+class Counts:
+    """`reasons` is how many rows are parked for each; `oldest` is when the longest owed row came."""
+
+    owed: int
+    parked: int
+    reasons: dict[str, int]
+    oldest: datetime | None
+
+
+# Every claim of this process. After a lost connection it holds nothing any more, whatever it had claimed before.
+CLAIMANT = uuid.uuid4()
+
+
+class Ledger:
+    """One sweep's hold on the inbox; not for several threads, and one at a time for each `claimant`."""
+
+    def __init__(self, connection: psycopg.Connection, lease: timedelta, claimant: uuid.UUID = CLAIMANT) -> None:
+        self._connection, self._lease, self._claim = connection, lease, claimant
+
+    def recover(self) -> None:
+        """Let go of what was claimed before the connection was lost."""
+        self._connection.execute(
+            "UPDATE inbox SET next_at = now(), claim = NULL WHERE state = 'owed' AND claim = %(claim)s", self._values()
+        )
+
+    def listen(self) -> None:
+        """From now on `notified` hears of new rows."""
+        self._connection.execute(f"LISTEN {CHANNEL}")
+
+    def notified(self, timeout: float) -> bool:
+        """Whether a row has come since it was last asked, or comes within `timeout` seconds."""
+        return any(True for _ in self._connection.notifies(timeout=timeout, stop_after=1))
+
+    def counts(self) -> Counts:
+        """What is not done."""
+        return counts(self._connection)
+
+    def claim(self, most: int, grace: timedelta) -> Sequence[Owed]:
+        """Rows that are due, the newest live ones first, backfill after them. Those that have an outcome are settled.
+
+        May return fewer than are due: call again until nothing comes. A row whose earlier claim ran out counts as
+        having failed: it may be what killed the sweep.
+        """
+        claimed: list[Owed] = []
+        while len(claimed) < most:
+            found = self._connection.execute(CLAIM, self._values(most=most - len(claimed), grace=grace)).fetchall()
+            claimed += [Owed(*columns) for *columns, state in found if state == "owed"]
+            if all(state == "owed" for *_, state in found):
+                break
+        return claimed
+
+    def hold(self, rows: Sequence[Owed]) -> None:
+        """Begin the lease of these rows anew."""
+        self._note("SET next_at = now() + %(lease)s", rows)
+
+    def settle(self, rows: Sequence[Owed]) -> None:
+        """They are done, whether or not `store` has settled them already."""
+        self._note("SET state = 'settled', settled_at = now(), claim = NULL, reason = NULL, detail = NULL", rows)
+
+    def release(self, rows: Sequence[Owed], after: timedelta = timedelta(0)) -> None:
+        """Nothing was tried: due again, and nothing counts against them."""
+        self._note("SET next_at = now() + %(after)s, claim = NULL", rows, after=after)
+
+    def fail(self, row: Owed, reason: str, detail: str, *, most: int, blameless: bool) -> bool:
+        """This very row failed on its own: later again, or parked at `most` attempts; True if parked.
+
+        `blameless`: a service failed rather than the row. It counts only if another object could be classified since
+        the row failed last: while none can, no row is at fault.
+        """
+        answer = self._connection.execute(
+            FAIL,
+            self._values(
+                id=row.id,
+                reason=reason,
+                detail=_clean(detail),
+                most=most,
+                blameless=blameless,
+                first=BACKOFF_FIRST,
+                longest=BACKOFF_LONGEST,
+            ),
+        ).fetchone()
+        return answer == ("parked",)
+
+    def park(self, row: Owed, reason: str, detail: str) -> None:
+        """Trying again cannot help."""
+        self._note(
+            "SET state = 'parked', attempts = attempts + 1, claim = NULL, failed_at = now(), reason = %(reason)s,"
+            " detail = %(detail)s",
+            [row],
+            reason=reason,
+            detail=_clean(detail),
+        )
+
+    def prune(self, older_than: timedelta = PRUNE_AFTER) -> int:
+        """Delete settled rows that old, a bounded number; how many."""
+        answer = self._connection.execute("SELECT prune_inbox(%s)", (older_than,)).fetchone()
+        return int(answer[0]) if answer else 0
+
+    def _note(self, change: str, rows: Sequence[Owed], **values: object) -> None:
+        # In the order of ids, as `store` locks them, so that the two cannot wait for each other.
+        self._connection.execute(
+            f"UPDATE inbox {change} FROM (SELECT id FROM inbox WHERE id = ANY(%(ids)s) AND claim = %(claim)s"  # noqa: S608
+            " AND state = 'owed' ORDER BY id FOR UPDATE) AS held WHERE inbox.id = held.id",
+            self._values(ids=[row.id for row in rows], **values),
+        )
+
+    def _values(self, **values: object) -> dict[str, object]:
+        return {"claim": self._claim, "lease": self._lease, **values}
+
+
+CLAIM = """
+WITH due AS (
+    SELECT id, bucket, key, version_id, sequencer, finality, backfill FROM inbox
+    WHERE state = 'owed' AND next_at <= now() AND received_at <= now() - %(grace)s
+    ORDER BY backfill, id DESC LIMIT %(most)s FOR UPDATE SKIP LOCKED
+), looked AS (
+    SELECT id, NOT backfill AND EXISTS (
+        SELECT FROM objects
+        WHERE objects.bucket = due.bucket AND objects.key = due.key AND objects.version_id = due.version_id
+          AND (objects.sequencer, objects.finality) >= (due.sequencer, due.finality)) AS covered
+    FROM due
+)
+UPDATE inbox SET
+    state = CASE WHEN covered THEN 'settled' ELSE state END,
+    settled_at = CASE WHEN covered THEN now() END,
+    attempts = attempts + (claim IS NOT NULL AND NOT covered)::int,
+    claim = CASE WHEN covered THEN NULL ELSE %(claim)s::uuid END,
+    next_at = now() + %(lease)s
+FROM looked WHERE inbox.id = looked.id
+RETURNING inbox.id, event_data, attempts, state
+"""
+
+FAIL = """
+WITH judged AS (
+    SELECT id, attempts + CASE WHEN %(blameless)s AND NOT EXISTS (
+        SELECT FROM outcomes JOIN objects ON objects.id = object_id
+        WHERE stored_at > coalesce(failed_at, received_at) AND status = 'classified' AND objects.bucket <> ''
+    ) THEN 0 ELSE 1 END AS tried
+    FROM inbox WHERE id = %(id)s AND claim = %(claim)s AND state = 'owed' FOR UPDATE
+)
+UPDATE inbox SET
+    attempts = tried,
+    state = CASE WHEN tried >= %(most)s THEN 'parked' ELSE 'owed' END,
+    next_at = now() + least(%(first)s * 2 ^ least(tried, 20), %(longest)s) * (0.5 + random()),
+    claim = NULL, failed_at = now(), reason = %(reason)s, detail = %(detail)s
+FROM judged WHERE inbox.id = judged.id
+RETURNING state
+"""
+
+
+@contextmanager
+def opened(url: str, lease: timedelta) -> Iterator[Ledger]:
+    """A ledger for one sweep. Raises `DatabaseUnavailable` whenever Postgres fails, without the driver's words."""
+    try:
+        with psycopg.connect(url, autocommit=True, connect_timeout=5, options=OPTIONS) as connection:
+            ledger = Ledger(connection, lease)
+            ledger.recover()
+            yield ledger
+    except psycopg.Error as error:
+        raise DatabaseUnavailable(
+            f"Postgres cannot be used (SQLSTATE {error.sqlstate or 'none'}): see whether it runs"
+        ) from None
+
+
+def counts(connection: psycopg.Connection) -> Counts:
+    """What is not done."""
+    row = connection.execute("SELECT count(*), min(received_at) FROM inbox WHERE state = 'owed'").fetchone()
+    owed, oldest = row or (0, None)
+    parked = connection.execute(
+        "SELECT coalesce(reason, ''), count(*) FROM inbox WHERE state = 'parked' GROUP BY 1 ORDER BY 1"
+    ).fetchall()
+    reasons: dict[str, int] = dict(parked)
+    return Counts(owed, sum(reasons.values()), reasons, oldest)
+
+
+def replay(connection: psycopg.Connection, by: Literal["key", "reason", "all"], value: str = "") -> int:
+    """Parked rows are owed again, as if they had never been tried; how many."""
+    condition = {"key": "AND key = %(value)s", "reason": "AND reason = %(value)s", "all": ""}[by]
+    replayed = connection.execute(
+        "UPDATE inbox SET state = 'owed', attempts = 0, next_at = now(), claim = NULL, reason = NULL, detail = NULL,"  # noqa: S608
+        f" failed_at = NULL WHERE state = 'parked' {condition}",
+        {"value": value},
+    ).rowcount
+    connection.execute("SELECT pg_notify(%s, '')", (CHANNEL,))
+    return replayed
+
+
+def _clean(text: str) -> str:
+    """As Postgres takes it, and no longer than a reader needs."""
+    return text.replace("\0", "\ufffd").encode("utf-8", "replace").decode()[:500]

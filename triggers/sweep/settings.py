@@ -1,0 +1,53 @@
+"""What one sweep is configured with."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import Any
+
+from actions.errors import BadSettings
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """Where the ledger and OpenWhisk are, and how hard to push.
+
+    `apihost` is a URL. A batch holds `batch` records, of which `in_flight` are run at once: more containers than cores
+    is ruin. Rows are left to the fast lane for `grace`; a claim lasts for `lease` unless it is renewed; after
+    `attempts` failures of its own a row is parked.
+    """
+
+    database_url: str = field(repr=False)
+    apihost: str
+    auth: str = field(repr=False)
+    sequence: str = "pixwhisk/classify-and-store"
+    batch: int = 32
+    in_flight: int = 2
+    attempts: int = 6
+    grace: timedelta = timedelta(seconds=2)
+    lease: timedelta = timedelta(seconds=20)
+
+    @classmethod
+    def from_params(cls, params: Mapping[str, Any], environ: Mapping[str, str]) -> Settings:
+        """Read settings; the environment wins. Inside OpenWhisk, its own address and key serve where none are given."""
+
+        def text(*names: str) -> str:
+            found = [source[name] for name in names for source in (environ, params) if source.get(name)]
+            return found[0] if found and isinstance(found[0], str) else ""
+
+        url = text("DATABASE_URL")
+        apihost, auth = text("WSK_APIHOST", "__OW_API_HOST"), text("WSK_AUTH", "__OW_API_KEY")
+        named = {"DATABASE_URL": url, "WSK_APIHOST": apihost, "WSK_AUTH": auth}
+        if missing := [name for name, value in named.items() if not value]:
+            raise BadSettings(f"{', '.join(missing)}: missing; bind them as parameters of the package or action")
+        if not re.match(r"postgres(ql)?(\+psycopg)?://", url):
+            raise BadSettings("DATABASE_URL: expected postgresql://user:password@host/database")
+        return cls(re.sub(r"^postgres(ql)?(\+psycopg)?:", "postgresql:", url), _base_url(apihost), auth)
+
+
+def _base_url(apihost: str) -> str:
+    """A URL from what `wsk` takes as its API host: without a scheme it means https."""
+    return (apihost if "://" in apihost else f"https://{apihost}").rstrip("/")

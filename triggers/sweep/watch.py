@@ -1,0 +1,61 @@
+"""Sweeping for ever: woken by the journal's NOTIFY, and now and then without."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from threading import Event
+
+from actions.errors import DatabaseUnavailable
+from triggers.sweep.handler import Runs, Score, Sweep
+from triggers.sweep.owed import Ledger, opened
+from triggers.sweep.settings import Settings
+
+Report = Callable[[str], None]
+
+# Away: how long until Postgres is asked again, in s.
+PAUSE_DATABASE = 1.0
+# A wait for a notification is cut into such pieces, in s, between which `stop` is looked at.
+PATIENCE = 0.5
+PRUNE_EVERY = 500
+
+
+def watch(settings: Settings, runs: Runs, stop: Event, seconds: float, report: Report) -> None:
+    """Returns soon after `stop` is set. `seconds`: how often to look without being woken, for rows that failed."""
+    away = False
+    while not stop.is_set():
+        try:
+            with opened(settings.database_url, settings.lease) as ledger:
+                if away:
+                    report("sweep: postgres is back")
+                away = False
+                _follow(ledger, settings, runs, stop=stop, seconds=seconds, report=report)
+        except DatabaseUnavailable as error:
+            if not away:
+                report(f"sweep: {error}")
+            away = True
+            stop.wait(PAUSE_DATABASE)
+
+
+def _follow(ledger: Ledger, settings: Settings, runs: Runs, *, stop: Event, seconds: float, report: Report) -> None:
+    ledger.listen()
+    rounds = 0
+    while not stop.is_set():
+        score = Sweep(ledger, runs, settings, stop).run()
+        if score != Score():
+            report("sweep: " + " ".join(f"{name}={count}" for name, count in score.dump().items()))
+        if rounds % PRUNE_EVERY == 0:
+            ledger.prune()
+        rounds += 1
+        if _woken(ledger, stop, seconds):
+            # What has just come belongs to the fast lane for a moment.
+            stop.wait(settings.grace.total_seconds())
+
+
+def _woken(ledger: Ledger, stop: Event, seconds: float) -> bool:
+    """Wait for a notification, at most `seconds`."""
+    left = seconds
+    while left > 0 and not stop.is_set():
+        if ledger.notified(min(left, PATIENCE)):
+            return True
+        left -= PATIENCE
+    return False
