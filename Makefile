@@ -3,7 +3,6 @@
 
 VENV := .venv
 IN := $(VENV)/bin
-IMAGE ?= pixwhisk
 PYTEST_ARGS ?=
 
 SUITS := import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14))
@@ -44,8 +43,9 @@ fix: $(VENV)/.complete ## change what the tools can change
 bench: setup ## measure this machine
 	@$(IN)/pixwhisk bench
 
-image: setup ## build the runtime image with Docker; IMAGE names it
-	docker build --file infra/runtime/Dockerfile --tag $(IMAGE) .
+image: setup ## build the runtime image with Docker; BASE is what it takes Python from, IMAGE its name, TARGET tensorflow
+	@$(IN)/python -m infra.runtime.image $(if $(BASE),--base '$(BASE)') $(if $(IMAGE),--tag '$(IMAGE)') \
+		$(if $(TARGET),--target '$(TARGET)')
 
 LOCK = $(IN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header $(UPGRADE)
 
