@@ -10,6 +10,7 @@ from __future__ import annotations
 import io
 import struct
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import BinaryIO
 
 from actions.errors import CorruptImage
@@ -145,7 +146,7 @@ _TIFF_BYTES = (1, 2, 6, 7)
 
 
 def _walk_webp(file: BinaryIO, metadata: _Metadata) -> None:
-    """Pillow reads the whole file twice over, whatever it is made of; the decoder's cost has it."""
+    """The whole file is read at once, whatever it is made of; the decoder's cost has it."""
 
 
 _WALKS = {
@@ -158,10 +159,38 @@ _WALKS = {
 }
 
 
-def webp_size(file: BinaryIO) -> tuple[int, int]:
-    """The canvas of a WebP file, which its decoder allocates as soon as it is opened; (0, 0) if unreadable."""
-    head = file.read(30).ljust(30, b"\0")
+@dataclass(frozen=True, slots=True)
+class WebpHeader:
+    """What a WebP file is made of. `frame_end` is where the first frame of an animation ends, None in a still picture.
+
+    `width` and `height` are 0 where they cannot be read.
+    """
+
+    width: int
+    height: int
+    lossless: bool = False
+    alpha: bool = False
+    frame_end: int | None = None
+
+
+def webp_header(file: BinaryIO) -> WebpHeader:
+    """Leaves the file anywhere."""
     file.seek(0)
+    width, height = _webp_size(file.read(30).ljust(30, b"\0"))
+    file.seek(12)
+    alpha = False
+    while len(head := file.read(8)) == 8:
+        kind, length = struct.unpack("<4sI", head)
+        if kind in (b"VP8 ", b"VP8L"):
+            return WebpHeader(width, height, lossless=kind == b"VP8L", alpha=alpha)
+        alpha = alpha or kind == b"ALPH"
+        end = file.seek(length + (length & 1), io.SEEK_CUR)
+        if kind == b"ANMF":
+            return WebpHeader(width, height, frame_end=end)
+    return WebpHeader(width, height)
+
+
+def _webp_size(head: bytes) -> tuple[int, int]:
     if head[12:16] == b"VP8X":
         return int.from_bytes(head[24:27], "little") + 1, int.from_bytes(head[27:30], "little") + 1
     if head[12:16] == b"VP8L":
@@ -171,26 +200,10 @@ def webp_size(file: BinaryIO) -> tuple[int, int]:
     return width & 0x3FFF, height & 0x3FFF
 
 
-def webp_first_frame_end(file: BinaryIO) -> int | None:
-    """Where the first frame of an animation ends; None for a still picture. Leaves the file at its beginning."""
-    try:
-        file.seek(12)
-        while True:
-            kind, length = struct.unpack("<4sI", file.read(8))
-            end = file.seek(length + (length & 1), io.SEEK_CUR)
-            if kind == b"ANMF":
-                return end
-            if kind in (b"VP8 ", b"VP8L"):
-                return None
-    except struct.error:
-        return None
-    finally:
-        file.seek(0)
-
-
 def webp_exif(file: BinaryIO) -> bytes | None:
     """The EXIF block of a WebP file, if its header says that there is one."""
-    head = file.read(21)
+    file.seek(0)
+    head = file.read(21).ljust(21, b"\0")
     if head[12:16] != b"VP8X" or not head[20] & 0x08:
         return None
     return _find_block(file, 12, "<4sI", b"EXIF", padding=lambda length: length & 1)

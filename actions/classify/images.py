@@ -24,7 +24,7 @@ from PIL.PngImagePlugin import PngImageFile
 from PIL.TiffImagePlugin import TiffImageFile
 from PIL.WebPImagePlugin import WebPImageFile
 
-from actions.classify import headers
+from actions.classify import headers, webp
 from actions.classify.colours import converter
 from actions.errors import CorruptImage, EmptyObject, TooManyPixels, UnsupportedFormat
 
@@ -128,7 +128,7 @@ def examine(file: BinaryIO, frame: Frame) -> Examined:
     metadata = headers.metadata_cost(name, file)
     try:
         with warnings.catch_warnings(action="ignore"):
-            return _examine_webp(file) if name == "WEBP" else _examine(name, file, frame, metadata)
+            return _examine_webp(file, frame) if name == "WEBP" else _examine(name, file, frame, metadata)
     except _DECODER_ERRORS as error:
         raise _corrupt(name, error) from None
 
@@ -183,13 +183,13 @@ def _examine(name: str, file: BinaryIO, frame: Frame, metadata: int) -> Examined
     return Examined(name, width, height, orientation, memory, file, image)
 
 
-def _examine_webp(file: BinaryIO) -> Examined:
-    width, height = headers.webp_size(file)
+def _examine_webp(file: BinaryIO, frame: Frame) -> Examined:
+    header = headers.webp_header(file)
+    width, height = header.width, header.height
+    if not (width and height):
+        raise CorruptImage("it begins like a WEBP file, but has no size")
     orientation = _orientation_of(headers.webp_exif(file))
-    size = file.seek(0, io.SEEK_END)
-    file.seek(0)
-    # The animation decoder's two canvases, its result, Pillow's copy, one more where lossless; the file three times.
-    memory = width * height * 20 + size * 3
+    memory = _memory_webp(header, file.seek(0, io.SEEK_END), frame)
     if orientation >= 5:
         width, height = height, width
     return Examined("WEBP", width, height, orientation, memory, file, None)
@@ -239,7 +239,7 @@ def _memory_jpeg(image: ImageFile.ImageFile, frame: Frame) -> int:
     """The reduced picture, some rows, and, if its scans come one after the other, every coefficient of the whole."""
     assert isinstance(image, JpegImageFile)
     width, height = image.size
-    scale = _draft_scale(image.size, frame)
+    scale = _reduction(image.size, frame)
     memory = (width // scale + 1) * (height // scale + 1) * _pixel_bytes(image) + width * 128
     if "progressive" not in image.info and _has_single_scan(image):
         return memory
@@ -297,6 +297,17 @@ def _file_size(image: ImageFile.ImageFile) -> int:
     return size
 
 
+def _memory_webp(header: headers.WebpHeader, size: int, frame: Frame) -> int:
+    """libwebp holds a lossless picture or a compressed alpha plane whole, anything else by rows."""
+    area = header.width * header.height
+    if header.frame_end is not None or not webp.available():
+        # The animation decoder's two canvases, its result, Pillow's copy, one more where lossless; the file, thrice.
+        return area * 20 + min(size, header.frame_end or size) * 3
+    scale = _reduction((header.width, header.height), frame)
+    whole = area * (4 if header.lossless else 5 if header.alpha else 0)
+    return whole + (header.width // scale + 1) * (header.height // scale + 1) * 4 + header.width * 128 + size
+
+
 def _number(value: object) -> int:
     return value if isinstance(value, int) else 0
 
@@ -320,7 +331,9 @@ _MEMORY = {
 
 
 def _load(examined: Examined, frame: Frame) -> Image.Image:
-    image = examined.image or _open_webp(examined.file)
+    image = examined.image
+    if image is None:
+        return _load_webp(examined.file, frame)
     if isinstance(image, JpegImageFile):
         # libjpeg leaves out detail that would be thrown away: 12 megapixels decode in 15 ms instead of 120.
         image.draft(None, (frame.short_side, frame.short_side))
@@ -331,18 +344,22 @@ def _load(examined: Examined, frame: Frame) -> Image.Image:
     return image
 
 
-def _open_webp(file: BinaryIO) -> ImageFile.ImageFile:
-    """Only the first frame is handed to the decoder, which would list all of them beforehand."""
-    end = headers.webp_first_frame_end(file)
+def _load_webp(file: BinaryIO, frame: Frame) -> Image.Image:
+    """A still picture reduced like a JPEG; of an animation the first frame, which is all that the decoder is given."""
+    header = headers.webp_header(file)
     file.seek(0)
-    if end is None:
-        return WebPImageFile(file)
-    first = bytearray(file.read(end))
+    if header.frame_end is None and webp.available():
+        scale = _reduction((header.width, header.height), frame)
+        size = -(-header.width // scale), -(-header.height // scale)
+        return webp.decode(file.read(), size, scaled=scale > 1)
+    first = bytearray(file.read(-1 if header.frame_end is None else header.frame_end))
     struct.pack_into("<I", first, 4, len(first) - 8)
-    return WebPImageFile(io.BytesIO(first))
+    image = WebPImageFile(io.BytesIO(first))
+    image.load()
+    return image
 
 
-def _draft_scale(size: tuple[int, int], frame: Frame) -> int:
+def _reduction(size: tuple[int, int], frame: Frame) -> int:
     """How many times smaller `draft` will decode: as much as leaves the short side long enough."""
     possible = min(size) // frame.short_side
     return next((scale for scale in (8, 4, 2) if possible >= scale), 1)

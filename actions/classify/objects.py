@@ -11,7 +11,7 @@ from contextlib import closing
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
-from typing import TYPE_CHECKING, BinaryIO
+from typing import TYPE_CHECKING, Any, BinaryIO
 from urllib.parse import urlsplit
 
 import urllib3
@@ -73,7 +73,7 @@ class ObjectStore:
             secret_key=settings.secret_key,
             secure=endpoint.scheme == "https",
             region=settings.region,  # named, so that no request is spent on asking
-            http_client=_pool(),
+            http_client=_pool(secure=endpoint.scheme == "https"),
         )
 
     def fetch(self, event: ObjectEvent, in_memory: int) -> Fetched:
@@ -112,19 +112,23 @@ class ObjectStore:
             raise _unreachable(error) from None
 
 
-def _pool() -> urllib3.PoolManager:
-    import certifi  # as the client's own pool does
-
+def _pool(*, secure: bool) -> urllib3.PoolManager:
     return urllib3.PoolManager(
         timeout=_TIMEOUT,
         maxsize=8,
-        cert_reqs="CERT_REQUIRED",
-        ca_certs=os.environ.get("SSL_CERT_FILE") or certifi.where(),
         # A second try bridges a restart of the store; waiting longer is for whoever calls the action again.
         retries=urllib3.Retry(
             total=2, redirect=0, backoff_factor=0.2, status_forcelist=(500, 502, 503, 504), raise_on_status=False
         ),
+        **(_certificates() if secure else {}),
     )
+
+
+def _certificates() -> dict[str, Any]:
+    """As the client's own pool has them."""
+    import certifi  # late: only https needs it
+
+    return {"cert_reqs": "CERT_REQUIRED", "ca_certs": os.environ.get("SSL_CERT_FILE") or certifi.where()}
 
 
 def _named(error: MinioException, event: ObjectEvent) -> PixwhiskError:

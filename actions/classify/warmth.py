@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import encodings.idna  # noqa: F401 (the first connection would import it, for the store's name)
 import io
 from collections.abc import Mapping
 

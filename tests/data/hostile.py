@@ -149,6 +149,9 @@ def _sizes() -> Iterator[Case]:
     yield "png-12-megapixels", saved(photo(4000, 3000), "PNG", compress_level=1)
     yield "png-12-megapixels-alpha", saved(photo(4000, 3000).convert("RGBA"), "PNG", compress_level=1)
     yield "gif-12-megapixels", saved(photo(4000, 3000).quantize(64), "GIF")
+    yield "webp-12-megapixels", saved(photo(4000, 3000), "WEBP", method=0)
+    yield "webp-12-megapixels-alpha", saved(photo(4000, 3000).convert("RGBA"), "WEBP", method=0)
+    yield "webp-8-megapixels-lossless", saved(photo(3264, 2448), "WEBP", lossless=True, method=0)
     yield "bmp-8-megapixels", saved(photo(3264, 2448), "BMP")
 
 

@@ -285,6 +285,21 @@ def test_large_jpegs_are_decoded_smaller_but_not_too_small() -> None:
         assert min(image.size) >= FRAME.short_side
 
 
+@pytest.mark.parametrize("mode", ["RGB", "RGBA"])
+@pytest.mark.parametrize("options", [{"quality": 95}, {"lossless": True}])
+def test_large_webps_are_decoded_smaller_too(mode: str, options: dict[str, Any]) -> None:
+    """A WebP is reduced while it is decoded, and looks as it would have in full, its transparency included."""
+    picture = quarters(2400, 2000).convert(mode)
+    if mode == "RGBA":
+        picture.putalpha(Image.linear_gradient("L").resize(picture.size))
+    body = saved(picture, "WEBP", **options)
+    image = images.decode(images.examine(io.BytesIO(body), FRAME), FRAME)
+    assert image.size == (600, 500)
+    _, reduced = seen(body)
+    _, whole = seen(saved(picture, "PNG"))
+    assert close(corners(reduced), corners(whole), 6)
+
+
 def test_nothing_and_other_things_are_told_apart() -> None:
     """No bytes, bytes of no known format, and a known format that is broken have reasons of their own."""
     with pytest.raises(EmptyObject):
