@@ -39,13 +39,17 @@ class BadEnvironment(Exception):
 
 @dataclass(frozen=True, slots=True)
 class External:
-    """Services of somebody's own, from the environment; None where the embedded one serves."""
+    """Services of somebody's own, from the environment; None where the embedded one serves.
+
+    `trigger_apihost` is OpenWhisk's URL as MinIO reaches it, where that is another than ours.
+    """
 
     database_url: str | None = None
     endpoint: str | None = None
     credentials: Credentials | None = None
     apihost: str | None = None
     auth: str | None = dataclasses.field(default=None, repr=False)
+    trigger_apihost: str | None = None
 
     @classmethod
     def from_env(cls, environ: Mapping[str, str]) -> External:
@@ -63,6 +67,7 @@ class External:
             credentials=Credentials(access, secret) if endpoint and access and secret else None,
             apihost=base_url(apihost) if apihost else None,
             auth=auth if apihost else None,
+            trigger_apihost=base_url(trigger) if (trigger := environ.get("PIXWHISK_TRIGGER_APIHOST")) else None,
         )
 
 
@@ -98,7 +103,7 @@ class Deployment:
     @property
     def minio(self) -> MinioServer:
         """The embedded server, with both lanes' targets."""
-        hook = f"{self.apihost}/api/v1/namespaces/_/triggers/{TRIGGER}"
+        hook = f"{self.trigger_apihost}/api/v1/namespaces/_/triggers/{TRIGGER}"
         home = self.data / "minio"
         journal = self.external.database_url or self.postgres.keywords("pixwhisk_journal")
         targets = (WebhookTarget(FAST, hook, self.auth), JournalTarget(JOURNAL, journal, home / "journal"))
@@ -141,6 +146,11 @@ class Deployment:
     @property
     def apihost(self) -> str:
         return self.external.apihost or f"http://127.0.0.1:{self._own('WSK_APIHOST').api_port}"
+
+    @property
+    def trigger_apihost(self) -> str:
+        """Where MinIO fires triggers."""
+        return self.external.trigger_apihost or self.apihost
 
     @property
     def auth(self) -> str:
@@ -204,7 +214,7 @@ class Deployment:
             "PIXWHISK_STORE_DATABASE_URL": store,
             "PIXWHISK_VIEW_DATABASE_URL": view,
             "PIXWHISK_SWEEP_DATABASE_URL": outside or self._role("sweep"),
-            "PIXWHISK_TRIGGER_APIHOST": self.apihost,
+            "PIXWHISK_TRIGGER_APIHOST": self.trigger_apihost,
             "PIXWHISK_JOURNAL_TARGET": JOURNAL,
             "PIXWHISK_BUCKET": self.bucket,
             # Somebody else's OpenWhisk has the model in its image.
@@ -261,8 +271,8 @@ def write_private(path: Path, text: str) -> None:
 
 
 def _outside(data: Path, environ: Mapping[str, str]) -> dict[str, str]:
-    """The variables that name services of somebody's own."""
-    named = {name: environ[name] for name in _NAMES if environ.get(name)}
+    """The variables that name services of somebody's own, and how MinIO reaches ours."""
+    named = {name: environ[name] for name in (*_NAMES, "PIXWHISK_TRIGGER_APIHOST") if environ.get(name)}
     if not (recorded := _recorded(data)):
         return named
     ours = Deployment(data, **recorded)
