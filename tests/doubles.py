@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import copy
+import functools
 import io
 import time
 import traceback
@@ -62,8 +62,7 @@ async def _run(call: Call) -> tuple[Status, Any, Sequence[str]]:
     limit = call.executable.limits.timeout
     try:
         async with asyncio.timeout(limit / 1000):
-            with contextlib.redirect_stdout(output):
-                result = await _call(call)
+            result = await _call(call, output)
     except TimeoutError:
         return 2, {"error": f"The action exceeded its time limits of {limit} milliseconds."}, ()
     except SystemExit:
@@ -74,8 +73,9 @@ async def _run(call: Call) -> tuple[Status, Any, Sequence[str]]:
     return *_status(result), logs
 
 
-async def _call(call: Call) -> Any:
-    names: dict[str, Any] = {"__name__": "action"}
+async def _call(call: Call, output: io.StringIO) -> Any:
+    # Its own `print`, because `sys.stdout` is everybody's.
+    names: dict[str, Any] = {"__name__": "action", "print": functools.partial(print, file=output)}
     exec(call.executable.code, names)
     return await asyncio.to_thread(names[call.executable.main], _arguments(call))
 

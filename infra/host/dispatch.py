@@ -70,14 +70,15 @@ class Dispatch:
 
     async def invoke(self, invocable: Invocable, payload: Mapping[str, Any], origin: Origin) -> Running:
         """Begin an activation. A 400, 413 or 429 here means that nothing ran and nothing is recorded."""
-        self._throttle.invocation(origin.caller.namespace)
+        namespace = origin.caller.namespace
         invocable.check(payload)
+        self._throttle.enter(namespace)
         activation_id = new_id()
-        task = self.keep(asyncio.ensure_future(self._activate(invocable, payload, activation_id, origin)))
+        task = self.keep(asyncio.ensure_future(self._admitted(invocable, payload, activation_id, origin)))
         # One turn of the loop lets the pool say at once that it is full, while there is still someone to tell.
         await asyncio.sleep(0)
         if task.done() and isinstance(task.exception(), Busy):
-            raise self._throttle.busy(origin.caller.namespace)
+            raise self._throttle.busy(namespace)
         return Running(activation_id, task, self._closing)
 
     def keep(self, task: asyncio.Task[Any]) -> asyncio.Task[Any]:
@@ -98,6 +99,12 @@ class Dispatch:
         if not task.cancelled() and (error := task.exception()) and not isinstance(error, Busy):
             log.error("dispatch-failed", exc_info=error)
 
+    async def _admitted(self, invocable: Invocable, payload: Any, activation_id: str, origin: Origin) -> Activation:
+        try:
+            return await self._activate(invocable, payload, activation_id, origin)
+        finally:
+            self._throttle.leave(origin.caller.namespace)
+
     async def _activate(self, invocable: Invocable, payload: Any, activation_id: str, origin: Origin) -> Activation:
         if invocable.executable is None:
             return await self._sequence(invocable, payload, activation_id, origin)
@@ -106,11 +113,7 @@ class Dispatch:
     async def _action(self, invocable: Invocable, payload: Any, activation_id: str, origin: Origin) -> Activation:
         call = _call(invocable, payload, activation_id, origin)
         namespace = origin.caller.namespace
-        self._throttle.enter(namespace)
-        try:
-            ran = await self._run(call)
-        finally:
-            self._throttle.leave(namespace)
+        ran = await self._run(call)
         action = invocable.action
         return self._record(
             Activation(

@@ -47,11 +47,12 @@ def dump(value: Any) -> bytes:
 
 def depth(value: Any) -> int:
     """How many containers deep `value` goes; iterative, because it is asked of hostile values."""
-    level, inner = 0, [value]
-    while inner := [child for each in inner if isinstance(each, dict | list) for child in _children(each)]:
+    level, layer = 0, [value]
+    while layer := [each for each in layer if isinstance(each, dict | list)]:
         level += 1
         if level > LIMIT_DEPTH:
-            return level
+            break
+        layer = [child for each in layer for child in _children(each)]
     return level
 
 

@@ -54,20 +54,21 @@ class Throttle:
     def fire(self, namespace: str) -> None:
         self._fires.count(namespace)
 
-    def invocation(self, namespace: str) -> None:
-        """Admit one invocation, by rate and by what is in flight, or raise the 429."""
+    def enter(self, namespace: str) -> None:
+        """Admit one invocation, by rate and by what is in flight, or raise the 429; `leave` when it has ended.
+
+        Counted here, not where it begins to run: of many that arrive together none has begun yet.
+        """
         self._invocations.count(namespace)
         count = self._in_flight[namespace] + 1
         if count > self.quotas.concurrent:
             raise too_many_concurrent(count, self.quotas.concurrent)
+        self._in_flight[namespace] = count
 
     def busy(self, namespace: str) -> Exception:
         """The 429 for a pool whose queue is full, whatever the quota says."""
         in_flight = self._in_flight[namespace]
-        return too_many_concurrent(in_flight + 1, min(in_flight, self.quotas.concurrent))
-
-    def enter(self, namespace: str) -> None:
-        self._in_flight[namespace] += 1
+        return too_many_concurrent(in_flight + 1, in_flight)
 
     def leave(self, namespace: str) -> None:
         self._in_flight[namespace] -= 1

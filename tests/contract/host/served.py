@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import Iterator, Mapping
+import time
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -102,13 +103,18 @@ def refusal(response: httpx.Response) -> tuple[int, str]:
 
 @contextmanager
 def serving(
-    data: Path, pool: Pool, *, quotas: Quotas | None = None, namespaces: int = 150, **settings: Any
+    data: Path,
+    pool: Pool,
+    *,
+    quotas: Quotas | None = None,
+    namespaces: int = 150,
+    clock: Callable[[], float] = time.time,
 ) -> Iterator[Served]:
     """Serve until the block ends; then stop as on SIGTERM."""
     names = [f"tenant-{number}" for number in range(namespaces)]
     keys: Mapping[str, str] = {name: new_key() for name in [SYSTEM, *names]}
-    chosen = Settings(data=data, keys=keys, port=0, quotas=quotas or Quotas(), **settings)
-    host = assemble(chosen, pool, local_runtimes())
+    chosen = Settings(data=data, keys=keys, port=0, quotas=quotas or Quotas())
+    host = assemble(chosen, pool, local_runtimes(), clock)
     listening = listen(chosen)
     serving_host = server(host, application(host))
     thread = threading.Thread(target=lambda: asyncio.run(serving_host.serve(sockets=[listening])), daemon=True)
