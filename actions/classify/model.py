@@ -133,7 +133,8 @@ class LiteRtModel:
     def classify(self, pixels: bytes) -> Sequence[float]:
         output = self._interpreter.output
         values = list(map(output.real, self._interpreter.run(self._prepare(pixels))))
-        return values if _are_probabilities(values) else softmax(values)
+        done = _add_up(values) if output.typecode == "f" else _gives_probabilities(output)
+        return values if done else softmax(values)
 
 
 def _preparation(tensor: Tensor) -> Callable[[bytes], bytes]:
@@ -150,9 +151,17 @@ def _agree(card: Card, digest: str) -> None:
         raise BadSettings(f"card.json: digest is {card.digest}, but the file's is {digest}; build the model again")
 
 
-def _are_probabilities(values: Sequence[float]) -> bool:
-    # A thousand quantised probabilities each round by up to half a step, so their sum says less than their range.
-    return min(values) >= 0 and max(values) <= 1.01 and 0.5 < math.fsum(values) < 2
+def _gives_probabilities(tensor: Tensor) -> bool:
+    """Whether a quantised output is a softmax's: its range says so.
+
+    Its values do not: a thousand rounded probabilities may all be zero.
+    """
+    least, most = (-128, 127) if tensor.typecode == "b" else (0, 255)
+    return tensor.real(least) >= 0 and tensor.real(most) <= 1.01
+
+
+def _add_up(values: Sequence[float]) -> bool:
+    return min(values) >= 0 and abs(math.fsum(values) - 1) < 0.01
 
 
 class SavedModel:
@@ -180,7 +189,7 @@ class SavedModel:
             picture = (tensorflow.cast(picture, self._input.dtype) - 127) / 128
         (scores,) = self._serve(**{self._name: picture}).values()
         values: list[float] = scores.numpy()[0].tolist()
-        return values if _are_probabilities(values) else softmax(values)
+        return values if _add_up(values) else softmax(values)
 
 
 def directory_digest(directory: Path) -> str:
