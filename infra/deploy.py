@@ -103,7 +103,7 @@ def undeploy(whisk: Whisk, auth: str, report: Report) -> None:
     """Take away everything the manifest names, and every action of its package; feeds are told first."""
     packages = manifest.read()
     ((package, described),) = packages.items()
-    for name in _fed_triggers(whisk, package):
+    for name in fed_triggers(whisk, package):
         try:
             _feed(whisk, auth, Feed(name, _feed_action(whisk, name, package), {}), "DELETE")
         except (ActivationFailed, NotFound) as error:
@@ -116,6 +116,15 @@ def undeploy(whisk: Whisk, auth: str, report: Report) -> None:
     for collection, name in doomed:
         if whisk.delete(collection, name):
             report(f"deleted {collection.removesuffix('s')} {name}")
+
+
+def fed_triggers(whisk: Whisk, package: str) -> Sequence[str]:
+    """Triggers of anybody's whose feed is in the package: once it is gone, nobody else can end their subscriptions."""
+    return [
+        each["name"]
+        for each in whisk.list("triggers")
+        if f"/{package}/" in str(_key_values(each.get("annotations")).get("feed", {}).get("value", ""))
+    ]
 
 
 def _entity_change(entity: Entity, state: State) -> Change | None:
@@ -229,15 +238,6 @@ def _feed(whisk: Whisk, auth: str, feed: Feed, lifecycle: str) -> Any:
     name = f"/{whisk.namespace()}/{feed.trigger}"
     params = {**inputs, "lifecycleEvent": lifecycle, "triggerName": name, "authKey": auth}
     return whisk.invoke(feed.action, params).result
-
-
-def _fed_triggers(whisk: Whisk, package: str) -> Sequence[str]:
-    """Triggers of anybody's whose feed is in the package: once it is gone, nobody else can end their subscriptions."""
-    return [
-        each["name"]
-        for each in whisk.list("triggers")
-        if f"/{package}/" in str(_key_values(each.get("annotations")).get("feed", {}).get("value", ""))
-    ]
 
 
 def _feed_action(whisk: Whisk, trigger: str, package: str) -> str:

@@ -216,6 +216,8 @@ class Deployment:
             "PIXWHISK_SWEEP_DATABASE_URL": outside or self._role("sweep"),
             "PIXWHISK_TRIGGER_APIHOST": self.trigger_apihost,
             "PIXWHISK_JOURNAL_TARGET": JOURNAL,
+            # Restarting somebody else's MinIO is not ours to do.
+            "PIXWHISK_DECLARE_TARGETS": "" if self.external.endpoint else "on",
             "PIXWHISK_BUCKET": self.bucket,
             # Somebody else's OpenWhisk has the model in its image.
             **({} if self.external.apihost else {"PIXWHISK_MODEL": str(places.default_model())}),

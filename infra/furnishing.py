@@ -42,25 +42,40 @@ def furnish(deployment: Deployment, model: ModelReference, report: Report) -> No
             task.result()
     with Whisk(deployment.apihost, deployment.auth) as whisk:
         # The feed's own code, here and now: as an action it would have to start first.
-        read = functools.partial(_subscriptions, deployment) if not deployment.external.endpoint else None
+        read = functools.partial(_read_feed, deployment) if not deployment.external.endpoint else None
         wanted, state = deploy.prepare(whisk, deployment.variables(), read_feed=read)
         deploy.apply(whisk, deployment.auth, deploy.plan(wanted, state), report)
+        if read:
+            _refresh_targets(deployment, whisk, wanted)
 
 
-def _subscriptions(deployment: Deployment, feed: manifest.Feed) -> Sequence[Mapping[str, Any]]:
-    settings = Settings.read(
-        {
-            "AWS_ENDPOINT_URL_S3": deployment.endpoint,
-            "AWS_ACCESS_KEY_ID": deployment.feeder.access_key,
-            "AWS_SECRET_ACCESS_KEY": deployment.feeder.secret_key,
-        },
-        {},
+def _read_feed(deployment: Deployment, feed: manifest.Feed) -> Sequence[Mapping[str, Any]]:
+    return _ask_feed(deployment, feed.trigger, "READ")
+
+
+def _refresh_targets(deployment: Deployment, whisk: Whisk, wanted: manifest.Wanted) -> None:
+    """Triggers that others subscribed have webhook targets in MinIO's configuration: they follow our port."""
+    ours = {feed.trigger for feed in wanted.feeds}
+    for trigger in deploy.fed_triggers(whisk, wanted.package):
+        if trigger not in ours and _ask_feed(deployment, trigger, "READ"):
+            _ask_feed(deployment, trigger, "UPDATE")
+
+
+def _ask_feed(deployment: Deployment, trigger: str, lifecycle: str) -> Sequence[Mapping[str, Any]]:
+    variables = deployment.variables()
+    settings = Settings(
+        endpoint=deployment.endpoint,
+        access_key=deployment.feeder.access_key,
+        secret_key=deployment.feeder.secret_key,
+        journal=variables["PIXWHISK_JOURNAL_TARGET"],
+        apihost=variables["PIXWHISK_TRIGGER_APIHOST"],
+        declare=variables["PIXWHISK_DECLARE_TARGETS"] == "on",
     )
-    asked = {"lifecycleEvent": "READ", "triggerName": f"/_/{feed.trigger}", "authKey": deployment.auth}
+    asked = {"lifecycleEvent": lifecycle, "triggerName": f"/_/{trigger}", "authKey": deployment.auth}
     try:
         answer = handle(connect(settings), parse_request(asked, deployment.namespace))
     except ActionError as error:
-        raise StoreFailed(str(error)) from None
+        raise StoreFailed(f"feed of trigger {trigger}: {error}") from None
     return list(answer["subscriptions"])
 
 

@@ -34,7 +34,8 @@ def command(
     from infra.manifest import Runtime
     from infra.whisk import Whisk
 
-    target = remote.find(apihost, auth, data)
+    with explained():
+        target = remote.find(apihost, auth, data)
     with explained(), Whisk(target.apihost, target.auth) as whisk:
         wanted, state = deploy.prepare(whisk, remote.variables(data, target), Runtime(image, kind))
         changes = deploy.plan(wanted, state)

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from infra.cli.failures import Exit, Failure
-from infra.deployment import BadEnvironment, NoDeployment, existing
+from infra.deployment import BUCKET, JOURNAL, NoDeployment, existing
 from infra.whisk import base_url
 
 
@@ -39,27 +39,28 @@ def find(apihost: str | None, auth: str | None, data: Path, environ: Mapping[str
 
 def variables(data: Path, remote: Remote, environ: Mapping[str, str] = os.environ) -> dict[str, str]:
     """The manifest's variables: those of the deployment in the data directory, else the environment's own."""
-    try:
-        found = existing(data, environ).variables()
-    except (NoDeployment, BadEnvironment):
-        found = {}
-    if not (data / "deployment.json").is_file():
-        found = _of_environment(environ)
-    found |= {name: environ[name] for name in _OVERRIDES if environ.get(name)}
-    return {"PIXWHISK_TRIGGER_APIHOST": remote.apihost, "PIXWHISK_BUCKET": "images", **found}
+    started = (data / "deployment.json").is_file()
+    deployment = existing(data, environ) if started else None
+    found = deployment.variables() if deployment else _of_environment(environ)
+    if deployment and deployment.apihost != remote.apihost:
+        found.pop("PIXWHISK_MODEL", None)  # a path of this machine; elsewhere the image has the model
+    # Set but empty counts too: PIXWHISK_JOURNAL_TARGET= says that there is no journal.
+    found |= {name: environ[name] for name in _OVERRIDES if name in environ}
+    found["PIXWHISK_TRIGGER_APIHOST"] = environ.get("PIXWHISK_TRIGGER_APIHOST") or remote.apihost
+    return {"PIXWHISK_BUCKET": BUCKET, "PIXWHISK_JOURNAL_TARGET": JOURNAL, **found}
 
 
 _OVERRIDES = (
     "PIXWHISK_BUCKET",
     "PIXWHISK_CLASSIFY_ACCESS_KEY_ID",
     "PIXWHISK_CLASSIFY_SECRET_ACCESS_KEY",
+    "PIXWHISK_DECLARE_TARGETS",
     "PIXWHISK_FEED_ACCESS_KEY_ID",
     "PIXWHISK_FEED_SECRET_ACCESS_KEY",
     "PIXWHISK_JOURNAL_TARGET",
     "PIXWHISK_MODEL",
     "PIXWHISK_STORE_DATABASE_URL",
     "PIXWHISK_SWEEP_DATABASE_URL",
-    "PIXWHISK_TRIGGER_APIHOST",
     "PIXWHISK_VIEW_DATABASE_URL",
 )
 

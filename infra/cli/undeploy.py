@@ -23,6 +23,7 @@ def command(data: Path, apihost: str | None, auth: str | None) -> None:
     from infra.cli import remote
     from infra.whisk import Whisk
 
-    target = remote.find(apihost, auth, data)
+    with explained():
+        target = remote.find(apihost, auth, data)
     with explained(), Whisk(target.apihost, target.auth) as whisk:
         deploy.undeploy(whisk, target.auth, click.echo)

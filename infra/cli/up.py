@@ -55,7 +55,8 @@ def _run(data: Path, flags: dict[str, Any], ready_fd: int | None) -> None:
             with running(deployment, click.echo) as supervisor:
                 for line in endpoints(deployment):
                     click.echo(line)
-                click.echo(f"ready after {time.monotonic() - began:.1f} s")
+                click.echo(f"started    in {time.monotonic() - began:.1f} s")
+                click.echo("ready")
                 _tell(ready_fd, {"ready": True})
                 supervisor.watch()
     except Stopping:

@@ -125,6 +125,8 @@ class MinioServer:
             "MINIO_ROOT_PASSWORD": self.root.secret_key,
             # An upload is acknowledged only once each of its events is in its target's hands.
             "MINIO_API_SYNC_EVENTS": "on",
+            # Otherwise it takes uploads before it has read which targets and subscriptions there are, and tells nobody.
+            "MINIO_SYNC_BOOT": "on",
             "MINIO_BROWSER": "off",
             "MINIO_UPDATE": "off",
             "MINIO_CALLHOME_ENABLE": "off",

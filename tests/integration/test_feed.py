@@ -76,6 +76,7 @@ def client(store: RunningMinio, watched: str, monkeypatch: pytest.MonkeyPatch, h
         "AWS_SECRET_ACCESS_KEY": store.secret_key,
         "PIXWHISK_TRIGGER_APIHOST": hooks.url,
         "PIXWHISK_JOURNAL_TARGET": "",
+        "PIXWHISK_DECLARE_TARGETS": "on",
         "__OW_NAMESPACE": "guest",
     }
     for name, value in settings.items():
@@ -155,10 +156,20 @@ def test_a_second_trigger_gets_a_target_of_its_own(client: Minio, watched: str, 
     put(client, watched, "more/a.jpg")
     until(lambda: hooks.keys("more%20images"), "the second trigger was not fired")
     assert hooks.keys("more%20images") == [f"{watched}/more/a.jpg"]
-    assert f"{watched}/more/a.jpg" in hooks.keys("image-uploaded")
+    until(lambda: f"{watched}/more/a.jpg" in hooks.keys("image-uploaded"), "the first trigger was not fired")
     assert feed("CREATE", trigger="more images", bucket=watched, prefix="more/") == answer
-    feed("DELETE", trigger="more images")
+    assert feed("DELETE", trigger="more images") == {"subscriptions": []}
     assert len(entries(client, watched)) == 1
+
+
+def test_a_minio_that_is_not_ours_is_not_restarted(
+    client: Minio, watched: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where the feed may not declare targets, a trigger that names none is an error that says how to declare one."""
+    monkeypatch.delenv("PIXWHISK_DECLARE_TARGETS")
+    message = feed("CREATE", trigger="third", bucket=watched)["error"]["message"]
+    assert "mc admin config set" in message
+    assert entries(client, watched) == []
 
 
 @pytest.mark.parametrize(

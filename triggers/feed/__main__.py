@@ -20,13 +20,17 @@ from triggers.feed.subscription import journal_arn
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """`journal` is the name or ARN of MinIO's PostgreSQL target, empty for none; `apihost` is OpenWhisk's URL."""
+    """`journal` is the name or ARN of MinIO's PostgreSQL target, empty for none; `apihost` is OpenWhisk's URL.
+
+    `declare` lets the feed add webhook targets to MinIO's configuration, which restarts MinIO for each new one.
+    """
 
     endpoint: str
     access_key: str
     secret_key: str = field(repr=False)
     journal: str
     apihost: str | None
+    declare: bool = False
 
     @classmethod
     def read(cls, params: Mapping[str, Any], environ: Mapping[str, str]) -> Settings:
@@ -36,9 +40,10 @@ class Settings:
         if missing := [name for name in names if not isinstance(merged.get(name), str) or not merged[name]]:
             raise BadSettings(f"{', '.join(missing)} not set: deploy with `pixwhisk deploy`")
         apihost = merged.get("PIXWHISK_TRIGGER_APIHOST") or merged.get("__OW_API_HOST")
-        journal = str(merged.get("PIXWHISK_JOURNAL_TARGET", "JOURNAL"))
+        journal = str(merged.get("PIXWHISK_JOURNAL_TARGET") or "")
         endpoint, access_key, secret_key = (merged[name] for name in names)
-        return cls(endpoint, access_key, secret_key, journal, apihost)
+        declare = merged.get("PIXWHISK_DECLARE_TARGETS") == "on"
+        return cls(endpoint, access_key, secret_key, journal, apihost, declare)
 
 
 def main(params: dict[str, Any]) -> dict[str, Any]:
@@ -61,9 +66,10 @@ def connect(settings: Settings) -> Feed:
     # The library's own default waits five minutes and tries five times: a feed call has a minute in all.
     web = urllib3.PoolManager(timeout=urllib3.Timeout(connect=3, read=10), retries=urllib3.Retry(total=0))
     provider = StaticProvider(settings.access_key, settings.secret_key)
+    administration = MinioAdmin(endpoint=address.netloc, secure=secure, credentials=provider, http_client=web)
     return Feed(
         store=Minio(address.netloc, secure=secure, credentials=provider, http_client=web),
-        administration=MinioAdmin(endpoint=address.netloc, secure=secure, credentials=provider, http_client=web),
+        administration=administration if settings.declare else None,
         journal=journal_arn(settings.journal),
         apihost=settings.apihost,
     )

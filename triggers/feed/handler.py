@@ -13,7 +13,7 @@ from typing import Any, assert_never
 
 from minio import Minio
 from minio.error import MinioException, S3Error
-from minio.notificationconfig import QueueConfig
+from minio.notificationconfig import NotificationConfig, QueueConfig
 from urllib3.exceptions import HTTPError
 
 from actions.errors import ActionError, BadRequest, BadSettings, StoreRefused, StoreUnreachable
@@ -39,10 +39,13 @@ _PAUSE = 0.05
 
 @dataclass(frozen=True, slots=True)
 class Feed:
-    """The deployment: its store, the journal's ARN (None: no safe lane), and OpenWhisk as MinIO reaches it."""
+    """The deployment: its store, the journal's ARN (None: no safe lane), and OpenWhisk as MinIO reaches it.
+
+    Without `administration` every trigger must name a webhook target that the operator declared.
+    """
 
     store: Minio
-    administration: targets.Administration
+    administration: targets.Administration | None
     journal: str | None
     apihost: str | None
 
@@ -90,8 +93,10 @@ def _subscribe(feed: Feed, trigger: Trigger, wish: Wish, *, update: bool) -> dic
     wanted = wished(trigger, wish, before[0] if update and before else None, feed.journal)
     if not feed.store.bucket_exists(bucket_name=wanted.bucket):
         raise BadRequest(f"bucket {wanted.bucket} does not exist: create it first, then the trigger")
-    restarting = _declare_own(feed, trigger, wanted)
-    _write_while_restarting(feed, wanted) if restarting else _write(feed, wanted.bucket, str(trigger), entries(wanted))
+    document = feed.store.get_bucket_notification(bucket_name=wanted.bucket)
+    if _declare_own(feed, trigger, wanted):
+        _write_while_restarting(feed, wanted, merged(document, str(trigger), entries(wanted)))
+    _write(feed, wanted.bucket, str(trigger), entries(wanted))
     for old in before:
         if old.bucket != wanted.bucket:
             _write(feed, old.bucket, str(trigger), [])
@@ -102,7 +107,7 @@ def _unsubscribe(feed: Feed, trigger: Trigger) -> dict[str, Any]:
     own = webhook_arn(own_target(trigger))
     for old in list(_subscriptions(feed, str(trigger))):
         _write(feed, old.bucket, str(trigger), [])
-        if old.target == own:
+        if old.target == own and feed.administration:
             targets.forget(feed.administration, own_target(trigger))
     return {"subscriptions": []}
 
@@ -123,6 +128,8 @@ def _subscriptions(feed: Feed, trigger: str) -> Iterator[Subscription]:
 def _declare_own(feed: Feed, trigger: Trigger, wanted: Subscription) -> bool:
     if wanted.target != webhook_arn(own_target(trigger)):
         return False
+    if not feed.administration:
+        raise BadSettings(targets.advice(own_target(trigger), "it may not: PIXWHISK_DECLARE_TARGETS is not on"))
     if not feed.apihost:
         raise BadSettings("PIXWHISK_TRIGGER_APIHOST is not set: deploy again, or pass -p target with a webhook target")
     wish = targets.configuration(targets.trigger_url(feed.apihost, trigger), trigger.key)
@@ -139,13 +146,16 @@ def _write(feed: Feed, bucket: str, trigger: str, wanted: Sequence[QueueConfig])
         raise StoreUnreachable(f"the notifications of bucket {bucket} keep changing under the feed: try again")
 
 
-def _write_while_restarting(feed: Feed, wanted: Subscription) -> None:
-    # The old process answers a little longer, without the new target; then nobody does; then the new one does.
+def _write_while_restarting(feed: Feed, wanted: Subscription, document: NotificationConfig) -> None:
+    # The old process answers a little longer, without the new target; then nobody does; then the new one does. It must
+    # be given what was read before: until a starting MinIO knows its targets, it leaves their entries out when asked.
     deadline = time.monotonic() + TIMEOUT_RESTART
     while True:
         try:
-            return _write(feed, wanted.bucket, wanted.trigger, entries(wanted))
+            feed.store.set_bucket_notification(bucket_name=wanted.bucket, config=document)
         except (MinioException, HTTPError, OSError):
             if time.monotonic() > deadline:
                 raise
             time.sleep(_PAUSE)
+        else:
+            return

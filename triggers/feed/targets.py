@@ -1,8 +1,9 @@
 """Webhook targets that the feed itself keeps in MinIO's configuration: one for each trigger that names no other.
 
 MinIO reads its targets at start only, so a new one costs a restart of the server (in place, about half a second, the
-journal loses nothing). The feed does it only when the target is new or was changed, and only where its MinIO user may
-(`admin:ConfigUpdate`, `admin:ServiceRestart`); elsewhere the operator declares targets and names one as `target`.
+journal loses nothing). The feed does it only when the target is new or was changed, and only where it may
+(`PIXWHISK_DECLARE_TARGETS`, and a MinIO user with `admin:ConfigUpdate` and `admin:ServiceRestart`), as in an embedded
+deployment; elsewhere the operator declares targets and callers name one as `target`.
 """
 
 from __future__ import annotations
@@ -51,7 +52,7 @@ def declare(administration: Administration, target: str, wanted: dict[str, str])
         administration.config_set(name, wanted)
         administration.service_restart()
     except MinioAdminException as refused:
-        raise BadSettings(_advice(target, refused)) from None
+        raise BadSettings(advice(target, str(refused).partition(",")[0])) from None
     return True
 
 
@@ -73,9 +74,9 @@ def _declared(administration: Administration, name: str, wanted: dict[str, str])
     return all(f"{setting}={value}" in line for setting, value in wanted.items() if setting != "enable")
 
 
-def _advice(target: str, refused: MinioAdminException) -> str:
-    status = str(refused).partition(",")[0]
+def advice(target: str, why: str) -> str:
+    """What to do where the feed cannot declare a target itself."""
     return (
-        f"MinIO has no webhook target {target} and did not let the feed declare it ({status}): declare one with "
+        f"MinIO has no webhook target {target}, and the feed did not declare it ({why}): declare one with "
         f"`mc admin config set ALIAS notify_webhook:NAME endpoint=… auth_token=…`, restart it, and pass -p target NAME"
     )

@@ -1,0 +1,70 @@
+"""`pixwhisk sweep`."""
+
+from __future__ import annotations
+
+import signal
+import threading
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from infra.cli import options
+from infra.cli.failures import Exit, Failure, explained
+
+if TYPE_CHECKING:
+    from infra.deployment import Deployment
+    from triggers.sweep.settings import Settings
+
+
+@click.command()
+@options.data
+@click.option("--watch", type=click.FloatRange(0.1), metavar="SECONDS", help="For ever: look so often, or when woken.")
+@click.option(
+    "--batch", type=click.IntRange(1, 500), default=32, show_default=True, help="Records an activation takes."
+)
+@click.option("--in-flight", type=click.IntRange(1, 64), default=2, show_default=True, help="Activations at once.")
+def command(*, data: Path, watch: float | None, batch: int, in_flight: int) -> None:
+    """Run what is owed, once or for ever.
+
+    Under `pixwhisk up` one runs already; a second only shares its work. Ends cleanly at Ctrl-C or SIGTERM: what it has
+    begun is noted, the rest is owed as before.
+    """
+    from actions.errors import ActionError
+    from infra.deployment import existing
+
+    stop = threading.Event()
+    for each in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(each, lambda *_: stop.set())
+    with explained():
+        settings = settings_of(existing(data), batch=batch, in_flight=in_flight)
+        try:
+            _run(settings, stop, watch)
+        except ActionError as error:
+            raise Failure(str(error), Exit.UNREACHABLE if error.retryable else Exit.FAILED) from None
+
+
+def settings_of(deployment: Deployment, *, batch: int = 32, in_flight: int = 2) -> Settings:
+    """A sweep's settings for this deployment, with the least privileged role there is."""
+    import dataclasses
+
+    from triggers.sweep.settings import Settings
+
+    params = {
+        "DATABASE_URL": deployment.sweep_database_url,
+        "WSK_APIHOST": deployment.apihost,
+        "WSK_AUTH": deployment.auth,
+    }
+    return dataclasses.replace(Settings.from_params(params, {}), batch=batch, in_flight=in_flight)
+
+
+def _run(settings: Settings, stop: threading.Event, watch: float | None) -> None:
+    from triggers.sweep.__main__ import sweep
+    from triggers.sweep.invoking import Invoker
+    from triggers.sweep.watch import watch as sweep_for_ever
+
+    if watch is None:
+        left = sweep(settings, stop=stop)
+        click.echo(f"{left['owed']} owed, {left['parked']} parked: `pixwhisk status` says more")
+    else:
+        sweep_for_ever(settings, Invoker(settings), stop, watch, click.echo)

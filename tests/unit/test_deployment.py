@@ -1,0 +1,108 @@
+"""Which services a deployment uses, and where commands find that out."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from infra import deployment as deployments
+from infra.cli import remote
+from infra.cli.failures import Failure
+from infra.deployment import BadEnvironment, NoDeployment
+
+OUTSIDE = {
+    "DATABASE_URL": "postgresql://me@db/pictures",
+    "AWS_ENDPOINT_URL_S3": "https://minio.example:9000",
+    "AWS_ACCESS_KEY_ID": "me",
+    "AWS_SECRET_ACCESS_KEY": "hush",
+    "WSK_APIHOST": "whisk.example",
+    "WSK_AUTH": "u:p",
+}
+
+
+def test_flags_are_remembered(tmp_path: Path) -> None:
+    """What an `up` was told holds for the next one, until it is told otherwise."""
+    deployments.chosen(tmp_path, {}, bucket="photos", api_port=1234, s3_port=None).record()
+    again = deployments.chosen(tmp_path, {}, bucket=None, api_port=4321, s3_port=None)
+    assert (again.bucket, again.api_port, again.s3_port) == ("photos", 4321, 9000)
+
+
+def test_secrets_are_made_once(tmp_path: Path) -> None:
+    """Two commands see the same keys; two directories never do."""
+    one, again, other = (deployments.chosen(path, {}) for path in (tmp_path / "a", tmp_path / "a", tmp_path / "b"))
+    assert (one.auth, one.credentials) == (again.auth, again.credentials)
+    assert one.auth != other.auth
+    assert one.credentials != other.credentials
+    assert len({one.credentials, one.reader, one.feeder}) == 3
+
+
+def test_what_env_printed_does_not_make_services_foreign(tmp_path: Path) -> None:
+    """After `eval "$(pixwhisk env)"` another `up` still starts its own services."""
+    first = deployments.chosen(tmp_path, {})
+    first.record()
+    again = deployments.chosen(tmp_path, first.exported())
+    assert again.external == deployments.External()
+    assert [service.name for service in again.services() if service.name != "minio"] == ["postgres", "openwhisk"]
+
+
+def test_services_of_the_environment_replace_the_embedded_ones(tmp_path: Path) -> None:
+    """With all three named nothing is started, and later commands know them without the environment."""
+    started = deployments.chosen(tmp_path, OUTSIDE)
+    started.record()
+    later = deployments.existing(tmp_path, {})
+    assert started.services() == []
+    assert later.database_url == OUTSIDE["DATABASE_URL"]
+    assert (later.apihost, later.auth) == ("https://whisk.example", "u:p")
+    assert later.endpoint == OUTSIDE["AWS_ENDPOINT_URL_S3"]
+    assert later.variables()["PIXWHISK_DECLARE_TARGETS"] == ""
+
+
+@pytest.mark.parametrize("missing", ["AWS_SECRET_ACCESS_KEY", "WSK_AUTH"])
+def test_half_a_service_is_refused(tmp_path: Path, missing: str) -> None:
+    """A service without its key is an error that names the variable."""
+    environ = {name: value for name, value in OUTSIDE.items() if name != missing}
+    with pytest.raises(BadEnvironment, match=missing):
+        deployments.chosen(tmp_path, environ)
+
+
+def test_nothing_is_made_where_nothing_was_started(tmp_path: Path) -> None:
+    """Looking at an empty directory is an error and leaves it empty; one service of the environment suffices for it."""
+    with pytest.raises(NoDeployment, match="pixwhisk up"):
+        deployments.existing(tmp_path, {})
+    only_database = deployments.existing(tmp_path, {"DATABASE_URL": "postgresql://db"})
+    assert only_database.database_url == "postgresql://db"
+    with pytest.raises(NoDeployment, match="AWS_ENDPOINT_URL_S3"):
+        _ = only_database.endpoint
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_the_target_of_a_deployment(tmp_path: Path) -> None:
+    """Flags before environment before wsk's file before the directory's own host."""
+    properties = tmp_path / "props"
+    properties.write_text("APIHOST=http://file\nAUTH=f:ile\n# AUTH=no\n")
+    environ = {"WSK_CONFIG_FILE": str(properties), "WSK_APIHOST": "http://environ", "WSK_AUTH": "e:nv"}
+    assert remote.find("http://flag", "f:lag", tmp_path, environ) == remote.Remote("http://flag", "f:lag")
+    assert remote.find(None, None, tmp_path, environ) == remote.Remote("http://environ", "e:nv")
+    of_file = {"WSK_CONFIG_FILE": str(properties)}
+    assert remote.find(None, None, tmp_path, of_file) == remote.Remote("http://file", "f:ile")
+
+
+def test_a_key_of_a_file_is_not_sent_to_another_host(tmp_path: Path) -> None:
+    """--apihost without --auth does not take the property file's key along."""
+    properties = tmp_path / "props"
+    properties.write_text("APIHOST=http://file\nAUTH=f:ile\n")
+    with pytest.raises(Failure, match="--auth"):
+        remote.find("http://elsewhere", None, tmp_path, {"WSK_CONFIG_FILE": str(properties)})
+
+
+def test_a_foreign_openwhisk_gets_the_environments_services(tmp_path: Path) -> None:
+    """One key and one URL serve all parts; a part's own wins; an empty journal means none."""
+    target = remote.Remote("http://w", "u:p")
+    own = {"PIXWHISK_VIEW_DATABASE_URL": "postgresql://viewer", "PIXWHISK_JOURNAL_TARGET": ""}
+    found = remote.variables(tmp_path, target, OUTSIDE | own)
+    assert found["PIXWHISK_STORE_DATABASE_URL"] == OUTSIDE["DATABASE_URL"]
+    assert found["PIXWHISK_VIEW_DATABASE_URL"] == "postgresql://viewer"
+    assert found["PIXWHISK_FEED_ACCESS_KEY_ID"] == "me"
+    assert found["PIXWHISK_JOURNAL_TARGET"] == ""
+    assert found["PIXWHISK_TRIGGER_APIHOST"] == "http://w"
