@@ -8,6 +8,8 @@ pytest_plugins = [
     "tests.fixtures.model",
     "tests.fixtures.postgres",
     "tests.fixtures.whisk",
+    # After those it imports: a module must be registered before it is imported for its asserts to be rewritten.
+    "tests.fixtures.container",
 ]
 
 # These machines are noisy and shared: how long an example takes says nothing about the program.

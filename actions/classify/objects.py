@@ -96,8 +96,9 @@ class ObjectStore:
             raise TooManyBytes(f"{size} bytes, at most {self._limit}; make it smaller")
 
     def _get(self, event: ObjectEvent) -> BaseHTTPResponse:
+        get = self._client.get_object if event.key.strip() else self._client.get_blank_object
         try:
-            return self._client.get_object(
+            return get(
                 bucket_name=event.bucket,
                 object_name=event.key,
                 version_id=event.version_id,

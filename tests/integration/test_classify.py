@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote_plus
 
+import boto3
 import pytest
 from minio import Minio
 from minio.commonconfig import ENABLED
@@ -155,6 +156,7 @@ def test_a_named_object_is_completed_from_the_store(call: Call, client: Minio, b
         "new\nline\ttab.jpg",
         "back\\slash|pipe^.jpg",
         "x" * 200 + "/" + "y" * 200 + ".jpg",
+        "a/ /b",
     ],
 )
 def test_any_key_is_fetched(call: Call, client: Minio, bucket: str, key: str, coffee: bytes) -> None:
@@ -162,6 +164,25 @@ def test_any_key_is_fetched(call: Call, client: Minio, bucket: str, key: str, co
     raw = put(client, bucket, key, coffee)
     for result in (call(Records=[raw]), call(bucket=bucket, key=key)):
         assert (the_outcome(result)["status"], the_outcome(result)["key"]) == ("classified", key)
+
+
+@pytest.mark.parametrize("key", [" ", "   ", "\t"])
+def test_a_blank_key_is_fetched(call: Call, minio: RunningMinio, bucket: str, coffee: bytes, key: str) -> None:
+    """Even an object whose name is blank, which MinIO's own client refuses to name, is found, and gone when it is."""
+    store = boto3.client(
+        "s3",
+        endpoint_url=minio.endpoint,
+        aws_access_key_id=minio.access_key,
+        aws_secret_access_key=minio.secret_key,
+        region_name="us-east-1",
+    )
+    etag = store.put_object(Bucket=bucket, Key=key, Body=coffee)["ETag"].strip('"')
+    for result in (call(Records=[record(bucket, key, eTag=etag)]), call(bucket=bucket, key=key)):
+        assert (the_outcome(result)["status"], the_outcome(result)["key"]) == ("classified", key)
+    store.put_object(Bucket=bucket, Key=key, Body=coffee + b"\0")
+    assert the_outcome(call(Records=[record(bucket, key, eTag=etag)]))["reason"] == "object-changed"
+    store.delete_object(Bucket=bucket, Key=key)
+    assert the_outcome(call(bucket=bucket, key=key))["reason"] == "object-gone"
 
 
 @pytest.mark.parametrize("key", ["a/../b.jpg", "./a.jpg", "a/./b", ".."])
