@@ -125,6 +125,11 @@ class Deployment:
         return self.external.database_url or self._own("DATABASE_URL").postgres.database_url()
 
     @property
+    def sweep_database_url(self) -> str:
+        """Of the sweep: it may read rows and work through the inbox."""
+        return self.external.database_url or self._role("sweep")
+
+    @property
     def endpoint(self) -> str:
         return self.external.endpoint or f"http://127.0.0.1:{self._own('AWS_ENDPOINT_URL_S3').s3_port}"
 
@@ -213,7 +218,7 @@ class Deployment:
             "PIXWHISK_FEED_SECRET_ACCESS_KEY": self.feeder.secret_key,
             "PIXWHISK_STORE_DATABASE_URL": store,
             "PIXWHISK_VIEW_DATABASE_URL": view,
-            "PIXWHISK_SWEEP_DATABASE_URL": outside or self._role("sweep"),
+            "PIXWHISK_SWEEP_DATABASE_URL": self.sweep_database_url,
             "PIXWHISK_TRIGGER_APIHOST": self.trigger_apihost,
             "PIXWHISK_JOURNAL_TARGET": JOURNAL,
             # Restarting somebody else's MinIO is not ours to do.

@@ -7,7 +7,6 @@ from collections.abc import Callable, Iterator, Sequence
 
 from infra.deployment import Deployment
 from infra.services import lock, ports, sweeper
-from infra.services.service import Service
 from infra.services.supervisor import Supervisor, stopping_on_signals
 
 Report = Callable[[str], None]
@@ -20,7 +19,7 @@ def running(deployment: Deployment, report: Report) -> Iterator[Supervisor]:
     with lock.held(deployment.data), stopping_on_signals():
         ports.check(wanted_ports(deployment), deployment.data)
         deployment.record()
-        supervisor = Supervisor(services(deployment), deployment.logs, report)
+        supervisor = Supervisor(deployment.services(), deployment.logs, report)
         try:
             supervisor.spawn()
             # Late: importing the clients takes as long as the services take to start.
@@ -29,17 +28,11 @@ def running(deployment: Deployment, report: Report) -> Iterator[Supervisor]:
             model = model_in_use()
             supervisor.wait_until_ready()
             furnish(deployment, model, report)
+            if sweeper.available():
+                supervisor.add(sweeper.Sweeper(deployment.data))
             yield supervisor
         finally:
             supervisor.stop()
-
-
-def services(deployment: Deployment) -> Sequence[Service]:
-    """All that `up` keeps running."""
-    found = list(deployment.services())
-    if sweeper.available():
-        found.append(sweeper.Sweeper(deployment.data))
-    return found
 
 
 def wanted_ports(deployment: Deployment) -> Sequence[tuple[str, int]]:

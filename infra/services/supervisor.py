@@ -101,9 +101,14 @@ class Supervisor:
         """Start all; waits for none."""
         self.logs.mkdir(mode=0o700, parents=True, exist_ok=True)
         for service in self.services:
-            running = Running(service, self.logs / f"{service.name}.log")
-            self._running.append(running)
-            running.spawn()
+            self.add(service)
+
+    def add(self, service: Service) -> None:
+        """Start one more service and keep it running; waits for nothing."""
+        running = Running(service, self.logs / f"{service.name}.log")
+        self._running.append(running)
+        running.spawn()
+        running.announced = True  # only a return is news
 
     def wait_until_ready(self, timeout: float = TIMEOUT_START) -> None:
         """Return when each has answered. Raises `ServiceFailed`."""
@@ -116,8 +121,6 @@ class Supervisor:
                 name = waiting[0].service.name
                 raise ServiceFailed(f"{name} did not answer within {timeout:.0f} s{tail(waiting[0].log)}")
             _wait_for_child(_PAUSE_READY if waiting else 0)
-        for running in self._running:
-            running.announced = True
 
     def watch(self) -> None:
         """Restart whatever dies, until `Stopping` is raised by a signal."""

@@ -45,7 +45,10 @@ def live(wish: Wanted) -> State:
     for entity in wish.entities:
         body: dict[str, Any] = copy.deepcopy(dict(entity.body))
         if entity.collection == "actions":
-            body["annotations"].append({"key": "provide-api-key", "value": False})
+            ours = {each["key"] for each in body["annotations"]}
+            body["annotations"] += [{"key": "exec", "value": "blackbox"}] + (
+                [] if "provide-api-key" in ours else [{"key": "provide-api-key", "value": False}]
+            )
             body["version"] = "0.0.1"
         if entity.collection == "rules":
             for name in ("trigger", "action"):
