@@ -5,6 +5,7 @@ from __future__ import annotations
 import fcntl
 import logging
 import os
+import resource
 import signal
 import socket
 import sys
@@ -22,6 +23,7 @@ from infra.host.server import listen, server
 from infra.host.settings import BadSettings, Settings, from_arguments
 
 USAGE, UNREACHABLE = 2, 3
+LIMIT_DESCRIPTORS = 8192
 
 log = logging.getLogger("infra.host")
 
@@ -45,6 +47,7 @@ def main(arguments: Sequence[str], environ: Mapping[str, str] = os.environ) -> i
     # uvicorn hands each signal on once it has stopped; here that must not turn a clean stop into a death by signal.
     for each in (signal.SIGTERM, signal.SIGINT):
         signal.signal(each, lambda *_: None)
+    _raise_descriptors()
     with lock, listening:
         uvloop.run(_serve(settings, listening))
     return 0
@@ -54,11 +57,18 @@ async def _serve(settings: Settings, listening: socket.socket) -> None:
     scheme = "https" if settings.tls_certificate else "http"
     address = f"{scheme}://{settings.host}:{listening.getsockname()[1]}"
     runtimes = local_runtimes({"__OW_API_HOST": address})
-    host = assemble(settings, open_pool(PoolSettings(runtimes)), runtimes)
+    host = assemble(settings, open_pool(PoolSettings(runtimes, **settings.pool)), runtimes)
     log.info("host-starting address=%s settings=%r", address, settings)
     # For whoever started us on port 0; connections are taken from now on, and answered once all is loaded.
     print(address, flush=True)
     await server(host, application(host)).serve(sockets=[listening])
+
+
+def _raise_descriptors() -> None:
+    """The usual soft limit of 1024 open files would end before the bound on connections does."""
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = LIMIT_DESCRIPTORS if hard == resource.RLIM_INFINITY else min(hard, LIMIT_DESCRIPTORS)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
 
 
 def _hold(data: Path) -> IO[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
@@ -128,5 +129,11 @@ def _runtime(exec_: Exec) -> str:
 
 def _revision(action: Action, environment: Mapping[str, str]) -> str:
     """Changes with whatever a container is initialised with, and with nothing else: a new version alone stays warm."""
-    basis = [str(action.name), action.exec.dump(), environment, asdict(action.limits)]
+    basis = [str(action.name), _exec_digest(action.exec), environment, asdict(action.limits)]
     return hashlib.sha256(dump(basis)).hexdigest()
+
+
+@functools.lru_cache(maxsize=1024)
+def _exec_digest(exec_: Exec) -> str:
+    """Remembered, because code may be 48 MB and every change of any entity asks again."""
+    return hashlib.sha256(dump(exec_.dump())).hexdigest()

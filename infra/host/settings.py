@@ -27,7 +27,10 @@ class BadSettings(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """`keys` maps namespaces to `uuid:secret`; it is left out of `repr`. `port` 0 takes any free one."""
+    """`keys` maps namespaces to `uuid:secret`; it is left out of `repr`. `port` 0 takes any free one.
+
+    `pool` holds what is to differ from the pool's own defaults: `memory`, `slots`, `queue`.
+    """
 
     data: Path
     keys: Mapping[str, str] = field(repr=False)
@@ -39,6 +42,7 @@ class Settings:
     quotas: Quotas = field(default_factory=Quotas)
     retention: Retention = field(default_factory=Retention)
     timeout_blocking_seconds: float = 60.0
+    pool: Mapping[str, int] = field(default_factory=dict)
 
     def check(self) -> None:
         """Refuse to speak plainly to other machines unless told to: the keys would cross the network readable."""
@@ -49,6 +53,7 @@ class Settings:
             faults.append("--tls-certificate and --tls-key need each other")
         if not 0 <= self.port <= 65535:
             faults.append(f"--port {self.port} is not a port")
+        faults += [f"--pool-{name} {value}: expected at least 1" for name, value in self.pool.items() if value < 1]
         faults += [f"auth: {fault}" for fault in key_faults(self.keys)]
         if faults:
             raise BadSettings("\n".join(faults))
@@ -96,6 +101,9 @@ def parser(environ: Mapping[str, str]) -> argparse.ArgumentParser:
     option("--quota-invocations", "invocations a minute per namespace", None, int)
     option("--quota-fires", "fires a minute per namespace", None, int)
     option("--quota-concurrent", "activations in flight per namespace", None, int)
+    option("--pool-memory", "megabytes that the limits of all containers may add up to", None, int)
+    option("--pool-slots", "containers computing at once [the processors there are]", None, int)
+    option("--pool-queue", "calls waiting for a container; more are refused with a 429", None, int)
     option("--timeout-blocking", "seconds a blocking invoke waits before it answers 202", 60.0, float)
     plaintext = environ.get("PIXWHISK_PLAINTEXT") == "true"
     words = "listen beyond loopback without TLS [PIXWHISK_PLAINTEXT=true]"
@@ -116,6 +124,7 @@ def from_arguments(arguments: Sequence[str], environ: Mapping[str, str]) -> Sett
         plaintext=given.plaintext,
         quotas=_quotas(given),
         timeout_blocking_seconds=given.timeout_blocking,
+        pool=_pool(given),
     )
     settings.check()
     return settings
@@ -128,6 +137,11 @@ def _quotas(given: argparse.Namespace) -> Quotas:
     chosen = (given.quota_invocations, given.quota_fires, given.quota_concurrent)
     ours = (base.invocations, base.fires, base.concurrent)
     return Quotas(*(default if value is None else value for value, default in zip(chosen, ours, strict=True)))
+
+
+def _pool(given: argparse.Namespace) -> Mapping[str, int]:
+    named = {"memory": given.pool_memory, "slots": given.pool_slots, "queue": given.pool_queue}
+    return {name: value for name, value in named.items() if value is not None}
 
 
 def _keys(named: Path | None, data: Path, environ: Mapping[str, str]) -> Mapping[str, str]:
