@@ -31,13 +31,16 @@ if TYPE_CHECKING:
 @click.option("--bucket", help="Which bucket.  [default: the deployment's]")
 @click.option("--prefix", default="", help="Only keys that begin so.")
 @click.option("--repair", is_flag=True, help="Put every difference into the inbox; the sweep does the rest.")
-@click.option("--grace", type=click.FloatRange(0), default=10, show_default=True, help="Ignore what is younger (s).")
+@click.option(
+    "--grace", type=click.FloatRange(0), default=5, show_default=True, help="Look twice at what is younger (s)."
+)
 @options.as_json
 def command(*, data: Path, bucket: str | None, prefix: str, repair: bool, grace: float, as_json: bool) -> None:
     """Compare the bucket with the rows, both ways.
 
     Reports what is missing (an object without an outcome), stale (an outcome about other bytes) and orphaned (a row
-    without an object), each with its key and reason. Exits 0 if nothing differs, else 1.
+    without an object), each with its key and reason. What may only be on its way is looked at once more after --grace
+    seconds. Exits 0 if nothing differs, else 1.
     """
     from infra.deployment import existing
     from infra.ledger.audit import Seen, audit

@@ -5,7 +5,6 @@ from __future__ import annotations
 import itertools
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from datetime import datetime
 from operator import attrgetter
 from typing import Literal
 
@@ -19,8 +18,8 @@ class Recorded:
     """What the database knows of one object version.
 
     `removed`: an outcome says it is deleted. `outcomes`: how many of the models in use have spoken about this very
-    ETag. `work`: why nothing is final yet (`owed`, or `parked: <reason>`), if so. `moment`: when the last stored event
-    happened, and `sequencer` its place in the order.
+    ETag. `work`: why nothing is final yet (`owed`, or `parked: <reason>`), if so. `sequencer`: the place of the last
+    stored event in the order.
     """
 
     key: str
@@ -30,7 +29,6 @@ class Recorded:
     marker: bool = False
     outcomes: int = 0
     work: str | None = None
-    moment: datetime | None = None
     sequencer: str = ""
 
 
@@ -46,26 +44,18 @@ class Difference:
     recorded: Recorded | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Terms:
-    """What counts as a difference: how many models must have spoken, and from when on things are too young to judge.
+def compare(listed: Iterable[Listed], recorded: Iterable[Recorded], models: int = 1) -> Iterator[Difference]:
+    """Every difference, in the order of keys, where so many models must have spoken about each version.
 
-    What was uploaded or removed after `young` may still be on its way; so it is no difference.
+    Both streams must be ordered by the bytes of their keys.
     """
-
-    models: int
-    young: datetime
-
-
-def compare(listed: Iterable[Listed], recorded: Iterable[Recorded], terms: Terms) -> Iterator[Difference]:
-    """Every difference, in the order of keys. Both streams must be ordered by the bytes of their keys."""
     for _, here, there in _by_key(listed, recorded):
         known = {record.version_id: record for record in there}
         for version in here:
-            if difference := _judge(version, known.pop(version.version_id, None), terms):
+            if difference := _judge(version, known.pop(version.version_id, None), models):
                 yield difference
         for record in known.values():
-            if not record.removed and not (record.moment and record.moment >= terms.young):
+            if not record.removed:
                 yield Difference("orphaned", record.key, record.version_id, "a row without an object", recorded=record)
 
 
@@ -89,30 +79,30 @@ def _by_key(
             left, right = next(here, None), next(there, None)
 
 
-def _judge(version: Listed, record: Recorded | None, terms: Terms) -> Difference | None:
-    finding, reason = _finding(version, record, terms)
-    if finding is None or version.modified >= terms.young:
+def _judge(version: Listed, record: Recorded | None, models: int) -> Difference | None:
+    finding, reason = _finding(version, record, models)
+    if finding is None:
         return None
     return Difference(finding, version.key, version.version_id, reason, version, record)
 
 
-def _finding(version: Listed, record: Recorded | None, terms: Terms) -> tuple[Finding | None, str]:
+def _finding(version: Listed, record: Recorded | None, models: int) -> tuple[Finding | None, str]:
     if record is None:
         return "missing", "no event has been stored"
     if record.work:
         return "missing", record.work
-    return _marker_finding(record) if version.marker else _version_finding(version, record, terms)
+    return _marker_finding(record) if version.marker else _version_finding(version, record, models)
 
 
 def _marker_finding(record: Recorded) -> tuple[Finding | None, str]:
     return (None, "") if record.marker else ("missing", "the delete marker is not recorded")
 
 
-def _version_finding(version: Listed, record: Recorded, terms: Terms) -> tuple[Finding | None, str]:
+def _version_finding(version: Listed, record: Recorded, models: int) -> tuple[Finding | None, str]:
     if record.removed:
         return "missing", "recorded as deleted, but it is there"
     if record.etag != version.etag:
         return "stale", f"the outcome is about ETag {record.etag or 'none'}, the object is {version.etag}"
-    if record.outcomes < terms.models:
-        return "missing", f"{record.outcomes} of {terms.models} models in use have an outcome"
+    if record.outcomes < models:
+        return "missing", f"{record.outcomes} of {models} models in use have an outcome"
     return None, ""

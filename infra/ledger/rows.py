@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from itertools import islice
 from typing import Any, Literal
@@ -22,27 +23,29 @@ Connection = psycopg.Connection[dict[str, Any]]
 FETCHED_AT_ONCE = 5000
 FED_AT_ONCE = 1000
 
+_RANGE = "key >= %(prefix)s AND starts_with(key, %(prefix)s) AND key > %(after)s"
+
 # An outcome that only says the bytes were not there to read is none for an object that is there.
-RECORDED = """
-SELECT key, nullif(version_id, '') AS version_id, etag, finality, event_time, sequencer,
+_RECORDED = """
+SELECT key, nullif(version_id, '') AS version_id, etag, finality, sequencer,
        (SELECT count(*) FROM outcomes JOIN models ON models.id = outcomes.model_id AND models.in_use
         WHERE outcomes.object_id = objects.id AND outcomes.etag = objects.etag
           AND coalesce(outcomes.reason, '') NOT IN ('object-gone', 'object-changed')) AS outcomes,
        (SELECT state || coalesce(': ' || reason, '') FROM inbox
         WHERE inbox.bucket = objects.bucket AND inbox.key = objects.key AND inbox.version_id = objects.version_id
           AND inbox.state <> 'settled' ORDER BY inbox.sequencer DESC LIMIT 1) AS work
-FROM objects WHERE bucket = %(bucket)s AND key >= %(prefix)s AND starts_with(key, %(prefix)s) AND key > %(after)s
+FROM objects WHERE bucket = %(bucket)s AND {keys}
 UNION ALL
-SELECT key, nullif(version_id, ''), max(etag), 0, max(event_time), max(sequencer), 0,
-       max(state || coalesce(': ' || reason, ''))
+SELECT key, nullif(version_id, ''), max(etag), 0, max(sequencer), 0, max(state || coalesce(': ' || reason, ''))
 FROM inbox
-WHERE state <> 'settled' AND bucket = %(bucket)s AND key >= %(prefix)s AND starts_with(key, %(prefix)s)
-  AND key > %(after)s AND kind = 'created' AND NOT EXISTS (
-      SELECT FROM objects WHERE objects.bucket = inbox.bucket AND objects.key = inbox.key
-                            AND objects.version_id = inbox.version_id)
+WHERE state <> 'settled' AND bucket = %(bucket)s AND {keys} AND kind = 'created' AND NOT EXISTS (
+    SELECT FROM objects WHERE objects.bucket = inbox.bucket AND objects.key = inbox.key
+                          AND objects.version_id = inbox.version_id)
 GROUP BY key, version_id
 ORDER BY key
 """
+RECORDED = _RECORDED.format(keys=_RANGE)
+RECORDED_KEY = _RECORDED.format(keys="key = %(key)s")
 
 
 @contextmanager
@@ -64,17 +67,25 @@ def recorded(connection: Connection, bucket: str, prefix: str = "", after: str =
         cursor.itersize = FETCHED_AT_ONCE
         cursor.execute(RECORDED, {"bucket": bucket, "prefix": prefix, "after": after})
         for row in cursor:
-            yield Recorded(
-                row["key"],
-                row["version_id"],
-                row["etag"],
-                removed=row["finality"] == 2,
-                marker=row["finality"] == 1,
-                outcomes=row["outcomes"],
-                work=row["work"],
-                moment=row["event_time"],
-                sequencer=row["sequencer"],
-            )
+            yield _recorded(row)
+
+
+def recorded_key(connection: Connection, bucket: str, key: str) -> Sequence[Recorded]:
+    """What the database knows of one key's versions now."""
+    return [_recorded(row) for row in connection.execute(RECORDED_KEY, {"bucket": bucket, "key": key})]
+
+
+def _recorded(row: Mapping[str, Any]) -> Recorded:
+    return Recorded(
+        row["key"],
+        row["version_id"],
+        row["etag"],
+        removed=row["finality"] == 2,
+        marker=row["finality"] == 1,
+        outcomes=row["outcomes"],
+        work=row["work"],
+        sequencer=row["sequencer"],
+    )
 
 
 def feed(connection: Connection, bucket: str, differences: Iterable[Difference], lane: Lane) -> int:
@@ -128,3 +139,22 @@ def _insert(connection: Connection, events: Sequence[dict[str, Any]], lane: Lane
             "INSERT INTO inbox (event_time, event_data, lane) VALUES (%s, %s, %s)",
             [(event["eventTime"], json.dumps({"Records": [event]}), lane) for event in events],
         )
+
+
+@dataclass(frozen=True, slots=True)
+class Backlog:
+    """How much of what a backfill fed is not done."""
+
+    owed: int
+    parked: int
+
+
+def backlog(connection: Connection, bucket: str, prefix: str = "") -> Backlog:
+    """What a backfill of these keys has fed and nobody has done yet."""
+    row = connection.execute(
+        "SELECT count(*) FILTER (WHERE state = 'owed') AS owed, count(*) FILTER (WHERE state = 'parked') AS parked"
+        " FROM inbox WHERE state <> 'settled' AND lane = 'backfill' AND bucket = %s AND starts_with(key, %s)",
+        (bucket, prefix),
+    ).fetchone()
+    assert row is not None
+    return Backlog(row["owed"], row["parked"])

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 
 from hypothesis import given
 from hypothesis import strategies as st
 
-from infra.ledger.compare import Difference, Recorded, Terms, compare
+from infra.ledger.compare import Difference, Recorded, compare
 from infra.ledger.listing import Listed, parse_page, sequencer_of
 
-NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)
-OLD = NOW - timedelta(hours=1)
-TERMS = Terms(models=1, young=NOW - timedelta(seconds=10))
+OLD = datetime(2026, 11, 23, 12, tzinfo=UTC)
 
 keys = st.text(st.characters(codec="utf-8", exclude_characters="\0"), min_size=1, max_size=3)
 names = st.tuples(keys, st.none() | st.sampled_from(["v1", "v2"]))
@@ -24,7 +22,7 @@ def listed_of(versions: dict[tuple[str, str | None], str]) -> list[Listed]:
 
 
 def recorded_of(versions: dict[tuple[str, str | None], str]) -> list[Recorded]:
-    found = [Recorded(*name, etag, outcomes=1, moment=OLD) for name, etag in versions.items()]
+    found = [Recorded(*name, etag, outcomes=1) for name, etag in versions.items()]
     return sorted(found, key=lambda each: each.key.encode())
 
 
@@ -40,39 +38,30 @@ def test_the_merge_finds_what_set_arithmetic_finds(
     expected = {("missing", *name) for name in there.keys() - known.keys()}
     expected |= {("orphaned", *name) for name in known.keys() - there.keys()}
     expected |= {("stale", *name) for name in there.keys() & known.keys() if there[name] != known[name]}
-    found = list(compare(listed_of(there), recorded_of(known), TERMS))
+    found = list(compare(listed_of(there), recorded_of(known)))
     assert findings(found) == expected
     assert len(found) == len(expected)
 
 
-def test_what_is_too_young_is_no_difference() -> None:
-    """An upload or a row of the last seconds may be on its way."""
-    young = [Listed("new", None, "a", 1, NOW)]
-    rows = [Recorded("row", None, "a", outcomes=1, moment=NOW)]
-    assert list(compare(young, rows, TERMS)) == []
-
-
 def test_what_is_owed_or_parked_is_missing_and_says_so() -> None:
     """The reason of the difference is the state of the work."""
-    (found,) = compare([Listed("k", None, "a", 1, OLD)], [Recorded("k", None, "", work="parked: store-refused")], TERMS)
+    (found,) = compare([Listed("k", None, "a", 1, OLD)], [Recorded("k", None, "", work="parked: store-refused")])
     assert (found.finding, found.reason) == ("missing", "parked: store-refused")
 
 
 def test_every_model_in_use_must_have_spoken() -> None:
     """With two models in use, one outcome is not enough."""
-    rows = [Recorded("k", None, "a", outcomes=1, moment=OLD)]
-    (found,) = compare([Listed("k", None, "a", 1, OLD)], rows, Terms(models=2, young=NOW))
+    rows = [Recorded("k", None, "a", outcomes=1)]
+    (found,) = compare([Listed("k", None, "a", 1, OLD)], rows, models=2)
     assert found.finding == "missing"
 
 
 def test_delete_markers_are_versions_too() -> None:
     """A listed marker wants a recorded one; a recorded one that is no longer listed is an orphan."""
     marker = Listed("k", "m", "", 0, OLD, marker=True)
-    assert findings(list(compare([marker], [], TERMS))) == {("missing", "k", "m")}
-    assert list(compare([marker], [Recorded("k", "m", "", marker=True, moment=OLD)], TERMS)) == []
-    assert findings(list(compare([], [Recorded("k", "m", "", marker=True, moment=OLD)], TERMS))) == {
-        ("orphaned", "k", "m")
-    }
+    assert findings(list(compare([marker], []))) == {("missing", "k", "m")}
+    assert list(compare([marker], [Recorded("k", "m", "", marker=True)])) == []
+    assert findings(list(compare([], [Recorded("k", "m", "", marker=True)]))) == {("orphaned", "k", "m")}
 
 
 def test_a_page_is_read_in_the_order_of_the_store() -> None:

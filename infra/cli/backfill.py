@@ -1,0 +1,96 @@
+"""`pixwhisk backfill`."""
+
+from __future__ import annotations
+
+import signal
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from infra.cli import options
+from infra.cli.failures import Exit, explained
+from infra.cli.progress import Counting
+
+if TYPE_CHECKING:
+    from infra.ledger.backfill import Backfill, Progress
+    from triggers.sweep.settings import Settings
+
+
+@click.command()
+@options.data
+@click.option("--bucket", help="Which bucket.  [default: the deployment's]")
+@click.option("--prefix", default="", help="Only keys that begin so.")
+def command(*, data: Path, bucket: str | None, prefix: str) -> None:
+    """Classify what is in the bucket already.
+
+    Goes on where it was interrupted. New uploads overtake it: they are classified first.
+    """
+    from infra.cli.sweep import settings_of
+    from infra.deployment import existing
+    from infra.ledger.backfill import Backfill, Progress
+    from infra.ledger.listing import ObjectStore
+
+    stop, progress = threading.Event(), Progress()
+    for each in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(each, lambda *_: stop.set())
+    with explained(), ExitStack() as stack:
+        deployment = existing(data)
+        credentials = deployment.credentials
+        store = ObjectStore(deployment.endpoint, credentials.access_key, credentials.secret_key)
+        bucket = bucket or deployment.bucket
+        backfill = Backfill(store.fetcher(bucket), deployment.database_url, bucket, prefix, stop)
+        stack.enter_context(_sweeping(settings_of(deployment)))
+        stack.enter_context(_counting(backfill, progress))
+        backfill.run(progress)
+    click.echo(_summary(bucket, progress, stopped=stop.is_set()))
+    sys.exit(Exit.FAILED if progress.parked or stop.is_set() else Exit.OK)
+
+
+@contextmanager
+def _sweeping(settings: Settings) -> Iterator[None]:
+    """A sweep of our own beside whatever else sweeps, so that a backfill needs nothing but the services."""
+    from triggers.sweep.invoking import Invoker
+    from triggers.sweep.watch import watch
+
+    def report(line: str) -> None:
+        if "done=" not in line:
+            click.echo(line, err=True)
+
+    with _thread(lambda stop: watch(settings, Invoker(settings), stop, 1.0, report)):
+        yield
+
+
+@contextmanager
+def _counting(backfill: Backfill, progress: Progress) -> Iterator[None]:
+    def so_far() -> tuple[int, str]:
+        return progress.done, f"{progress.owed} owed, {progress.parked} parked"
+
+    counting = threading.Thread(target=backfill.count, args=(progress,), name="count", daemon=True)
+    if sys.stderr.isatty():
+        counting.start()
+    with Counting(f"backfilling {backfill.bucket}", so_far, lambda: progress.total):
+        yield
+
+
+@contextmanager
+def _thread(work: Callable[[threading.Event], None]) -> Iterator[None]:
+    stop = threading.Event()
+    thread = threading.Thread(target=work, args=(stop,), name="sweep")
+    thread.start()
+    try:
+        yield
+    finally:
+        stop.set()
+        thread.join()
+
+
+def _summary(bucket: str, progress: Progress, *, stopped: bool) -> str:
+    text = f"{bucket}: {progress.listed} versions looked at, {progress.fed} were without an outcome"
+    if progress.parked:
+        text += f", {progress.parked} are parked: `pixwhisk status` says why"
+    return text + ("; stopped: run it again to go on" if stopped else "")
