@@ -32,6 +32,10 @@ class Container(Protocol):
         """All of stdout and stderr so far."""
         ...
 
+    def files(self) -> list[str]:
+        """What lies in its temporary directory."""
+        ...
+
     def alive(self) -> bool: ...
 
     def terminate(self) -> int:
@@ -50,6 +54,8 @@ class ProcessContainer:
         self._directory = tempfile.TemporaryDirectory()
         place = Path(self._directory.name)
         self._streams = (place / "stdout", place / "stderr")
+        self._temporary = place / "tmp"
+        self._temporary.mkdir()
         listener = socket.create_server(("127.0.0.1", 0))
         self.host, self.port = listener.getsockname()
         with listener, self._streams[0].open("wb") as out, self._streams[1].open("wb") as err:
@@ -60,11 +66,14 @@ class ProcessContainer:
                 stderr=err,
                 pass_fds=(listener.fileno(),),
                 cwd=place,
-                env={"PATH": os.environ["PATH"], "TMPDIR": str(place), **(environment or {})},
+                env={"PATH": os.environ["PATH"], "TMPDIR": str(self._temporary), **(environment or {})},
             )
 
     def output(self) -> tuple[str, str]:
         return self._streams[0].read_text(), self._streams[1].read_text()
+
+    def files(self) -> list[str]:
+        return [path.name for path in self._temporary.iterdir()]
 
     def alive(self) -> bool:
         return self.process.poll() is None

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from tests.contract.proxy.conftest import Start
 from tests.contract.proxy.containers import Client
 
 GET = b"GET / HTTP/1.1\r\nHost: x\r\n\r\n"
@@ -105,8 +106,9 @@ def test_vanishing_client(runtime: Client) -> None:
     assert runtime.run()[0] == 200
 
 
-def test_large_code(runtime: Client) -> None:
-    """Code of 40 MB is taken; arguments of more than 4 MB are not."""
+def test_large_code(start: Start) -> None:
+    """Code of 40 MB is taken, given the memory; arguments of more than 4 MB are not."""
+    runtime = start(memory=512)
     assert runtime.init("def main(args): return {'n': len(args)}\n#" + "x" * (40 << 20))[0] == 200
     assert runtime.run({"x": "x" * (1 << 20)}) == (200, {"n": 1})
     refused = exchange(runtime, b"POST /run HTTP/1.1\r\nContent-Length: 5000000\r\n\r\n" + b"x" * 5000000)

@@ -39,7 +39,7 @@ KEPT = {
 def stem_cell(start: Start, tmp_path: Path) -> Client:
     """A container that has preloaded `pkg.top`."""
     write(tmp_path, PACKAGE)
-    return start("--preload-path", str(tmp_path), "--preload", "pkg.top")
+    return start("--preload-path", str(tmp_path), "--preload", "pkg.top", directories=[tmp_path])
 
 
 def write(directory: Path, files: Mapping[str, str]) -> None:
@@ -98,7 +98,8 @@ def test_brought_library_wins(start: Start, tmp_path: Path) -> None:
     """A preloaded library gives way to the action's own of that name; the standard library does not."""
     write(tmp_path, {"app/uses.py": "import shared\n", "libraries/shared.py": "FROM = 'stem cell'\n"})
     client = start(
-        *("--path", str(tmp_path / "libraries"), "--preload-path", str(tmp_path / "app"), "--preload", "uses")
+        *("--path", str(tmp_path / "libraries"), "--preload-path", str(tmp_path / "app"), "--preload", "uses"),
+        directories=[tmp_path],
     )
     main = "import uses, json\ndef main(args): return {'from': uses.shared.FROM, 'json': hasattr(json, 'dumps')}"
     brought = {"uses.py": "import shared\n", "shared.py": "FROM = 'action'\n", "json.py": "", "__main__.py": main}
@@ -109,7 +110,9 @@ def test_brought_library_wins(start: Start, tmp_path: Path) -> None:
 def test_failing_preload_is_survived(start: Start, tmp_path: Path) -> None:
     """A module that cannot be preloaded is told on stderr, and the container starts cold."""
     write(tmp_path, {"app/broken.py": "def preload(): raise RuntimeError('no model')\n"})
-    client = start("--preload-path", str(tmp_path / "app"), "--preload", "broken", "--preload", "absent")
+    client = start(
+        "--preload-path", str(tmp_path / "app"), "--preload", "broken", "--preload", "absent", directories=[tmp_path]
+    )
     assert client.init("def main(args): return {}")[0] == 200
     assert "no model" in client.container.output()[1]
     assert "absent" in client.container.output()[1]
@@ -118,5 +121,7 @@ def test_failing_preload_is_survived(start: Start, tmp_path: Path) -> None:
 def test_environment_names_preloads(start: Start, tmp_path: Path) -> None:
     """An image declares its preloads by environment."""
     write(tmp_path, PACKAGE)
-    client = start(environment={"PIXWHISK_PRELOAD": "pkg.top", "PIXWHISK_PRELOAD_PATH": str(tmp_path)})
+    client = start(
+        environment={"PIXWHISK_PRELOAD": "pkg.top", "PIXWHISK_PRELOAD_PATH": str(tmp_path)}, directories=[tmp_path]
+    )
     assert ran(client, {}) == (200, KEPT)

@@ -11,12 +11,10 @@ import subprocess
 import tarfile
 import textwrap
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.contract.proxy.conftest import Start
 from tests.contract.proxy.containers import Client, logs_of, logs_until, python
 
 
@@ -142,14 +140,15 @@ def test_tar(runtime: Client) -> None:
 
 
 def test_virtualenv(runtime: Client) -> None:
-    """Libraries in a zip's `virtualenv` are found."""
-    import sys
-
-    library = f"virtualenv/lib/python{sys.version_info[0]}.{sys.version_info[1]}/site-packages/brought.py"
-    assert (
-        runtime.init({"__main__.py": "from brought import main", library: "def main(args): return {'ok': 1}"})[0] == 200
-    )
-    assert runtime.run() == (200, {"ok": 1})
+    """Libraries in a zip's `virtualenv` for the container's version of Python are found."""
+    brought = {
+        f"virtualenv/lib/python3.{minor}/site-packages/brought.py": f"def main(args): return {{'minor': {minor}}}"
+        for minor in range(9, 20)
+    }
+    main = "import sys, brought\ndef main(args): return {'own': sys.version_info[1], **brought.main(args)}"
+    assert runtime.init({"__main__.py": main, **brought})[0] == 200
+    status, body = runtime.run()
+    assert (status, body["minor"]) == (200, body["own"])
 
 
 def test_main_guard(runtime: Client) -> None:
@@ -186,14 +185,13 @@ def test_terminates_while_running(runtime: Client) -> None:
         assert isinstance(running.exception(), OSError)
 
 
-def test_no_file_is_left(start: Start, tmp_path: Path) -> None:
+def test_no_file_is_left(runtime: Client) -> None:
     """A failed /init leaves no file; a good one only the action's directory."""
-    client = start(environment={"TMPDIR": str(tmp_path)})
-    client.init("import nowhere")
-    client.init({"../x": ""})
-    assert list(tmp_path.iterdir()) == []
-    client.init("def main(args): return {}")
-    assert [path.name.split("-")[0] for path in tmp_path.iterdir()] == ["action"]
+    runtime.init("import nowhere")
+    runtime.init({"../x": ""})
+    assert runtime.container.files() == []
+    runtime.init("def main(args): return {}")
+    assert [name.split("-")[0] for name in runtime.container.files()] == ["action"]
 
 
 def test_nobody_reads_the_logs() -> None:
