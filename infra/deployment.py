@@ -234,7 +234,7 @@ class Deployment:
         return self
 
     def _role(self, name: str) -> str:
-        return self.postgres.database_url(f"pixwhisk_{name}")  # type: ignore[arg-type]  # three of `Role`'s names
+        return self._own("DATABASE_URL").postgres.database_url(f"pixwhisk_{name}")  # type: ignore[arg-type]  # three of `Role`'s names
 
     def _credentials(self, name: str) -> Credentials:
         made = Credentials.random()

@@ -31,6 +31,7 @@ _PAUSE_WATCH = 1.0
 _BACKOFF_FIRST, _BACKOFF_LONGEST = 0.2, 15.0
 # A service that lived this long is taken to be well: its next death starts the backoff anew.
 _WELL_AFTER = 60.0
+_ENDING = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 _PR_SET_PDEATHSIG = 1
 _LIBC = ctypes.CDLL(None, use_errno=True)
 
@@ -38,7 +39,7 @@ Report = Callable[[str], None]
 
 
 class Stopping(BaseException):
-    """SIGTERM or SIGINT came: unwind, stop the services, exit cleanly. Like KeyboardInterrupt, no `Exception`."""
+    """SIGTERM, SIGINT or SIGHUP came: unwind, stop the services, exit cleanly. No `Exception`, as KeyboardInterrupt."""
 
 
 class ServiceFailed(Exception):
@@ -186,15 +187,15 @@ class Supervisor:
 
 @contextlib.contextmanager
 def stopping_on_signals() -> Iterator[None]:
-    """Within, SIGTERM and SIGINT raise `Stopping` in the main thread, and children that end can be waited for."""
+    """Within, SIGTERM, SIGINT and SIGHUP raise `Stopping` in the main thread, and a child's end can be waited for."""
 
     def stop(_number: int, _frame: FrameType | None) -> None:
         # The second Ctrl-C of an impatient user must not interrupt the stopping itself.
-        for each in (signal.SIGTERM, signal.SIGINT):
+        for each in _ENDING:
             signal.signal(each, signal.SIG_IGN)
         raise Stopping
 
-    before = {number: signal.signal(number, stop) for number in (signal.SIGTERM, signal.SIGINT)}
+    before = {number: signal.signal(number, stop) for number in _ENDING}
     mask = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGCHLD})
     try:
         yield
