@@ -25,7 +25,9 @@ def start_detached(data: Path, flags: Mapping[str, object], report: Callable[[st
     """Run `pixwhisk up` in a session of its own; returns when it is ready. Raises `Failure` with its own reason."""
     reader, writer = os.pipe()
     logs = data / "logs"
-    logs.mkdir(mode=0o700, parents=True, exist_ok=True)
+    # One by one: a mode given to `mkdir` is not for the parents it makes on the way.
+    for directory in (data, logs):
+        directory.mkdir(mode=0o700, parents=True, exist_ok=True)
     arguments = [sys.executable, "-m", "infra.cli", "up", "--data", str(data), "--ready-fd", str(writer)]
     for name, value in flags.items():
         if value is not None:
