@@ -47,6 +47,7 @@ def _failure(error: Exception) -> Failure | None:
 
     from infra.deployment import BadEnvironment, NoDeployment
     from infra.furnishing import NotSetUp, StoreFailed
+    from infra.ledger.listing import ListingRefused, StoreAway
     from infra.manifest import BadManifest
     from infra.services.lock import Held
     from infra.services.minio_binary import MinioMissing
@@ -57,12 +58,12 @@ def _failure(error: Exception) -> Failure | None:
 
     known: tuple[tuple[type[Exception] | tuple[type[Exception], ...], str, Exit], ...] = (
         ((BadEnvironment, BadManifest), "{}", Exit.USAGE),
-        ((StoreFailed, Unreachable), "{}", Exit.UNREACHABLE),
+        ((StoreAway, StoreFailed, Unreachable), "{}", Exit.UNREACHABLE),
         (psycopg.OperationalError, "Postgres does not answer: {}", Exit.UNREACHABLE),
         (psycopg.Error, "Postgres refuses: {}", Exit.FAILED),
         (Held, "the data directory is in use by {}: `pixwhisk down` ends it, or choose another --data", Exit.FAILED),
         ((NoDeployment, NotSetUp, PortTaken, MinioMissing, PostgresMissing), "{}", Exit.FAILED),
-        ((ServiceFailed, WhiskError), "{}", Exit.FAILED),
+        ((ListingRefused, ServiceFailed, WhiskError), "{}", Exit.FAILED),
     )
     for kinds, words, code in known:
         if isinstance(error, kinds):
