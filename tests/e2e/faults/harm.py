@@ -1,0 +1,213 @@
+"""The faults: each is done on entering, for real, and made good again on leaving, however things stand by then.
+
+A kill is not made good: whatever watches the process is to do that.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import signal
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager
+from random import Random
+from typing import Any
+
+import psutil
+import psycopg
+from minio import MinioAdmin
+from minio.credentials.providers import StaticProvider
+from minio.error import MinioAdminException
+from urllib3.exceptions import HTTPError
+
+from infra import deployment as deployments
+from infra.services.postgres import Postgres
+from tests.e2e.faults.stage import DEFAULT_QUOTAS, Stage
+from tests.fixtures.deployment import eventually
+
+Fault = Callable[[Stage, Random], AbstractContextManager[None]]
+# Long enough for whatever was killed at the same time to be back.
+PATIENCE = 60.0
+
+
+def _killing(name: str) -> Fault:
+    @contextlib.contextmanager
+    def kill(stage: Stage, _random: Random) -> Iterator[None]:
+        if (victim := stage.service(name)) is not None:
+            with contextlib.suppress(psutil.NoSuchProcess):
+                victim.kill()
+        yield
+
+    return kill
+
+
+@contextlib.contextmanager
+def kill_action(stage: Stage, random: Random) -> Iterator[None]:
+    """One of the containers, whatever it is doing."""
+    if containers := stage.containers():
+        with contextlib.suppress(psutil.NoSuchProcess):
+            random.choice(containers).kill()
+    yield
+
+
+@contextlib.contextmanager
+def kill_up(stage: Stage, _random: Random) -> Iterator[None]:
+    """`up` itself; somebody starts it again."""
+    if (leader := stage.leader()) is not None:
+        leader.kill()
+    yield
+    stage.up()
+
+
+@contextlib.contextmanager
+def default_quotas(stage: Stage, random: Random) -> Iterator[None]:
+    """From the next start on, OpenWhisk's own quotas; and back again."""
+    stage.settings = DEFAULT_QUOTAS
+    with kill_up(stage, random):
+        pass
+    yield
+    stage.settings = {}
+    with kill_up(stage, random):
+        pass
+
+
+@contextlib.contextmanager
+def full_disk(stage: Stage, _random: Random) -> Iterator[None]:
+    """Nothing that the host writes, or its containers do, finds room."""
+    host = stage.service("openwhisk")
+    _limit_files(host, 1)
+    yield
+    for process in (host, *stage.containers()):
+        _limit_files(process, None)
+
+
+@contextlib.contextmanager
+def read_only_database(stage: Stage, _random: Random) -> Iterator[None]:
+    """Postgres refuses every write."""
+    _administer(stage, "ALTER SYSTEM SET default_transaction_read_only = on")
+    yield
+    _administer(stage, "ALTER SYSTEM RESET default_transaction_read_only")
+
+
+@contextlib.contextmanager
+def frozen_store(stage: Stage, _random: Random) -> Iterator[None]:
+    """MinIO accepts connections and does nothing: what an unreachable one looks like from a client's side."""
+    store = stage.service("minio")
+    _signal(store, signal.SIGSTOP)
+    yield
+    _signal(store, signal.SIGCONT)
+
+
+@contextlib.contextmanager
+def frozen_database(stage: Stage, _random: Random) -> Iterator[None]:
+    """Postgres accepts connections and does nothing."""
+    database = stage.service("postgres")
+    processes = [database, *database.children()] if database else []
+    for process in processes:
+        _signal(process, signal.SIGSTOP)
+    yield
+    for process in processes:
+        _signal(process, signal.SIGCONT)
+
+
+@contextlib.contextmanager
+def revoked_credentials(stage: Stage, _random: Random) -> Iterator[None]:
+    """MinIO refuses `classify` whatever it asks for."""
+    user = deployments.existing(stage.deployment.data, {}).reader.access_key
+    _administer_store(stage, lambda administration: administration.user_disable(user))
+    yield
+    _administer_store(stage, lambda administration: administration.user_enable(user))
+
+
+@contextlib.contextmanager
+def hanging_hooks(stage: Stage, _random: Random) -> Iterator[None]:
+    """The trigger's endpoint accepts hooks and never answers."""
+    stage.post.become("hanging")
+    yield
+    stage.post.become("lossy")
+
+
+@contextlib.contextmanager
+def refusing_hooks(stage: Stage, _random: Random) -> Iterator[None]:
+    """The trigger's endpoint answers 503 to every hook."""
+    stage.post.become("refusing")
+    yield
+    stage.post.become("lossy")
+
+
+# Over in a moment; any may come on top of another fault.
+KILLS: Mapping[str, Fault] = {
+    "kill -9 openwhisk": _killing("openwhisk"),
+    "kill -9 action": kill_action,
+    "kill -9 minio": _killing("minio"),
+    "kill -9 postgres": _killing("postgres"),
+    "kill -9 sweep": _killing("sweep"),
+}
+# These last a while.
+SPELLS: Mapping[str, Fault] = {
+    "full disk": full_disk,
+    "read-only database": read_only_database,
+    "frozen store": frozen_store,
+    "frozen database": frozen_database,
+    "revoked credentials": revoked_credentials,
+    "hanging hooks": hanging_hooks,
+    "refusing hooks": refusing_hooks,
+}
+# `up` starts anew: nothing else may be broken at that moment, or it would rightly refuse.
+RESTARTS: Mapping[str, Fault] = {"kill -9 up": kill_up, "default quotas": default_quotas}
+
+FAULTS: Mapping[str, Fault] = {**KILLS, **SPELLS, **RESTARTS}
+
+
+def _signal(process: psutil.Process | None, number: signal.Signals) -> None:
+    if process is not None:
+        with contextlib.suppress(psutil.NoSuchProcess):
+            process.send_signal(number)
+
+
+def _limit_files(process: psutil.Process | None, size: int | None) -> None:
+    """How large a file it may write; None for as large as it ever might."""
+    if process is not None:
+        with contextlib.suppress(psutil.NoSuchProcess):
+            _, most = process.rlimit(psutil.RLIMIT_FSIZE)
+            process.rlimit(psutil.RLIMIT_FSIZE, (most if size is None else size, most))
+
+
+def _administer(stage: Stage, statement: str) -> None:
+    """As the server's superuser, as soon as it is there."""
+    postgres = Postgres(stage.deployment.data)
+
+    def administered() -> bool:
+        try:
+            with psycopg.connect(
+                postgres._superuser(),
+                autocommit=True,
+                connect_timeout=2,
+                options="-c default_transaction_read_only=off",
+            ) as connection:
+                connection.execute(statement)
+                connection.execute("SELECT pg_reload_conf()")
+        except psycopg.OperationalError:
+            return False
+        return True
+
+    eventually(administered, statement, within=PATIENCE)
+
+
+def _administer_store(stage: Stage, change: Callable[[Any], object]) -> None:
+    """As MinIO's root, as soon as it is there."""
+    store = deployments.existing(stage.deployment.data, {})
+    administration = MinioAdmin(
+        endpoint=store.endpoint.removeprefix("http://"),
+        credentials=StaticProvider(store.credentials.access_key, store.credentials.secret_key),
+        secure=False,
+    )
+
+    def administered() -> bool:
+        try:
+            change(administration)
+        except (MinioAdminException, HTTPError, OSError, UnboundLocalError):
+            # The last: the library trips over an answer that did not come.
+            return False
+        return True
+
+    eventually(administered, "MinIO's administration", within=PATIENCE)

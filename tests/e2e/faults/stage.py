@@ -1,0 +1,164 @@
+"""What the faults are done to: a deployment whose hooks come through a post office, and its processes."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import httpx
+import psutil
+
+from infra.services import lock
+from tests.e2e.faults.hooks import Mode
+from tests.fixtures.deployment import Deployment, environment_of, eventually, free_ports, pixwhisk
+
+# How a service is known among the children of `up`: a word of its command line.
+WORDS = {"postgres": "postgres", "minio": "minio", "openwhisk": "infra.host", "sweep": "sweep"}
+DEFAULT_QUOTAS = {"PIXWHISK_QUOTAS": "openwhisk"}
+
+
+@dataclass(frozen=True)
+class Post:
+    """The post office's process, from outside."""
+
+    url: str
+    process: subprocess.Popen[bytes]
+
+    def become(self, mode: Mode) -> None:
+        httpx.put(f"{self.url}/mode", content=mode).raise_for_status()
+
+    def score(self) -> dict[str, Any]:
+        return dict(httpx.get(f"{self.url}/score").json())
+
+    def close(self) -> None:
+        """From now on nobody listens there."""
+        self.process.kill()
+        self.process.wait()
+
+
+@dataclass
+class Stage:
+    """A deployment that is up, or should be. `settings` go to `up` with its environment."""
+
+    deployment: Deployment
+    post: Post
+    settings: Mapping[str, str] = field(default_factory=dict)
+
+    def up(self) -> None:
+        """Start it (again), on the same ports."""
+        environment = {**os.environ, "PIXWHISK_TRIGGER_APIHOST": self.post.url, **self.settings}
+        ports = ("--api-port", str(self.deployment.api_port), "--s3-port", str(self.deployment.s3_port))
+        pixwhisk("up", "--detach", "--data", str(self.deployment.data), *ports, env=environment)
+
+    def leader(self) -> psutil.Process | None:
+        """`up` itself."""
+        holder = lock.holder(self.deployment.data)
+        with contextlib.suppress(psutil.NoSuchProcess):
+            return psutil.Process(holder.pid) if holder else None
+        return None
+
+    def service(self, name: str) -> psutil.Process | None:
+        """A service's process; None while it is down."""
+        leader = self.leader()
+        with contextlib.suppress(psutil.NoSuchProcess):
+            for child in leader.children() if leader else ():
+                if any(WORDS[name] in word for word in child.cmdline()[:8]):
+                    return child
+        return None
+
+    def containers(self) -> list[psutil.Process]:
+        """Processes in which actions run."""
+        host = self.service("openwhisk")
+        with contextlib.suppress(psutil.NoSuchProcess):
+            return host.children(recursive=True) if host else []
+        return []
+
+    def healthy(self) -> bool:
+        return self.deployment.pixwhisk("status", check=False).returncode == 0
+
+    def leftovers(self) -> list[psutil.Process]:
+        """Processes that work in the data directory, or name it."""
+        data, found = str(self.deployment.data), []
+        for process in psutil.process_iter():
+            with contextlib.suppress(psutil.Error):
+                if process.status() != psutil.STATUS_ZOMBIE and (
+                    any(data in word for word in process.cmdline()) or process.cwd().startswith(data)
+                ):
+                    found.append(process)
+        return found
+
+
+@contextlib.contextmanager
+def post_office(upstream: str, seed: str) -> Iterator[Post]:
+    """One that listens, faithful at first."""
+    (port,) = free_ports(1)
+    program = [sys.executable, "-m", "tests.e2e.faults.hooks"]
+    process = subprocess.Popen([*program, "--port", str(port), "--upstream", upstream, "--seed", seed])
+    post = Post(f"http://127.0.0.1:{port}", process)
+    try:
+        eventually(lambda: _answers(post), "the post office")
+        yield post
+    finally:
+        post.close()
+
+
+def _answers(post: Post) -> bool:
+    try:
+        return bool(post.score())
+    except httpx.TransportError:
+        return False
+
+
+@contextlib.contextmanager
+def staged(seed: str, **settings: str) -> Iterator[Stage]:
+    """A deployment of its own behind a post office. Afterwards nothing runs; after a failure its files are kept."""
+    data = Path(tempfile.mkdtemp(prefix="px-"))
+    api_port, s3_port = free_ports(2)
+    with post_office(f"http://127.0.0.1:{api_port}", seed) as post:
+        stage = Stage(Deployment(data, {}, api_port, s3_port), post, settings)
+        with _down_afterwards(stage):
+            stage.up()
+            environment = environment_of(pixwhisk("env", "--data", str(data)).stdout)
+            stage.deployment = Deployment(data, environment, api_port, s3_port)
+            yield stage
+        assert stage.leftovers() == []
+    shutil.rmtree(data)
+
+
+@contextlib.contextmanager
+def _down_afterwards(stage: Stage) -> Iterator[None]:
+    data = stage.deployment.data
+    try:
+        yield
+    except BaseException:
+        print(f"the data directory is kept: {data}", file=sys.stderr)
+        raise
+    finally:
+        pixwhisk("down", "--data", str(data), check=False)
+
+
+def versioned_bucket(stage: Stage, name: str) -> str:
+    """A second bucket, with versioning, that notifies whom the deployment's own notifies."""
+    s3 = stage.deployment.s3()
+    s3.create_bucket(Bucket=name)
+    s3.put_bucket_versioning(Bucket=name, VersioningConfiguration={"Status": "Enabled"})
+    subscribed = s3.get_bucket_notification_configuration(Bucket=stage.deployment.bucket)
+    wanted = {"QueueConfigurations": subscribed["QueueConfigurations"]}
+    s3.put_bucket_notification_configuration(Bucket=name, NotificationConfiguration=wanted)
+    return name
+
+
+def audited(stage: Stage, bucket: str, *arguments: str) -> dict[str, Any]:
+    """`pixwhisk audit --json`; however young a difference is, it counts."""
+    done = stage.deployment.pixwhisk("audit", "--json", "--grace", "0", "--bucket", bucket, *arguments, check=False)
+    assert done.returncode in (0, 1), done.stderr
+    return dict(json.loads(done.stdout))
