@@ -90,7 +90,7 @@ def _thread(work: Callable[[threading.Event], None]) -> Iterator[None]:
 
 
 def _summary(bucket: str, progress: Progress, *, stopped: bool) -> str:
-    text = f"{bucket}: {progress.listed} versions looked at, {progress.fed} were without an outcome"
+    text = f"{bucket}: {progress.fed} versions were without an outcome"
     if progress.parked:
         text += f", {progress.parked} are parked: `pixwhisk status` says why"
     return text + ("; stopped: run it again to go on" if stopped else "")

@@ -51,7 +51,7 @@ def settings_of(deployment: Deployment, *, batch: int = 32, in_flight: int = 2) 
     from triggers.sweep.settings import Settings
 
     params = {
-        "DATABASE_URL": deployment.variables()["PIXWHISK_SWEEP_DATABASE_URL"],
+        "DATABASE_URL": deployment.sweep_database_url,
         "WSK_APIHOST": deployment.apihost,
         "WSK_AUTH": deployment.auth,
     }

@@ -1,0 +1,113 @@
+"""Audit, repair, backfill and replay as an operator runs them, on a bucket that no event tells of."""
+
+from __future__ import annotations
+
+import json
+import uuid
+from pathlib import Path
+from typing import Any
+
+import psycopg
+import pytest
+from skimage import data as samples
+
+from tests.fixtures.deployment import Deployment, eventually
+
+COFFEE = (Path(samples.__file__).parent / "coffee.png").read_bytes()
+CAT = (Path(samples.__file__).parent / "chelsea.png").read_bytes()
+KEYS = ["a.png", "a/b c.png", "a-b.png", "ä/+%20.png", "z" * 120 + "/" + "y" * 120]
+
+
+@pytest.fixture
+def silent(deployment: Deployment) -> str:
+    """A versioned bucket nobody has subscribed, so that only its listing tells what is there."""
+    name = f"silent-{uuid.uuid4().hex[:8]}"
+    s3 = deployment.s3()
+    s3.create_bucket(Bucket=name)
+    s3.put_bucket_versioning(Bucket=name, VersioningConfiguration={"Status": "Enabled"})
+    return name
+
+
+def audit(deployment: Deployment, bucket: str, *flags: str) -> dict[str, Any]:
+    done = deployment.pixwhisk("audit", "--bucket", bucket, "--grace", "0", "--json", *flags, check=False)
+    assert done.returncode in (0, 1), done.stderr
+    document: dict[str, Any] = json.loads(done.stdout)
+    assert document["clean"] == (done.returncode == 0)
+    return document
+
+
+def findings(document: dict[str, Any]) -> set[tuple[str, str]]:
+    return {(each["finding"], each["key"]) for each in document["differences"]}
+
+
+def test_a_backfill_gives_every_old_object_its_outcome(deployment: Deployment, silent: str) -> None:
+    """Before it everything is missing, after it the audit is clean and the labels are right, versions included."""
+    s3 = deployment.s3()
+    for key in KEYS:
+        s3.put_object(Bucket=silent, Key=key, Body=COFFEE)
+    s3.put_object(Bucket=silent, Key=KEYS[0], Body=CAT)
+    s3.delete_object(Bucket=silent, Key=KEYS[1])
+    assert findings(audit(deployment, silent)) == {("missing", key) for key in KEYS}
+    deployment.pixwhisk("backfill", "--bucket", silent)
+    assert audit(deployment, silent)["differences"] == []
+    rows = deployment.query("SELECT key, label FROM current_results WHERE bucket = %s", silent)
+    labels = {row["key"]: row["label"] for row in rows}
+    assert labels.keys() == set(KEYS) - {KEYS[1]}
+    assert labels[KEYS[2]] == "espresso"
+    assert labels[KEYS[0]] != "espresso"
+
+
+def test_a_repair_mends_what_events_did_not_tell(deployment: Deployment, silent: str) -> None:
+    """An unseen put, delete, marker and version are found with their kind, and gone after the sweep."""
+    s3 = deployment.s3()
+    first = {key: s3.put_object(Bucket=silent, Key=key, Body=COFFEE)["VersionId"] for key in KEYS}
+    deployment.pixwhisk("backfill", "--bucket", silent)
+    s3.delete_object(Bucket=silent, Key=KEYS[0], VersionId=first[KEYS[0]])
+    marker = s3.delete_object(Bucket=silent, Key=KEYS[1])["VersionId"]
+    s3.put_object(Bucket=silent, Key="new.png", Body=CAT)
+    found = audit(deployment, silent, "--repair")
+    assert findings(found) == {("orphaned", KEYS[0]), ("missing", KEYS[1]), ("missing", "new.png")}
+    assert found["repaired"] == 3
+    eventually(lambda: audit(deployment, silent)["clean"], "a clean audit")
+    s3.delete_object(Bucket=silent, Key=KEYS[1], VersionId=marker)
+    assert findings(audit(deployment, silent, "--repair")) == {("orphaned", KEYS[1])}
+    eventually(lambda: audit(deployment, silent)["clean"], "a clean audit")
+    live = deployment.query("SELECT key FROM current_results WHERE bucket = %s", silent)
+    assert {row["key"] for row in live} == {*KEYS[1:], "new.png"}
+
+
+def test_a_stale_row_is_found_and_mended(deployment: Deployment) -> None:
+    """In a bucket without versions, an overwrite without an event leaves a row about other bytes."""
+    s3, bucket = deployment.s3(), f"plain-{uuid.uuid4().hex[:8]}"
+    s3.create_bucket(Bucket=bucket)
+    s3.put_object(Bucket=bucket, Key="k.png", Body=COFFEE)
+    deployment.pixwhisk("backfill", "--bucket", bucket)
+    s3.put_object(Bucket=bucket, Key="k.png", Body=CAT)
+    assert findings(audit(deployment, bucket, "--repair")) == {("stale", "k.png")}
+    eventually(lambda: audit(deployment, bucket)["clean"], "a clean audit")
+    assert [row["label"] != "espresso" for row in deployment.rows("k.png", bucket)] == [True]
+
+
+def test_parked_work_is_shown_and_can_be_replayed(deployment: Deployment) -> None:
+    """A journal row that is no event is parked with its reason, counted by `status`, and owed again on request."""
+    with psycopg.connect(deployment.environment["DATABASE_URL"], autocommit=True) as connection:
+        connection.execute("INSERT INTO inbox (event_time, event_data) VALUES (now(), '{\"Records\": 1}')")
+        try:
+            assert json.loads(deployment.pixwhisk("status", "--json").stdout)["parked"] == 1
+            assert deployment.query("SELECT reason FROM work WHERE state = 'parked'") == [{"reason": "bad-event"}]
+            replayed = deployment.pixwhisk("replay", "--reason", "bad-event")
+            assert replayed.stdout.startswith("1 ")
+            eventually(
+                lambda: deployment.query("SELECT FROM work WHERE state = 'parked' AND reason = 'bad-event'"),
+                "parked again",
+            )
+        finally:
+            connection.execute("DELETE FROM inbox WHERE event_data = '{\"Records\": 1}'")
+
+
+@pytest.mark.parametrize("arguments", [["replay"], ["replay", "--all", "--key", "k"], ["audit", "--grace", "-1"]])
+def test_wrong_usage_exits_2(deployment: Deployment, arguments: list[str]) -> None:
+    """What to say instead is on the last line."""
+    done = deployment.pixwhisk(*arguments, check=False)
+    assert done.returncode == 2
+    assert done.stderr.strip()
