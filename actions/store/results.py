@@ -50,14 +50,17 @@ WITH incoming AS MATERIALIZED (
     ORDER BY bucket COLLATE "C", key COLLATE "C", version_id COLLATE "C"
     ON CONFLICT (bucket, key, version_id) DO UPDATE SET
         sequencer = greatest(held.sequencer, excluded.sequencer),
-        finality = excluded.finality,
+        finality = CASE WHEN marker_ended(held.sequencer, held.finality, excluded.sequencer, excluded.finality,
+                                          held.version_id) THEN 2 ELSE excluded.finality END,
         etag = excluded.etag,
         size = coalesce(excluded.size, CASE WHEN held.etag = excluded.etag THEN held.size END),
         event_time = coalesce(excluded.event_time, held.event_time)
     WHERE (excluded.sequencer, excluded.finality) >= (held.sequencer, held.finality)
+       -- MinIO's word for both ends of a delete marker is the same; whichever comes second says that it is gone.
+       OR marker_ended(held.sequencer, held.finality, excluded.sequencer, excluded.finality, held.version_id)
        -- Named by a caller rather than by an event: no order, but the same bytes.
        OR (excluded.sequencer = '' AND excluded.finality = 0 AND held.finality = 0 AND excluded.etag = held.etag)
-    RETURNING id, bucket, key, version_id, finality, etag
+    RETURNING id, bucket, key, version_id, sequencer, finality, etag
 ), written AS (
     INSERT INTO outcomes AS held (object_id, model_id, etag, status, label, probability, labels, reason, detail,
                                   sha256, format, width, height, receipt)
@@ -81,14 +84,18 @@ WITH incoming AS MATERIALIZED (
           WHERE (incoming.bucket, incoming.key, incoming.version_id, incoming.model_id)
               = (accepted.bucket, accepted.key, accepted.version_id, outcomes.model_id))
 ), settled AS (
-    -- A stale outcome settles too: what it lost to covers the same events.
+    -- A stale outcome settles too: what it lost to covers the same events. The join with `accepted` and the order make
+    -- sure that the locks of all objects are held before the first of the inbox is asked for.
     UPDATE inbox SET state = 'settled', settled_at = now(), claim = NULL
     FROM (
-        SELECT inbox.id FROM inbox JOIN incoming USING (bucket, key, version_id)
+        SELECT inbox.id
+        FROM incoming
+        LEFT JOIN accepted USING (bucket, key, version_id)
+        JOIN inbox USING (bucket, key, version_id)
         WHERE inbox.state <> 'settled'
-          AND (incoming.sequencer, incoming.finality) >= (inbox.sequencer, inbox.finality)
-          -- Always true: it makes the locks of `objects` come first, whichever part Postgres would begin with.
-          AND (SELECT count(*) FROM accepted) >= 0
+          AND event_covers(
+              coalesce(accepted.sequencer, incoming.sequencer), coalesce(accepted.finality, incoming.finality),
+              inbox.sequencer, inbox.finality, inbox.version_id)
         ORDER BY inbox.id FOR UPDATE OF inbox
     ) AS covered
     WHERE inbox.id = covered.id

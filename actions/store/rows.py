@@ -14,6 +14,9 @@ from actions.events import LIMIT_KEY_BYTES
 from actions.messages import Outcome
 from actions.store.schema import DELETE_MARKER, PRESENT, REMOVED, SEQUENCER_DIGITS
 
+# Two events of one delete marker that are closer than this, in ns, are the same: `marker_ended` in the database.
+SAME_EVENT = 1_000_000
+
 # Reasons that say something about the fetch rather than about the bytes.
 SUPERSEDED = ("object-gone", "object-changed")
 
@@ -48,7 +51,7 @@ class Prepared:
 
 def prepare(outcomes: Sequence[Outcome]) -> Prepared:
     """One row per object version and model: the newest of each version; equal ones are deliveries of the same event."""
-    given = [row(outcome) for outcome in outcomes]
+    given = _markers_ended([row(outcome) for outcome in outcomes])
     newest = {_version(each): _order(each) for each in sorted(given, key=_order)}
     # A later delivery stands for an earlier one; should two models have seen different bytes, the later bytes count.
     bytes_of = {_version(each): each["etag"] for each in given if _order(each) == newest[_version(each)]}
@@ -129,6 +132,16 @@ def as_json(each: Sequence[Mapping[str, Any]]) -> str:
     if "\\u0000" in dumped or "\\ud" in dumped:
         dumped = json.dumps(_cleaned(each), allow_nan=False)
     return dumped
+
+
+def _markers_ended(given: Sequence[dict[str, Any]]) -> Sequence[dict[str, Any]]:
+    """MinIO may call the removal of a delete marker its creation: of two such events the later one is the removal."""
+    created: dict[tuple[str, str, str], int] = {}
+    for each in sorted((each for each in given if each["finality"] == DELETE_MARKER), key=_order):
+        moment = int(each["sequencer"] or "0", 16)
+        if moment - created.setdefault(_version(each), moment) > SAME_EVENT and each["version_id"]:
+            each["finality"] = REMOVED
+    return given
 
 
 def _version(each: Mapping[str, Any]) -> tuple[str, str, str]:

@@ -153,7 +153,7 @@ WITH due AS (
     SELECT id, NOT backfill AND EXISTS (
         SELECT FROM objects
         WHERE objects.bucket = due.bucket AND objects.key = due.key AND objects.version_id = due.version_id
-          AND (objects.sequencer, objects.finality) >= (due.sequencer, due.finality)) AS covered
+          AND event_covers(objects.sequencer, objects.finality, due.sequencer, due.finality, due.version_id)) AS covered
     FROM due
 )
 UPDATE inbox SET
