@@ -4,7 +4,7 @@
 # `start` uses the daemon that runs. Where none does, as root on Debian, it installs and starts one, of which DIRECTORY
 # keeps the process id and the log; `stop` ends that one and no other. Then it makes a base image from Debian's packages
 # and builds the runtime image on it. Exit 1, with the reason: there can be no Docker here. Exit 2: the image is broken.
-# DOCKERD_OPTIONS goes to the daemon. The base and the image stay with the daemon, so a second time takes seconds.
+# The base and the image stay with the daemon, so a second time takes seconds.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -37,8 +37,7 @@ become_able() {
 start_daemon() {
     running && return
     say "starting dockerd $2"
-    # shellcheck disable=SC2086 # several words
-    setsid dockerd --pidfile "$1/dockerd.pid.own" $2 >"$1/dockerd.log" 2>&1 </dev/null &
+    setsid dockerd --pidfile "$1/dockerd.pid.own" ${2:+"$2"} >"$1/dockerd.log" 2>&1 </dev/null &
     echo $! >"$1/dockerd.pid"
     for _ in $(seq 150); do
         running && return
@@ -76,7 +75,7 @@ make_base() {
 start() {
     if ! running; then
         become_able "$1"
-        start_daemon "$1" "${DOCKERD_OPTIONS:-}" || start_daemon "$1" "${DOCKERD_OPTIONS:-} --iptables=false" ||
+        start_daemon "$1" "" || start_daemon "$1" --iptables=false ||
             cannot "dockerd does not start: $(tail -n 3 "$1/dockerd.log")"
     fi
     # shellcheck source=/dev/null

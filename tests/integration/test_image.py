@@ -202,3 +202,14 @@ def test_has_the_pool_s_environment(image: Image) -> None:
     """An action finds the same settings of its libraries in the image as in a local process."""
     given = json.loads(docker("image", "inspect", "--format", "{{json .Config.Env}}", image.name))
     assert ENVIRONMENT.items() <= dict(each.split("=", 1) for each in given).items()
+
+
+def test_tensorflow_serves_the_saved_model(start: Start, photos: Mapping[str, KnownPhoto]) -> None:
+    """The image with TensorFlow classifies by the SavedModel, given four times the memory."""
+    image = built_image("tensorflow")
+    client = initialised(start(name=image.name, memory=512))
+    outcome = classified(client, photos["coffee"].jpeg)
+    assert outcome["classifications"][0]["label"] == "espresso"
+    assert outcome["receipt"]["cold"] is False
+    assert outcome["model"]["digest"] == image.labels[runtime_image.LABEL_DIGEST]
+    assert outcome["model"]["name"] == "efficientnet-lite0"
