@@ -65,6 +65,12 @@ def _allow(connection: psycopg.Connection, role: str) -> None:
         connection.execute(policy.format(sql.Identifier(role)))
 
 
+def revision(url: str) -> str | None:
+    """The last migration that the database at `url` has seen; None if it has seen none."""
+    with psycopg.connect(url, connect_timeout=5) as connection:
+        return _revision(connection)
+
+
 def newest_revision() -> str:
     """The last migration's revision, from the files' names: importing Alembic costs more than most starts need."""
     revisions = (re.match(r"v(\d{4})_", path.name) for path in (MIGRATIONS / "versions").glob("v*.py"))

@@ -21,6 +21,7 @@ COMMANDS: Mapping[str, str] = {
     "backfill": "Classify what is in the bucket already.",
     "sweep": "Run what is owed, once or for ever.",
     "replay": "Make parked work owed again, as if it had never been tried.",
+    "migrate": "Bring the database's schema up to date.",
     "deploy": "Bring any OpenWhisk to what the manifest wants.",
     "undeploy": "Take everything the manifest made away again.",
     "models": "Say which model classifies, bring another, compare two.",

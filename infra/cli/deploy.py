@@ -25,17 +25,23 @@ def command(
 
     Changes only what differs. Actions are bound to the deployment in --data if there is one, else to
     AWS_ENDPOINT_URL_S3, AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY and DATABASE_URL; PIXWHISK_CLASSIFY_ACCESS_KEY_ID,
-    PIXWHISK_STORE_DATABASE_URL and the like give a part its own.
+    PIXWHISK_STORE_DATABASE_URL and the like give a part its own. The database that DATABASE_URL names is migrated
+    first.
     """
     if image and kind:
         raise click.UsageError("--image and --kind exclude each other")
     from infra import deploy
     from infra.cli import remote
+    from infra.cli.migrate import migration
     from infra.manifest import Runtime
     from infra.whisk import Whisk
 
     with explained():
         target = remote.find(apihost, auth, data)
+        url = remote.database_url(data)
+        migrated = migration(url, dry_run=dry_run, grants=False) if url else None
+        if migrated:
+            click.echo(migrated)
     with explained(), Whisk(target.apihost, target.auth) as whisk:
         wanted, state = deploy.prepare(whisk, remote.variables(data, target), Runtime(image, kind))
         changes = deploy.plan(wanted, state)
@@ -46,7 +52,7 @@ def command(
                 click.echo(f"would {change}")
         else:
             deploy.apply(whisk, target.auth, changes, click.echo)
-    if not changes:
+    if not (changes or migrated):
         click.echo("nothing to change")
 
 

@@ -50,6 +50,13 @@ def variables(data: Path, remote: Remote, environ: Mapping[str, str] = os.enviro
     return {"PIXWHISK_BUCKET": BUCKET, "PIXWHISK_JOURNAL_TARGET": JOURNAL, **found}
 
 
+def database_url(data: Path, environ: Mapping[str, str] = os.environ) -> str | None:
+    """The database of somebody's own, whose schema is ours to see to; that of an embedded deployment `up` sees to."""
+    if (data / "deployment.json").is_file():
+        return existing(data, environ).external.database_url
+    return environ.get("DATABASE_URL") or None
+
+
 _OVERRIDES = (
     "PIXWHISK_BUCKET",
     "PIXWHISK_CLASSIFY_ACCESS_KEY_ID",
