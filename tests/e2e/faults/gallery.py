@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import hashlib
 import io
 from collections.abc import Mapping, Sequence
@@ -16,6 +17,8 @@ from infra import places
 from tests.fixtures.model import KnownPhoto
 
 SIDE = 256
+# Bytes of a mark.
+MARK = 32
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,9 +40,11 @@ class Picture:
     status: str
     verdict: str
 
-    def body(self, mark: bytes) -> bytes:
-        """The same picture in bytes of its own."""
-        return self.head + mark + self.tail
+    def body(self, mark: str) -> bytes:
+        """The same picture in bytes of its own; what is empty stays so."""
+        room = mark.encode().ljust(MARK, b".")
+        assert len(room) == MARK, f"a mark has {MARK} bytes"
+        return self.head + room + self.tail if self.head else b""
 
     def expected(self, body: bytes) -> Expected:
         # What is empty is never read, so nobody knows a digest of it.
@@ -58,9 +63,7 @@ def gallery(photos: Mapping[str, KnownPhoto]) -> Sequence[Picture]:
 def draw(pictures: Sequence[Picture], random: Random, mark: str) -> tuple[Picture, bytes]:
     """A picture and its bytes: mostly bytes that nobody ever uploaded, sometimes the very same as before."""
     picture = random.choices(pictures, [1 if each.status == "rejected" else 4 for each in pictures])[0]
-    if picture.verdict == "empty-object":
-        return picture, b""
-    return picture, picture.body((mark if random.random() < 0.9 else "again").encode().ljust(32, b"."))
+    return picture, picture.body(mark if random.random() < 0.9 else "again")
 
 
 def _photo(photo: KnownPhoto) -> Picture:
@@ -69,9 +72,9 @@ def _photo(photo: KnownPhoto) -> Picture:
         small = image.convert("RGB")
         small.thumbnail((SIDE, SIDE))
         small.save(file, "JPEG", quality=85)
-    # A comment of 32 bytes, right after the start of the image.
+    # A comment, right after the start of the image.
     body = file.getvalue()
-    return _judged(photo.label, body[:2] + b"\xff\xfe\x00\x22", body[2:])
+    return _judged(photo.label, body[:2] + b"\xff\xfe" + (2 + MARK).to_bytes(2), body[2:])
 
 
 def _broken(picture: Picture) -> Picture:
@@ -80,9 +83,7 @@ def _broken(picture: Picture) -> Picture:
 
 def _judged(name: str, head: bytes, tail: bytes) -> Picture:
     """Classified here and now, by no service at all."""
-    import base64
-
-    image = base64.b64encode(head + b"m" * 32 + tail).decode()
+    image = base64.b64encode(head + b"m" * MARK + tail).decode()
     (outcome,) = handle({"image": image}, _environment(places.default_model()))["outcomes"]
     verdict = outcome["classifications"][0]["label"] if outcome["classifications"] else outcome["reason"]
     return Picture(name, head, tail, outcome["status"], verdict)

@@ -26,12 +26,24 @@ WORDS = {"postgres": "postgres", "minio": "minio", "openwhisk": "infra.host", "s
 DEFAULT_QUOTAS = {"PIXWHISK_QUOTAS": "openwhisk"}
 
 
-@dataclass(frozen=True)
+@dataclass
 class Post:
     """The post office's process, from outside."""
 
-    url: str
-    process: subprocess.Popen[bytes]
+    port: int
+    upstream: str
+    seed: str
+    process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
+
+    def open(self) -> None:
+        """Returns once it takes hooks; it is faithful at first."""
+        program = [sys.executable, "-m", "tests.e2e.faults.hooks", "--port", str(self.port)]
+        self.process = subprocess.Popen([*program, "--upstream", self.upstream, "--seed", self.seed])
+        eventually(self._answers, "the post office")
 
     def become(self, mode: Mode) -> None:
         httpx.put(f"{self.url}/mode", content=mode).raise_for_status()
@@ -39,10 +51,22 @@ class Post:
     def score(self) -> dict[str, Any]:
         return dict(httpx.get(f"{self.url}/score").json())
 
+    def underway(self) -> int:
+        """How many hooks it has taken and not passed on yet."""
+        return int(self.score()["underway"]) if self.process else 0
+
     def close(self) -> None:
         """From now on nobody listens there."""
-        self.process.kill()
-        self.process.wait()
+        if self.process is not None:
+            self.process.kill()
+            self.process.wait()
+            self.process = None
+
+    def _answers(self) -> bool:
+        try:
+            return bool(self.score())
+        except httpx.TransportError:
+            return False
 
 
 @dataclass
@@ -98,39 +122,19 @@ class Stage:
 
 
 @contextlib.contextmanager
-def post_office(upstream: str, seed: str) -> Iterator[Post]:
-    """One that listens, faithful at first."""
-    (port,) = free_ports(1)
-    program = [sys.executable, "-m", "tests.e2e.faults.hooks"]
-    process = subprocess.Popen([*program, "--port", str(port), "--upstream", upstream, "--seed", seed])
-    post = Post(f"http://127.0.0.1:{port}", process)
-    try:
-        eventually(lambda: _answers(post), "the post office")
-        yield post
-    finally:
-        post.close()
-
-
-def _answers(post: Post) -> bool:
-    try:
-        return bool(post.score())
-    except httpx.TransportError:
-        return False
-
-
-@contextlib.contextmanager
 def staged(seed: str, **settings: str) -> Iterator[Stage]:
     """A deployment of its own behind a post office. Afterwards nothing runs; after a failure its files are kept."""
     data = Path(tempfile.mkdtemp(prefix="px-"))
-    api_port, s3_port = free_ports(2)
-    with post_office(f"http://127.0.0.1:{api_port}", seed) as post:
-        stage = Stage(Deployment(data, {}, api_port, s3_port), post, settings)
-        with _down_afterwards(stage):
-            stage.up()
-            environment = environment_of(pixwhisk("env", "--data", str(data)).stdout)
-            stage.deployment = Deployment(data, environment, api_port, s3_port)
-            yield stage
-        assert stage.leftovers() == []
+    api_port, s3_port, post_port = free_ports(3)
+    post = Post(post_port, f"http://127.0.0.1:{api_port}", seed)
+    stage = Stage(Deployment(data, {}, api_port, s3_port), post, settings)
+    with _down_afterwards(stage):
+        post.open()
+        stage.up()
+        environment = environment_of(pixwhisk("env", "--data", str(data)).stdout)
+        stage.deployment = Deployment(data, environment, api_port, s3_port)
+        yield stage
+    assert stage.leftovers() == []
     shutil.rmtree(data)
 
 
@@ -144,6 +148,7 @@ def _down_afterwards(stage: Stage) -> Iterator[None]:
         raise
     finally:
         pixwhisk("down", "--data", str(data), check=False)
+        stage.post.close()
 
 
 def versioned_bucket(stage: Stage, name: str) -> str:

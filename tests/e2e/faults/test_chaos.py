@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 
 import pytest
 
-from tests.e2e.faults.chaos import Plan, Run, chaos, seed
+from tests.e2e.faults.chaos import Plan, Run, chaos
 from tests.e2e.faults.conftest import Say
+from tests.e2e.faults.form import LONG, MINUTES, seed
 from tests.e2e.faults.gallery import Picture
 from tests.e2e.faults.stage import staged
 
-MINUTES = float(os.environ.get("PIXWHISK_CHAOS_MINUTES") or 0)
 
-
-@pytest.mark.skipif(MINUTES > 0, reason="the long form is run")
+@pytest.mark.skipif(LONG, reason="the long form is run")
 def test_every_fault_once(pictures: Sequence[Picture], say: Say) -> None:
     """Within 60 s of the last fault the audit is clean, and nothing is missing, doubled or wrong."""
     name = seed()
@@ -23,8 +21,8 @@ def test_every_fault_once(pictures: Sequence[Picture], say: Say) -> None:
         say(chaos(stage, name, Plan(pause=(0.2, 1.0), spell=(0.5, 1.5)), pictures, Run.every_fault).score())
 
 
-@pytest.mark.skipif(MINUTES <= 0, reason="`make chaos` runs it")
-@pytest.mark.timeout(MINUTES * 60 + 300)
+@pytest.mark.skipif(not LONG, reason="`make chaos` runs it")
+@pytest.mark.timeout(MINUTES * 60 + 600)
 def test_faults_for_minutes(pictures: Sequence[Picture], say: Say) -> None:
     """The same for as long as one likes, with faults on top of each other."""
     name = seed()

@@ -1,0 +1,96 @@
+"""The suite's own judgement: what it lets pass is right, and what is wrong it sees."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any
+
+from tests.e2e.faults.gallery import Expected
+from tests.e2e.faults.judgement import wrong_rows
+from tests.e2e.faults.truth import NEVER, Kind, Listed, Operation, Truth, broken_promises, possible
+
+NAME = ("images", "cat.jpg")
+ENTRY = Listed(*NAME, version="", etag="a", marker=False, latest=True)
+ROW: dict[str, Any] = {
+    "bucket": "images",
+    "key": "cat.jpg",
+    "version_id": "",
+    "etag": "a",
+    "finality": 0,
+    "status": "classified",
+    "label": "tabby",
+    "reason": None,
+    "sha256": "digest",
+    "model_id": 1,
+}
+GONE = ROW | {"etag": "", "finality": 2, "status": "deleted", "label": None, "sha256": None}
+
+
+def operation(
+    kind: Kind, etag: str | None, began: float, ended: float = NEVER, version: str | None = None
+) -> Operation:
+    return Operation(kind, *NAME, etag=etag, version=version, began=began, ended=ended)
+
+
+def known(*operations: Operation) -> Truth:
+    truth = Truth()
+    truth.operations[NAME] = list(operations)
+    truth.expected["a"] = Expected("classified", "tabby", "digest")
+    return truth
+
+
+def test_the_last_acknowledged_operation_decides() -> None:
+    """What was answered before it began is history."""
+    assert possible([operation("put", "a", 1, 2), operation("put", "b", 3, 4)]) == {"b"}
+    assert possible([operation("put", "a", 1, 2), operation("delete", None, 3, 4)]) == {None}
+
+
+def test_what_overlaps_or_is_in_doubt_may_be_last() -> None:
+    """Two at once may end either way; what got no answer may happen at any time; before anything there is nothing."""
+    assert possible([operation("put", "a", 1, 4), operation("put", "b", 3, 5)]) == {"a", "b"}
+    assert possible([operation("put", "a", 1), operation("put", "b", 3, 4)]) == {"a", "b"}
+    assert possible([operation("put", "a", 1)]) == {"a", None}
+    assert possible([dataclasses.replace(operation("put", "a", 1), refused=True)]) == {None}
+
+
+def test_a_bucket_that_lost_something_is_seen() -> None:
+    """Without versioning by ETag, with versioning by version."""
+    assert not broken_promises(known(operation("put", "a", 1, 2)), [ENTRY])
+    assert broken_promises(known(operation("put", "a", 1, 2)), [])
+    assert broken_promises(known(operation("put", "b", 1, 2)), [ENTRY])
+    put = operation("put", "a", 1, 2, version="v1")
+    versioned = dataclasses.replace(ENTRY, version="v1")
+    assert not broken_promises(known(put), [versioned])
+    assert broken_promises(known(put), [])
+    assert not broken_promises(known(put, operation("remove", None, 3, 4, version="v1")), [])
+    assert broken_promises(known(put, operation("remove", None, 3, 4, version="v1")), [versioned])
+    assert broken_promises(known(put), [versioned, dataclasses.replace(ENTRY, version="v2")])
+
+
+def test_a_right_row_is_right() -> None:
+    """One outcome, about these bytes, with the label known beforehand."""
+    assert not list(wrong_rows(known(operation("put", "a", 1, 2)), [ENTRY], [ROW]))
+
+
+def test_every_wrong_row_is_seen() -> None:
+    """Missing, doubled, about other bytes, with another label, deleted though there, there though deleted."""
+    truth = known(operation("put", "a", 1, 2))
+    other = {"etag": "b", "label": "palace", "sha256": "another", "status": "rejected", "finality": 1}
+    for name, value in other.items():
+        assert list(wrong_rows(truth, [ENTRY], [ROW | {name: value}])), name
+    for rows in ([], [ROW, ROW], [GONE], [ROW | {"status": None}]):
+        assert list(wrong_rows(truth, [ENTRY], rows)), rows
+    deleted = known(operation("put", "a", 1, 2), operation("delete", None, 3, 4))
+    assert not list(wrong_rows(deleted, [], [GONE]))
+    for rows in ([], [ROW], [GONE | {"finality": 1}]):
+        assert list(wrong_rows(deleted, [], rows)), rows
+
+
+def test_a_delete_marker_must_be_known_as_one() -> None:
+    """Its row says deleted, but not removed."""
+    truth = known(operation("delete", None, 1, 2, version="m1"))
+    marker = Listed(*NAME, version="m1", etag="", marker=True, latest=True)
+    row = GONE | {"version_id": "m1", "finality": 1}
+    assert not list(wrong_rows(truth, [marker], [row]))
+    assert list(wrong_rows(truth, [marker], [row | {"finality": 2}]))
+    assert list(wrong_rows(truth, [marker], []))
