@@ -80,7 +80,7 @@ class Pool(Protocol):
     async def start(self) -> None: ...
 
     async def run(self, call: Call) -> Ran:
-        """Run one call to its end; any failure of the action is a `Ran`. Raises `Busy` at once when the queue is full."""
+        """Run one call to its end; any failure of the action is a `Ran`. Raises `Busy` at once if the queue is full."""
         ...
 
     def prewarm(self, executables: Sequence[Executable]) -> None:
