@@ -10,6 +10,7 @@ from __future__ import annotations
 import random
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from functools import lru_cache
 from typing import TypeVar
 
@@ -25,9 +26,19 @@ from actions.store.settings import Settings
 
 # A server that is being restarted is back within a second; what takes longer is the sweep's to try again.
 PAUSES = (0.0, 0.1, 0.3, 0.6)
-# Under the 60 s an action has, so that it says what went wrong rather than being killed. And a plan that was made while
-# a table was small is kept: it must not go on scanning the table when that is large.
-OPTIONS = "-c statement_timeout=20s -c lock_timeout=10s -c enable_seqscan=off"
+OPTIONS = " ".join(
+    f"-c {name}={value}"
+    for name, value in {
+        # Under the 60 s an action has, so that it says what went wrong rather than being killed.
+        "statement_timeout": "20s",
+        "lock_timeout": "10s",
+        # One plan suits every call; but it may have been made while the tables were small, and must not go on scanning
+        # them when they are large.
+        "plan_cache_mode": "force_generic_plan",
+        "enable_seqscan": "off",
+        "jit": "off",
+    }.items()
+)
 
 SERIALIZATION_FAILURE, DEADLOCK = "40001", "40P01"
 DATA_EXCEPTION = "22"  # the class: a value does not fit its type
@@ -152,10 +163,12 @@ def connected(settings: Settings) -> Engine:
 
 
 def warm() -> None:
-    """Load and compile all that needs no connection."""
-    dialect = create_engine("postgresql+psycopg://").dialect
+    """Load and compile all that needs no server, by way of a connection to where there is none."""
+    engine = create_engine("postgresql+psycopg:///?host=/nonexistent")
     for statement in (STORE, LEARN):
-        statement.compile(dialect=dialect)
+        statement.compile(dialect=engine.dialect)
+    with suppress(DBAPIError):
+        engine.connect()
 
 
 def database_url(url: str) -> URL:

@@ -12,7 +12,13 @@ from typing import Any
 from actions.errors import BadRequest
 from actions.events import LIMIT_KEY_BYTES
 from actions.messages import Outcome
-from actions.store.schema import DELETE_MARKER, PRESENT, REMOVED, SEQUENCER_DIGITS
+
+# `finality`: what an event leaves of its object version. The higher wins between equal sequencers, because MinIO gives
+# the removal of a version the modification time of that version.
+PRESENT, DELETE_MARKER, REMOVED = 0, 1, 2
+
+# A sequencer as stored: lower case, zero-padded, so that text order is number order. Empty: none; loses against any.
+SEQUENCER_DIGITS = 32
 
 # Two events of one delete marker that are closer than this, in ns, are the same: `marker_ended` in the database.
 SAME_EVENT = 1_000_000

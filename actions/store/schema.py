@@ -38,13 +38,6 @@ NumberedRow = Annotated[int, mapped_column(BigInteger, Identity(always=True), pr
 
 EMPTY = text("''")
 
-# `finality`: what an event leaves of its object version. The higher wins between equal sequencers, because MinIO gives
-# the removal of a version the modification time of that version.
-PRESENT, DELETE_MARKER, REMOVED = 0, 1, 2
-
-# A sequencer as stored: lower case, zero-padded, so that text order is number order. Empty: none; loses against any.
-SEQUENCER_DIGITS = 32
-
 
 class Base(DeclarativeBase):
     """Names of constraints are fixed, so that a later migration can name them."""
