@@ -2,10 +2,11 @@
 
     assemble.py root ROOT LIBRARIES…       make in ROOT all that Python and LIBRARIES need of the base
     assemble.py libraries ROOT LIBRARIES…  finish more LIBRARIES for a ROOT that is there
-    assemble.py code DIRECTORY…            finish directories of our own
+    assemble.py code DIRECTORY…            finish what is our own
 
-Every Python file gets its bytecode, which is used unasked and never written again: a read-only root stays fast. Dates
-and modes are made the same each time, so that the same files make the same layers. Standard library only.
+Each directory becomes a layer: what lies in it as `pixwhisk/code` will be `/pixwhisk/code` in the image. Every Python
+file gets its bytecode, which is used unasked and never written again: a read-only root stays fast. Dates and modes are
+made the same each time, so that the same files make the same layers. Standard library only.
 """
 
 from __future__ import annotations
@@ -72,9 +73,11 @@ def make_root(root: Path, *libraries: Path) -> None:
     write_files(root)
     finish_libraries(root, *libraries, into=root)
     subprocess.run(["ldconfig", "-r", str(root)], check=True)
-    finish(root, stripped=root)
-    (root / "tmp").mkdir()
-    (root / "tmp").chmod(0o1777)
+    finish(root)
+    temporary = root / "tmp"
+    temporary.mkdir()
+    temporary.chmod(0o1777)
+    os.utime(temporary, (DATE, DATE))
 
 
 def finish_libraries(root: Path, *libraries: Path, into: Path | None = None) -> None:
@@ -145,30 +148,30 @@ def write_files(root: Path) -> None:
         copy(path, below(root, path))
 
 
-def finish(directory: Path, stripped: Path | None = None) -> None:
+def finish(layer: Path) -> None:
     """Compile all Python files, then give everything one date and one of two modes."""
-    compile_all(directory, stripped)
-    proxy = directory / "proxy.py"
-    if proxy.exists():
+    compile_all(layer)
+    for proxy in layer.glob("pixwhisk/code/proxy.py"):
         # It tells its own frames by the name of the file it was started as.
-        started = str(proxy.with_suffix(".pyc"))
-        py_compile.compile(str(proxy), started, started, doraise=True, invalidation_mode=UNCHECKED)
-    for path in (*everything(directory), directory):
+        started = proxy.with_suffix(".pyc")
+        name = str(Path("/", started.relative_to(layer)))
+        py_compile.compile(str(proxy), str(started), name, doraise=True, invalidation_mode=UNCHECKED)
+    for path in everything(layer):
         if not path.is_symlink():
             path.chmod(0o755 if path.is_dir() or path.stat().st_mode & 0o100 else 0o644)
         os.utime(path, (DATE, DATE), follow_symlinks=False)
 
 
-def compile_all(directory: Path, stripped: Path | None) -> None:
+def compile_all(layer: Path) -> None:
     # Libraries may carry files for other versions of Python, so failures are not errors.
     compileall.compile_dir(
-        directory,
+        layer,
         maxlevels=50,
         quiet=2,
         force=True,
         workers=0,
-        stripdir=str(stripped) if stripped else None,
-        prependdir="/" if stripped else None,
+        stripdir=str(layer),
+        prependdir="/",
         invalidation_mode=UNCHECKED,
     )
 
