@@ -37,6 +37,8 @@ ROLES: Sequence[Role] = ("pixwhisk", "pixwhisk_store", "pixwhisk_view", "pixwhis
 SUPERUSER = "postgres"
 DATABASE = "pixwhisk"
 
+WRAPPER = Path(__file__).with_name("unprivileged.py")
+
 # `sun_path` holds 108 bytes with its NUL.
 LIMIT_SOCKET_PATH = 107
 SOCKET_NAME = ".s.PGSQL.5432"
@@ -164,8 +166,7 @@ class Postgres:
         unfinished.rename(self.cluster)
 
     def _unprivileged(self, program: str, *arguments: str) -> Sequence[str]:
-        wrapper = Path(__file__).with_name("unprivileged.py")
-        return (sys.executable, "-I", "-S", str(wrapper), str(self.home), str(programs() / program), *arguments)
+        return (sys.executable, "-I", "-S", str(WRAPPER), str(self.home), str(programs() / program), *arguments)
 
     def _superuser(self) -> str:
         return f"host={self.socket_directory} user={SUPERUSER} password={self._password(SUPERUSER)} dbname=postgres"
@@ -277,7 +278,17 @@ def _is_orphan(pid: int) -> bool:
 
 def _running_in(cluster: Path) -> Iterator[int]:
     """Postgres's processes have their cluster as working directory; nothing else of ours does."""
+    locked = _locked_by(cluster / "postmaster.pid")
     for process in Path("/proc").glob("[0-9]*"):
         with contextlib.suppress(OSError):
-            if (process / "cwd").readlink() == cluster and (process / "exe").readlink().name == "postgres":
-                yield int(process.name)
+            pid, is_postgres = int(process.name), (process / "comm").read_text() == "postgres\n"
+            if is_postgres and _works_in(process, cluster, unknown=pid == locked):
+                yield pid
+
+
+def _works_in(process: Path, directory: Path, *, unknown: bool) -> bool:
+    """Whether that is its working directory; `unknown` where we may not look, as a root without all its rights."""
+    try:
+        return (process / "cwd").readlink() == directory
+    except PermissionError:
+        return unknown

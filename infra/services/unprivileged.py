@@ -10,6 +10,7 @@ from __future__ import annotations
 import ctypes
 import os
 import signal
+import stat
 import sys
 from pathlib import Path
 
@@ -49,8 +50,12 @@ def enter_user_namespace() -> bool:
 
 
 def become_nobody(directory: Path, program: Path) -> bool:
-    """Give `directory` and all in it to `nobody` and become that; False if it could reach one of the two not."""
+    """Give `directory` and all in it to `nobody` and become that; False if it cannot reach both even so.
+
+    The directory above is made passable, not readable: what else is in there is closed on its own account.
+    """
     try:
+        directory.parent.chmod(stat.S_IMODE(directory.parent.stat().st_mode) | 0o001)
         for path in (directory, *directory.rglob("*")):
             os.chown(path, NOBODY, NOBODY, follow_symlinks=False)
         os.setgroups([])

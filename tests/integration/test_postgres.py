@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import signal
 import stat
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -162,3 +164,20 @@ def test_the_server_ends_with_who_started_it(tmp_path_factory: pytest.TempPathFa
     supervisor.kill()
     supervisor.wait()
     until(lambda: not list(service._running_in(postgres.cluster)), "a server is left")
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root has to step down")
+def test_root_without_user_namespaces_becomes_nobody(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where the kernel forbids namespaces, the server runs as `nobody`, if that can reach its programs and files."""
+    with tempfile.TemporaryDirectory(prefix="pg-") as directory:
+        forbidden = Path(directory) / "unprivileged.py"
+        forbidden.write_text(service.WRAPPER.read_text().replace("unshare(CLONE_NEWUSER) != 0", "getpid() != 0"))
+        forbidden.chmod(0o755)
+        monkeypatch.setattr(service, "WRAPPER", forbidden)
+        with running_postgres() as server:
+            assert server.postgres.cluster.stat().st_uid == server.postgres.home.stat().st_uid == 65534
+            server.postgres.prepare()
+            assert server.postgres.ready()
+            server.kill()
+            server.start()
+            psycopg.connect(server.postgres.database_url()).close()
