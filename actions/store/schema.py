@@ -129,7 +129,7 @@ class InboxEvent(Base):
         CheckConstraint("state IN ('owed', 'parked', 'settled')", name="state"),
         # Only what is open is indexed by object: the millions of settled rows cost nothing.
         Index("inbox_open", "bucket", "key", "version_id", postgresql_where=text("state <> 'settled'")),
-        Index("inbox_owed", "backfill", "id", postgresql_where=text("state = 'owed'")),
+        Index("inbox_owed", "backfill", text("id DESC"), postgresql_where=text("state = 'owed'")),
         Index("inbox_parked", "reason", postgresql_where=text("state = 'parked'")),
         Index("inbox_settled", "received_at", postgresql_where=text("state = 'settled'")),
     )
