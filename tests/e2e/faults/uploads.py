@@ -208,8 +208,11 @@ class VersioningUser(User):
         operation = Operation("delete", self.bucket, self._key())
         with self.trying(operation):
             answer = self.s3.delete_object(Bucket=self.bucket, Key=operation.key)
-            operation.version = answer["VersionId"]
-            self.markers.append((operation.key, answer["VersionId"]))
+            # A key that never was gets no marker from MinIO.
+            operation.version = answer.get("VersionId")
+            operation.refused = operation.version is None
+        if operation.version:
+            self.markers.append((operation.key, operation.version))
 
     def remove_version(self) -> None:
         self._remove(self.versions)
