@@ -4,13 +4,15 @@
 VENV := .venv
 IN := $(VENV)/bin
 PYTEST_ARGS ?=
+MINUTES ?= 10
+SEED ?=
 
 SUITS := import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14))
 PYTHON ?= $(shell for python in python3 python3.13 python3.12 python3.11; do \
 	$$python -c '$(SUITS)' 2>/dev/null && echo $$python && break; done)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-tests demo test check fix bench image lock clean
+.PHONY: help setup setup-tests demo test chaos check fix bench image lock clean
 
 help: ## say what there is
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' Makefile
@@ -29,6 +31,10 @@ demo: setup ## set up, start everything, and watch photos become rows
 test: setup-tests check ## set up, check, and run every test; PYTEST_ARGS goes to pytest
 	@$(IN)/python -m pytest $(PYTEST_ARGS) || \
 		{ status=$$?; test -n "$$PYTEST_STATUS" || exit $$status; echo $$status > "$$PYTEST_STATUS"; }
+
+chaos: setup-tests ## break everything while users upload, for MINUTES (10); SEED repeats a run
+	@PIXWHISK_CHAOS_MINUTES=$(MINUTES) PIXWHISK_CHAOS_SEED=$(SEED) \
+		$(IN)/python -m pytest tests/e2e/faults $(PYTEST_ARGS)
 
 check: $(VENV)/.complete ## format, lint, types and import contracts; changes nothing
 	$(IN)/ruff format --check .

@@ -27,7 +27,7 @@ SECONDS_UNDER_QUOTAS = 180.0
     ("settings", "uploads"),
     [
         pytest.param(DEFAULT_QUOTAS if LONG else QUOTAS_SHORT, 3000 if LONG else 200, id="under-quotas"),
-        pytest.param({}, 1000 if LONG else 200, id="without-quotas"),
+        pytest.param({}, 1000, id="without-quotas", marks=pytest.mark.skipif(not LONG, reason="`make chaos` runs it")),
     ],
 )
 def test_a_burst(pictures: Sequence[Picture], settings: Mapping[str, str], uploads: int, say: Say) -> None:
