@@ -123,7 +123,8 @@ def fed_triggers(whisk: Whisk, package: str) -> Sequence[str]:
     return [
         each["name"]
         for each in whisk.list("triggers")
-        if f"/{package}/" in str(_key_values(each.get("annotations")).get("feed", {}).get("value", ""))
+        # `/namespace/package/feed`, or as wskdeploy writes it, without the namespace.
+        if str(_key_values(each.get("annotations")).get("feed", {}).get("value", "")).split("/")[-2:-1] == [package]
     ]
 
 

@@ -264,7 +264,8 @@ def existing(data: Path, environ: Mapping[str, str] = os.environ) -> Deployment:
     external = External.from_env({**_json(data / "secrets" / "external.json"), **_outside(data, environ)})
     if not recorded and not (external.database_url or external.endpoint or external.apihost):
         raise NoDeployment(f"{data} holds no deployment: start one with `pixwhisk up`, or name another with --data")
-    return Deployment(data, **recorded, external=external, embedded=bool(recorded))
+    named = {"bucket": environ["PIXWHISK_BUCKET"]} if environ.get("PIXWHISK_BUCKET") else {}
+    return Deployment(data, **(recorded or named), external=external, embedded=bool(recorded))
 
 
 def write_private(path: Path, text: str) -> None:

@@ -18,8 +18,12 @@ TIMEOUT = 2.0
 
 @dataclass(frozen=True, slots=True)
 class Health:
-    """`services` says `ok`, or why not, by service; `counts` is None where the database cannot say."""
+    """`services` says `ok`, or why not, by service; `counts` is None where the database cannot say.
 
+    `embedded`: some of it is ours to start; then `holder` is whoever has.
+    """
+
+    embedded: bool
     holder: lock.Holder | None
     services: Mapping[str, str]
     counts: Counts | None
@@ -37,7 +41,7 @@ def examine(deployment: Deployment) -> Health:
         "minio": _answers(deployment.endpoint, "/minio/health/live" if not deployment.external.endpoint else "/"),
         "openwhisk": _answers(deployment.apihost, "/"),
     }
-    return Health(lock.holder(deployment.data), services, found)
+    return Health(deployment.embedded, lock.holder(deployment.data), services, found)
 
 
 def _database(deployment: Deployment) -> tuple[str, Counts | None]:

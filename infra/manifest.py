@@ -68,6 +68,13 @@ def read(path: Path = PATH) -> Mapping[str, Any]:
     return packages
 
 
+def image(path: Path = PATH) -> str:
+    """The runtime image of the manifest's actions, with its tag: one for all."""
+    ((_, described),) = read(path).items()
+    (named,) = {action["docker"] for action in described["actions"].values()}
+    return str(named)
+
+
 def wanted(
     packages: Mapping[str, Any],
     namespace: str,

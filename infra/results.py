@@ -34,11 +34,11 @@ class Asked:
 
 @dataclass(frozen=True, slots=True)
 class Counts:
-    """`oldest_owed` is in seconds, None where nothing is owed."""
+    """`oldest_owed` is in seconds, None where nothing is owed; `parked` is by reason."""
 
     outcomes: Mapping[str, int]
     owed: int
-    parked: int
+    parked: Mapping[str, int]
     oldest_owed: float | None
 
 
@@ -75,13 +75,16 @@ def counts(connection: psycopg.Connection[dict[str, Any]]) -> Counts:
     """Rows by outcome, and what is not done yet."""
     outcomes = connection.execute("SELECT status, count(*) AS count FROM results GROUP BY status ORDER BY status")
     found = {row["status"]: row["count"] for row in outcomes}
-    work = connection.execute(
-        "SELECT count(*) FILTER (WHERE state = 'owed') AS owed, count(*) FILTER (WHERE state = 'parked') AS parked,"
-        " extract(epoch FROM now() - min(received_at) FILTER (WHERE state = 'owed'))::float AS oldest FROM work"
-    ).fetchone()
-    if work is None:
-        return Counts(found, 0, 0, None)
-    return Counts(found, work["owed"], work["parked"], work["oldest"])
+    reasons = connection.execute(
+        "SELECT coalesce(reason, 'unknown') AS reason, count(*) AS count FROM work WHERE state = 'parked'"
+        " GROUP BY 1 ORDER BY 2 DESC, 1"
+    )
+    parked = {row["reason"]: row["count"] for row in reasons}
+    owed = connection.execute(
+        "SELECT count(*) AS count, extract(epoch FROM now() - min(received_at))::float AS oldest"
+        " FROM work WHERE state = 'owed'"
+    ).fetchone() or {"count": 0, "oldest": None}
+    return Counts(found, owed["count"], parked, owed["oldest"])
 
 
 def _later(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -30,7 +31,7 @@ def command(
     """
     if image and kind:
         raise click.UsageError("--image and --kind exclude each other")
-    from infra import deploy
+    from infra import deploy, manifest
     from infra.cli import remote
     from infra.cli.migrate import migration
     from infra.manifest import Runtime
@@ -46,7 +47,8 @@ def command(
         wanted, state = deploy.prepare(whisk, remote.variables(data, target), Runtime(image, kind))
         changes = deploy.plan(wanted, state)
         if kind:
-            click.echo(f"# for the operator's runtimes.json\n{json.dumps(runtimes_snippet(kind, image), indent=2)}")
+            click.echo('# for the operator\'s runtimes.json, beside what its list "python" holds')
+            click.echo(json.dumps(runtimes_snippet(kind, manifest.image()), indent=2))
         if dry_run:
             for change in changes:
                 click.echo(f"would {change}")
@@ -56,14 +58,15 @@ def command(
         click.echo("nothing to change")
 
 
-def runtimes_snippet(kind: str, image: str | None) -> dict[str, object]:
+def runtimes_snippet(kind: str, image: str) -> dict[str, Any]:
     """How an operator declares the runtime as a kind with stem cells of exactly the actions' memory."""
-    prefix, _, rest = (image or "pixwhisk/runtime:0.1.0").rpartition("/")
+    prefix, _, rest = image.rpartition("/")
     name, _, tag = rest.partition(":")
-    return {
+    described = {
         "kind": kind,
         "default": False,
         "image": {"prefix": prefix, "name": name, "tag": tag or "latest"},
         "attached": {"attachmentName": "codefile", "attachmentType": "text/plain"},
         "stemCells": [{"initialCount": 2, "memory": "128 MB"}],
     }
+    return {"runtimes": {"python": [described]}}

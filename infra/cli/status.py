@@ -45,18 +45,21 @@ def document(health: Health) -> dict[str, Any]:
         "services": dict(health.services),
         "outcomes": dict(counts.outcomes) if counts else None,
         "owed": counts.owed if counts else None,
-        "parked": counts.parked if counts else None,
+        "parked": sum(counts.parked.values()) if counts else None,
+        "parkedReasons": dict(counts.parked) if counts else None,
         "oldestOwedSeconds": counts.oldest_owed if counts else None,
     }
 
 
 def _print(health: Health) -> None:
     click.echo("healthy" if health.healthy else "unhealthy")
-    click.echo(f"  up          {health.holder or 'no: start with `pixwhisk up`'}")
+    if health.embedded:
+        click.echo(f"  up          {health.holder or 'no: start with `pixwhisk up`'}")
     for name, state in health.services.items():
         click.echo(f"  {name:10}  {state}")
     if counts := health.counts:
         click.echo(f"  outcomes    {', '.join(f'{n} {status}' for status, n in counts.outcomes.items()) or 'none'}")
         oldest = f", the oldest for {counts.oldest_owed:.0f} s" if counts.oldest_owed is not None else ""
         click.echo(f"  owed        {counts.owed}{oldest}")
-        click.echo(f"  parked      {counts.parked}")
+        reasons = ", ".join(f"{count} {reason}" for reason, count in counts.parked.items())
+        click.echo(f"  parked      {reasons or 0}")

@@ -10,6 +10,7 @@ import pytest
 
 from actions.events import SUBSCRIBED as EVENTS
 from infra import manifest
+from infra.cli.deploy import runtimes_snippet
 from infra.deploy import Change, State, plan
 from infra.manifest import BadManifest, Runtime, Wanted
 
@@ -149,6 +150,17 @@ def test_image_and_kind_replace_the_manifests_runtime() -> None:
     assert (by_image["kind"], by_image["image"]) == ("blackbox", "me/img:2")
     assert by_kind["kind"] == "python:3-pixwhisk"
     assert "image" not in by_kind
+
+
+def test_the_snippet_for_runtimes_json_declares_the_manifest_s_image_with_stem_cells() -> None:
+    """A stem cell serves only actions of exactly its memory: theirs."""
+    (described,) = runtimes_snippet("python:3-pixwhisk", manifest.image())["runtimes"]["python"]
+    actions = manifest.read()["pixwhisk"]["actions"]
+    image = described["image"]
+    assert {action["docker"] for action in actions.values()} == {"{prefix}/{name}:{tag}".format(**image)}
+    (memory,) = {action["limits"]["memorySize"] for action in actions.values()}
+    assert described["stemCells"] == [{"initialCount": 2, "memory": f"{memory} MB"}]
+    assert described["default"] is False
 
 
 def test_the_smallest_memory_limit_is_enough_for_every_action() -> None:

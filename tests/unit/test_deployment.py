@@ -77,6 +77,14 @@ def test_nothing_is_made_where_nothing_was_started(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
+def test_the_bucket_of_somebody_s_own_services(tmp_path: Path) -> None:
+    """PIXWHISK_BUCKET says which; a deployment that was started here knows its own."""
+    environ = {"DATABASE_URL": "postgresql://db", "PIXWHISK_BUCKET": "photos"}
+    assert deployments.existing(tmp_path, environ).bucket == "photos"
+    deployments.chosen(tmp_path, {}, bucket="own").record()
+    assert deployments.existing(tmp_path, environ).bucket == "own"
+
+
 def test_the_target_of_a_deployment(tmp_path: Path) -> None:
     """Flags before environment before wsk's file before the directory's own host."""
     properties = tmp_path / "props"
