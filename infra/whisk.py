@@ -22,7 +22,7 @@ from urllib.parse import quote, urlencode
 
 # Not httpx: with click and rich installed it imports them all, which is half a second of every command.
 import urllib3
-from urllib3.exceptions import HTTPError
+from urllib3.exceptions import HTTPError, SSLError
 
 Collection = Literal["packages", "actions", "triggers", "rules", "activations"]
 
@@ -36,8 +36,8 @@ class WhiskError(Exception):
 
 
 class Unreachable(WhiskError):
-    def __init__(self, apihost: str) -> None:
-        super().__init__(f"OpenWhisk at {apihost} does not answer: is it running, and is the address right?")
+    def __init__(self, apihost: str, why: str = "does not answer: is it running, and is the address right?") -> None:
+        super().__init__(f"OpenWhisk at {apihost} {why}")
 
 
 class Refused(WhiskError):
@@ -189,7 +189,10 @@ class Whisk:
         data = None if body is None else json.dumps(body).encode()
         try:
             response = self._http.request(method, url, body=data, headers=self._headers, redirect=False)
-        except HTTPError:
+        except HTTPError as error:
+            if isinstance(getattr(error, "reason", error), SSLError):
+                untrusted = "has a certificate that nothing here trusts: name its authority's file in SSL_CERT_FILE"
+                raise Unreachable(self.apihost, untrusted) from None
             raise Unreachable(self.apihost) from None
         return Answer(response.status, response.data)
 
