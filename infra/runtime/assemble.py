@@ -28,7 +28,19 @@ UNCHECKED = py_compile.PycInvalidationMode.UNCHECKED_HASH
 
 # Of the standard library: what develops or shows programs.
 STAYS_BEHIND = (
-    *("test", "tests", "idlelib", "lib2to3", "ensurepip", "pydoc_data", "tkinter", "turtledemo", "turtle.py", "venv"),
+    *(
+        "test",
+        "tests",
+        "idlelib",
+        "lib2to3",
+        "ensurepip",
+        "pydoc_data",
+        "tkinter",
+        "turtledemo",
+        "turtle.py",
+        "venv",
+        "_tkinter.*",
+    ),
     *("config-*", "site-packages", "dist-packages", "__pycache__", "sitecustomize.py", "EXTERNALLY-MANAGED", "*.a"),
 )
 # Shared libraries that a Linux wheel may count on, or that glibc opens by name when it needs them.
@@ -66,7 +78,7 @@ def make_root(root: Path, *libraries: Path) -> None:
     bring(Path(python), root)
     standard = Path(sysconfig.get_path("stdlib"))
     shutil.copytree(standard, below(root, standard), ignore=shutil.ignore_patterns(*STAYS_BEHIND))
-    objects = [Path(python).resolve(), *shared_objects(standard), *fixed_libraries()]
+    objects = [Path(python).resolve(), *shared_objects(below(root, standard)), *fixed_libraries()]
     for path in [*needed(objects), *fixed_libraries(), *map(Path, CERTIFICATES)]:
         if path.exists():
             bring(path, root)
