@@ -1,0 +1,1 @@
+"""What `pixwhisk bench` measures: a deployment in, a document of figures out, each beside its comparison."""

@@ -1,0 +1,244 @@
+"""All of it, in order: a running deployment in, one document out."""
+
+from __future__ import annotations
+
+import json
+import tempfile
+import time
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from infra import places
+from infra.bench import alone, baseline, burst, calls, cold, cost, machine, memory, pictures
+from infra.bench.clients import Caller, Rows, Uploader
+from infra.bench.figures import Spread, ratio, rounded
+from infra.bench.trickle import Trickle, Way
+from infra.bench.trickle import measure as measure_trickle
+from infra.deployment import Deployment
+from infra.services import lock
+from infra.services.minio_binary import MinioMissing
+from infra.whisk import Whisk
+
+Tell = Callable[[int], None]
+# Announces a part, which will tell how far it is of how much.
+Part = Callable[[str, int], Tell]
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """How much of each. `calls` come in turns of twenty of each kind."""
+
+    trickle: Trickle = field(default_factory=Trickle)
+    call_turns: int = 25
+    burst: int = 1000
+    alone: int = 400
+    cold: int = 10
+
+
+QUICK = Plan(Trickle(turns=2, uploads=10, a_second=20), call_turns=2, burst=60, alone=40, cold=1)
+
+# What `docs` promise: the most a time or a size may be, the least a rate may be.
+TARGETS: Mapping[str, float] = {
+    "uploadToRow.ratio": 1.3,
+    "backlog.ratio": 0.8,
+    "warm.inline.ratio": 1.25,
+    "cold.fromStemCell.p50": 30,
+    "cold.fromNothing.p50": 150,
+    "memory.peakMb": 96,
+    "up.againSeconds": 3,
+}
+
+
+class Bench:
+    """Measures one deployment. What it writes there has a prefix of its own, and is deleted by `clean`."""
+
+    def __init__(self, deployment: Deployment, plan: Plan, part: Part) -> None:
+        self._deployment, self._plan, self._part = deployment, plan, part
+        self._usual = pictures.jpeg(*pictures.USUAL)
+        self._pictures = pictures.different(self._usual)
+        self._prefix = f"pixwhisk-bench-{time.time():.0f}/"
+        self._model = places.default_model()
+
+    def run(self) -> dict[str, Any]:
+        """Every figure that needs the deployment."""
+        with ExitStack() as stack:
+            directory = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="px-bench-")))
+            picture = directory / "usual.jpg"
+            picture.write_bytes(self._usual)
+            deployment = self._deployment
+            caller = stack.enter_context(Caller(deployment.apihost, deployment.auth))
+            rows = stack.enter_context(Rows(deployment.database_url))
+            with alone.workers(picture, self._model, 1) as (worker,):
+                warm = self._warm(caller, worker)
+            trickled = self._upload_to_row(rows, directory)
+            first = self._cold(caller)
+            peak = self._memory(caller)
+            many = self._many(caller, rows, picture)
+        measured = {"uploadToRow": trickled, **many, "warm": warm, "cold": first, "memory": peak}
+        return measured | {"cost": self._cost(caller, measured)}
+
+    def clean(self) -> None:
+        """Delete the objects and the rows of this run."""
+        deployment = self._deployment
+        with Rows(deployment.database_url) as rows:
+            for bucket in (deployment.bucket, burst.BUCKET_BACKLOG):
+                burst.remove(deployment, bucket, self._prefix)
+            rows.forget((deployment.bucket, burst.BUCKET_BACKLOG, baseline.BUCKET), self._prefix)
+
+    def _warm(self, caller: Caller, worker: alone.Worker) -> dict[str, Any]:
+        plan, deployment = self._plan, self._deployment
+        key = self._put("warm.jpg", self._usual)
+        tell = self._part("warm calls", plan.call_turns * 60)
+        named = {"bucket": deployment.bucket, "key": key}
+        found = calls.measure(caller, worker, self._usual, named, turns=plan.call_turns, tell=tell)
+        bare = Spread.of(found.alone)
+        self._growth = {"calls": 2 * len(found.resident), "growthMb": rounded(found.growth)}
+        return {
+            "unit": "ms",
+            "decodeAndInference": bare.dump(),
+            "inline": _beside(found.inline, bare),
+            "byKey": _beside(found.by_key, bare),
+            "values": {"decode and inference": found.alone, "inline": found.inline, "by key": found.by_key},
+        }
+
+    def _upload_to_row(self, rows: Rows, directory: Path) -> dict[str, Any]:
+        plan, deployment = self._plan.trickle, self._deployment
+        with ExitStack() as stack:
+            uploader = Uploader(deployment.endpoint, deployment.credentials, deployment.bucket)
+            ways = [Way(stack.enter_context(uploader))]
+            if (inline := _inline(stack, deployment, directory)) is not None:
+                ways.append(Way(inline))
+            tell = self._part("uploads to rows", plan.turns * plan.uploads * len(ways))
+            measure_trickle(plan, ways, rows, self._pictures, prefix=self._prefix, tell=tell)
+        ours = Spread.of(ways[0].times)
+        theirs = Spread.of(ways[1].times) if len(ways) > 1 else None
+        return {
+            "unit": "ms",
+            "aSecond": plan.a_second,
+            **ours.dump(),
+            "inlineWebhook": theirs.dump() if theirs else None,
+            "ratio": ratio(ours.p50, theirs.p50) if theirs else None,
+            "values": dict(zip(("pixwhisk", "inline webhook"), (way.times for way in ways), strict=False)),
+        }
+
+    def _cold(self, caller: Caller) -> dict[str, Any]:
+        deployment, times = self._deployment, self._plan.cold
+        tell = self._part("cold calls", 2 * times)
+        with Whisk(deployment.apihost, deployment.auth) as whisk:
+            found = cold.measure(whisk, caller, calls.inline_body(self._usual), times, tell)
+        return {
+            "unit": "ms",
+            "fromStemCell": Spread.of(found.from_stem_cell).dump(),
+            "fromNothing": Spread.of(found.from_nothing).dump(),
+        }
+
+    def _memory(self, caller: Caller) -> dict[str, Any]:
+        """After all the calls, one picture of 12 megapixels."""
+        tell = self._part("a picture of 12 megapixels", 1)
+        key = self._put("large.jpg", pictures.jpeg(*pictures.LARGE))
+        body = json.dumps({"bucket": self._deployment.bucket, "key": key}).encode()
+        milliseconds, _ = calls.timed(caller, calls.ACTION, body)
+        tell(1)
+        peak = memory.peak_megabytes(lock.holder(self._deployment.data))
+        return {"peakMb": peak, "largePictureMs": rounded(milliseconds), **self._growth}
+
+    def _many(self, caller: Caller, rows: Rows, picture: Path) -> dict[str, Any]:
+        plan, deployment = self._plan, self._deployment
+        tell = self._part("a burst of uploads", plan.burst)
+        since = time.time()
+        crowd = burst.Crowd(deployment, rows, self._pictures, self._prefix)
+        together = crowd.burst(plan.burst, tell)
+        records = [record for name in ("classify", "store") for record in caller.activations(f"pixwhisk/{name}", since)]
+        self._image = cost.image_in_burst(records)
+        rates = [self._alone(picture)]
+        tell = self._part("a backlog", plan.burst)
+        owed = crowd.backlog(plan.burst, tell)
+        rates.append(self._alone(picture))
+        bare = sum(rates) / len(rates)
+        return {"burst": _burst(together, bare), "backlog": _backlog(owed, bare), "aloneASecond": rounded(bare)}
+
+    def _alone(self, picture: Path) -> float:
+        """Decode and inference on all cores, one process each."""
+        count, cores = self._plan.alone, machine.describe()["cores"]
+        tell = self._part("decode and inference alone", count)
+        with alone.workers(picture, self._model, cores) as team:
+            found = alone.rate(team, count)
+        tell(count)
+        return found
+
+    def _cost(self, caller: Caller, measured: Mapping[str, Any]) -> dict[str, Any]:
+        records = caller.activations("pixwhisk/classify", 0)
+        memory_mb = 128 if not records else cost.memory_of(records[0])
+        warm = cost.typical(records, otherwise=measured["warm"]["byKey"]["p50"])
+        return cost.compared(memory_mb, warm, measured["cold"]["fromNothing"]["p50"], self._image)
+
+    def _put(self, name: str, picture: bytes) -> str:
+        """Upload one object; its key."""
+        deployment, key = self._deployment, self._prefix + name
+        with Uploader(deployment.endpoint, deployment.credentials, deployment.bucket) as uploader:
+            uploader.put(uploader.sign(key), picture)
+        return key
+
+
+def document(measured: Mapping[str, Any], up: Mapping[str, float], *, quick: bool) -> dict[str, Any]:
+    """All figures with what they were measured on, and whether each target is met."""
+    found: dict[str, Any] = {
+        "pixwhisk": version("pixwhisk"),
+        "date": datetime.now(UTC).isoformat(timespec="seconds"),
+        "quick": quick,
+        "machine": machine.describe(),
+        **measured,
+        "up": dict(up),
+    }
+    return found | {"targets": {name: _target(name, found) for name in TARGETS}}
+
+
+def _target(name: str, found: Mapping[str, Any]) -> dict[str, Any]:
+    value: Any = found
+    for part in name.split("."):
+        value = value[part]
+    limit = TARGETS[name]
+    met = None if value is None else value >= limit if name == "backlog.ratio" else value <= limit
+    return {"value": value, "target": limit, "met": met}
+
+
+def _inline(stack: ExitStack, deployment: Deployment, directory: Path) -> Uploader | None:
+    """The baseline, where there is a MinIO to run it with."""
+    if "PIXWHISK_MODEL" not in deployment.variables():
+        return None
+    try:
+        return stack.enter_context(baseline.running(deployment, directory / "inline"))
+    except MinioMissing:
+        return None
+
+
+def _beside(values: Sequence[float], bare: Spread) -> dict[str, Any]:
+    spread = Spread.of(values)
+    return {**spread.dump(), "ratio": ratio(spread.p50, bare.p50)}
+
+
+def _burst(found: burst.Burst, bare: float) -> dict[str, Any]:
+    return {
+        "uploads": found.uploads,
+        "uploadsASecond": rounded(found.uploads_a_second),
+        "seconds": rounded(found.seconds),
+        "rowsASecond": rounded(found.rows_a_second),
+        "drainedASecond": rounded(found.drained_a_second),
+        "ratio": ratio(found.rows_a_second, bare),
+        "curve": found.curve,
+    }
+
+
+def _backlog(found: burst.Burst, bare: float) -> dict[str, Any]:
+    return {
+        "owed": found.uploads,
+        "seconds": rounded(found.seconds),
+        "rowsASecond": rounded(found.rows_a_second),
+        "ratio": ratio(found.rows_a_second, bare),
+        "curve": found.curve,
+    }

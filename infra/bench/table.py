@@ -1,0 +1,107 @@
+"""The document as people read it: each figure with its unit, what it is compared with, and its target."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+Row = tuple[str, str, str, str]
+
+_HEAD: Row = ("", "measured", "beside", "target")
+
+
+def table(found: Mapping[str, Any]) -> str:
+    """Plain text in columns."""
+    rows = [_HEAD, *_rows(found)]
+    widths = [max(len(row[column]) for row in rows) for column in range(4)]
+    lines = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
+    return "\n".join([*lines, "", _machine(found)])
+
+
+def _machine(found: Mapping[str, Any]) -> str:
+    on = found["machine"]
+    quick = "; --quick: too few to be quoted" if found["quick"] else ""
+    return (
+        f"{on['processor']}, {on['cores']} cores, {on['memoryGb']} GB, Linux {on['kernel']}, Python {on['python']},"
+        f" load {on['load']} before; pixwhisk {found['pixwhisk']}, {found['date'][:10]}{quick}"
+    )
+
+
+def _rows(found: Mapping[str, Any]) -> Iterator[Row]:
+    yield from _upload_to_row(found["uploadToRow"], _targets(found))
+    yield from _many(found, _targets(found))
+    yield from _warm(found["warm"], _targets(found))
+    yield from _cold(found["cold"], _targets(found))
+    yield from _memory(found["memory"], _targets(found))
+    up = found["up"]
+    yield "up, first in a directory", f"{up['firstSeconds']} s", "", ""
+    yield "up, again", f"{up['againSeconds']} s", "", _targets(found)("up.againSeconds", "{} s")
+    yield from _cost(found["cost"])
+
+
+class _Targets:
+    """A target in words, with a mark where it is missed."""
+
+    def __init__(self, found: Mapping[str, Any]) -> None:
+        self._targets = found["targets"]
+
+    def __call__(self, name: str, words: str) -> str:
+        target = self._targets[name]
+        sign = "≥" if name == "backlog.ratio" else "≤"
+        return f"{sign} {words.format(target['target'])}" + (" MISSED" if target["met"] is False else "")
+
+
+def _targets(found: Mapping[str, Any]) -> _Targets:
+    return _Targets(found)
+
+
+def _upload_to_row(found: Mapping[str, Any], target: _Targets) -> Iterator[Row]:
+    inline = found["inlineWebhook"]
+    beside = f"inline webhook {inline['p50']} ms: {found['ratio']} x" if inline else "no baseline here"
+    name = f"PUT to row, {found['aSecond']:.0f} a second, p50"
+    yield name, f"{found['p50']} ms", beside, target("uploadToRow.ratio", "{} x")
+    yield "    p95", f"{found['p95']} ms", f"inline webhook {inline['p95']} ms" if inline else "", ""
+
+
+def _many(found: Mapping[str, Any], target: _Targets) -> Iterator[Row]:
+    burst, backlog = found["burst"], found["backlog"]
+    bare = f"decode + inference, all cores {found['aloneASecond']}/s"
+    yield (
+        f"{backlog['owed']} owed until rows",
+        f"{backlog['rowsASecond']} rows/s",
+        f"{bare}: {backlog['ratio']} x",
+        (target("backlog.ratio", "{} x")),
+    )
+    name = f"{burst['uploads']} uploads at once until rows"
+    yield name, f"{burst['rowsASecond']} rows/s", f"uploaded at {burst['uploadsASecond']}/s: {burst['ratio']} x", ""
+    yield "    from the last upload on", f"{burst['drainedASecond']} rows/s", "", ""
+
+
+def _warm(found: Mapping[str, Any], target: _Targets) -> Iterator[Row]:
+    bare = f"decode + inference {found['decodeAndInference']['p50']} ms"
+    for name, words in (("inline", "classify, picture inline, p50"), ("byKey", "classify, by bucket and key, p50")):
+        promised = target("warm.inline.ratio", "{} x") if name == "inline" else ""
+        yield words, f"{found[name]['p50']} ms", f"{bare}: {found[name]['ratio']} x", promised
+
+
+def _cold(found: Mapping[str, Any], target: _Targets) -> Iterator[Row]:
+    for name, words in (("fromStemCell", "from a stem cell"), ("fromNothing", "from nothing")):
+        worst = f"worst {found[name]['worst']} ms"
+        yield f"first call, {words}, p50", f"{found[name]['p50']} ms", worst, target(f"cold.{name}.p50", "{} ms")
+
+
+def _memory(found: Mapping[str, Any], target: _Targets) -> Iterator[Row]:
+    peak = "unknown: not on this machine" if found["peakMb"] is None else f"{found['peakMb']} MB"
+    yield "memory of classify, peak", peak, "a 12-megapixel JPEG included", target("memory.peakMb", "{} MB")
+    yield "    growth", f"{found['growthMb']} MB", f"over {found['calls']} calls", ""
+
+
+def _cost(found: Mapping[str, Any]) -> Iterator[Row]:
+    then = found["year2018"]
+    for name, words in (("warm", "a warm classify"), ("cold", "a cold classify")):
+        ours = found[name]
+        beside = f"2018: {then[name]['gigabyteSeconds']} GB-s, {then[name]['callsADollar']:,} a dollar"
+        yield words, f"{ours['gigabyteSeconds']} GB-s, {ours['callsADollar']:,} a dollar", beside, ""
+    if image := found["imageInBurst"]:
+        measured = f"{image['gigabyteSeconds']} GB-s, {image['callsADollar']:,} a dollar"
+        yield "an image of a burst, with its row", measured, f"{image['imagesAnActivation']} images an activation", ""

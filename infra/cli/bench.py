@@ -1,0 +1,121 @@
+"""`pixwhisk bench`."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import sys
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, ExitStack, contextmanager
+from pathlib import Path
+from typing import IO, TYPE_CHECKING
+
+import click
+
+from infra.cli import options
+from infra.cli.detached import start_detached, stop
+from infra.cli.failures import Failure, explained
+from infra.cli.progress import Counting
+
+if TYPE_CHECKING:
+    from infra.deployment import Deployment
+
+
+@click.command()
+@options.data
+@click.option("--json", "document", type=click.File("w", lazy=False), metavar="FILE", help="All of it, for programs.")
+@click.option("--plots", type=click.Path(file_okay=False, path_type=Path), metavar="DIR", help="Charts, as SVG.")
+@click.option("--quick", is_flag=True, help="A little of each: to see that it works, not how fast.")
+def command(*, data: Path, document: IO[str] | None, plots: Path | None, quick: bool) -> None:
+    """Measure this deployment.
+
+    Measures the deployment that runs in the data directory; where none runs, one of its own, in a temporary directory.
+    Every time is measured beside what it is compared with, in turns, so that the ratios hold on a busy machine as well.
+    Objects and rows that it makes are deleted again. Takes some five minutes, --quick half a minute.
+    """
+    # Late, here and below: `--help` needs none of it.
+    from infra.bench import measuring
+    from infra.bench import plots as drawing
+    from infra.bench.clients import Failed
+    from infra.bench.table import table
+
+    try:
+        with explained(), _deployed(data) as (deployment, up):
+            plan = measuring.QUICK if quick else measuring.Plan()
+            with Parts() as parts:
+                bench = measuring.Bench(deployment, plan, parts.begin)
+                try:
+                    measured = bench.run()
+                finally:
+                    if deployment.data == data:
+                        parts.begin("clearing up", 1)
+                        bench.clean()
+            found = measuring.document(measured, up, quick=quick)
+    except Failed as failed:
+        raise Failure(str(failed)) from None
+    if document is not None:
+        json.dump(found, document, indent=1)
+        document.write("\n")
+    if document is None or document is not sys.stdout:
+        click.echo(table(found))
+    for path in drawing.write(found, plots) if plots else ():
+        click.echo(path, err=True)
+
+
+@contextmanager
+def _deployed(data: Path) -> Iterator[tuple[Deployment, dict[str, float]]]:
+    """A running deployment, and how long `up` takes here."""
+    from infra.bench.figures import rounded
+    from infra.bench.starting import timed
+    from infra.deployment import existing
+    from infra.services import lock
+
+    directory = Path(tempfile.mkdtemp(prefix="pixwhisk-bench-"))
+    try:
+        first, again = timed(_start, _stop, directory)
+        up = {"firstSeconds": rounded(first), "againSeconds": rounded(again)}
+        if lock.holder(data) is None:
+            yield existing(directory), up
+        else:
+            _stop(directory)
+            yield existing(data), up
+    finally:
+        _stop(directory)
+        shutil.rmtree(directory, ignore_errors=True)
+
+
+def _start(directory: Path) -> None:
+    from infra.deployment import API_PORT, S3_PORT
+    from infra.services.ports import free_port
+
+    recorded = (directory / "deployment.json").is_file()
+    ports = {} if recorded else {"api_port": free_port(API_PORT), "s3_port": free_port(S3_PORT)}
+    start_detached(directory, ports, lambda _line: None)
+
+
+def _stop(directory: Path) -> None:
+    stop(directory)
+
+
+class Parts(AbstractContextManager["Parts"]):
+    """Shows one part of a measurement after the other: on a terminal how far it is, elsewhere that it has begun."""
+
+    def __init__(self) -> None:
+        self._shown = ExitStack()
+        self._done = 0
+
+    def __exit__(self, *_raised: object) -> None:
+        self._shown.close()
+
+    def begin(self, title: str, total: int) -> Callable[[int], None]:
+        """What is returned is told how much of `total` is done."""
+        self._shown.close()
+        self._done = 0
+        if not sys.stderr.isatty():
+            click.echo(f"{title} …", err=True)
+        self._shown.enter_context(Counting(title, lambda: (self._done, ""), lambda: total))
+        return self._tell
+
+    def _tell(self, count: int) -> None:
+        self._done = count

@@ -1,0 +1,78 @@
+"""`pixwhisk bench` as a user runs it. Nothing here says how fast anything is."""
+
+from __future__ import annotations
+
+import json
+import xml.etree.ElementTree as ET
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.fixtures.deployment import Deployment, pixwhisk
+
+SPREAD = {"count", "mean", "p50", "p95", "best", "worst"}
+
+
+@pytest.fixture(scope="module")
+def bench(deployment: Deployment, tmp_path_factory: pytest.TempPathFactory) -> tuple[dict[str, Any], str, Path]:
+    """One quick run against the session's deployment: its document, what it printed, and its charts."""
+    directory = tmp_path_factory.mktemp("bench")
+    written = directory / "figures.json"
+    done = pixwhisk(
+        "bench", "--quick", "--json", str(written), "--plots", str(directory), "--data", str(deployment.data)
+    )
+    return json.loads(written.read_text()), done.stdout, directory
+
+
+@pytest.mark.timeout(300)
+def test_the_document_has_every_figure_beside_its_comparison(bench: tuple[dict[str, Any], str, Path]) -> None:
+    """Keys that programs rely on, numbers that are numbers."""
+    found = bench[0]
+    assert found["quick"] is True
+    assert set(found["machine"]) == {"processor", "cores", "memoryGb", "kernel", "python", "load"}
+    for spread in (
+        found["uploadToRow"],
+        found["uploadToRow"]["inlineWebhook"],
+        found["warm"]["decodeAndInference"],
+        found["warm"]["inline"],
+        found["warm"]["byKey"],
+        found["cold"]["fromStemCell"],
+        found["cold"]["fromNothing"],
+    ):
+        assert set(spread) >= SPREAD
+        assert all(spread[name] > 0 for name in SPREAD)
+    for part in ("burst", "backlog"):
+        assert found[part]["rowsASecond"] > 0
+        assert found[part]["curve"][-1][1] == 60
+    assert found["memory"]["peakMb"] > 10
+    assert found["up"]["againSeconds"] > 0
+    assert found["cost"]["warm"]["callsADollar"] > found["cost"]["year2018"]["warm"]["callsADollar"]
+    assert {"value", "target", "met"} == set(found["targets"]["uploadToRow.ratio"])
+
+
+def test_the_table_names_the_machine_and_says_that_quick_is_no_measurement(
+    bench: tuple[dict[str, Any], str, Path],
+) -> None:
+    """Figures without units, machine and date are none."""
+    found, printed, _ = bench
+    assert found["machine"]["processor"] in printed
+    assert found["date"][:10] in printed
+    assert "too few to be quoted" in printed
+    assert "PUT to row" in printed
+    assert "rows/s" in printed
+
+
+def test_charts_are_drawn(bench: tuple[dict[str, Any], str, Path]) -> None:
+    """Three of them, as SVG."""
+    drawn = sorted(bench[2].glob("*.svg"))
+    assert [each.stem for each in drawn] == ["burst", "upload-to-row", "warm"]
+    for each in drawn:
+        ET.fromstring(each.read_text())
+
+
+def test_nothing_is_left_behind(deployment: Deployment, bench: tuple[dict[str, Any], str, Path]) -> None:
+    """No object, no row, no action of the measurement stays in the deployment."""
+    listed = deployment.s3().list_objects_v2(Bucket=deployment.bucket, Prefix="pixwhisk-bench-")
+    assert listed.get("KeyCount", 0) == 0
+    assert deployment.query("SELECT key FROM objects WHERE starts_with(key, 'pixwhisk-bench-') LIMIT 1") == []

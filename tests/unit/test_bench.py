@@ -1,0 +1,164 @@
+"""The arithmetic of `pixwhisk bench`, and what is made of its document."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import xml.etree.ElementTree as ET
+from itertools import islice
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from PIL import Image
+
+from infra.bench import cost, pictures, plots
+from infra.bench.burst import Burst
+from infra.bench.calls import Calls
+from infra.bench.cold import unprepared
+from infra.bench.figures import Spread, calls_a_dollar, gigabyte_seconds, percentile, ratio, rounded
+
+VALUES = st.lists(st.floats(0.001, 1e6), min_size=1, max_size=50)
+
+
+@pytest.mark.parametrize(
+    ("values", "share", "expected"),
+    [([1.0], 0.5, 1.0), ([3.0, 1.0], 0.5, 2.0), ([1, 2, 3, 4, 5], 0.5, 3), ([0, 10], 0.95, 9.5), ([1, 2, 3], 1, 3)],
+)
+def test_a_percentile_lies_between_its_neighbours(values: list[float], share: float, expected: float) -> None:
+    """Whatever the order the values came in."""
+    assert percentile(values, share) == pytest.approx(expected)
+    assert percentile(values[::-1], share) == pytest.approx(expected)
+
+
+@given(VALUES)
+def test_a_spread_is_in_order(values: list[float]) -> None:
+    """Best, median, 95th percentile and worst never overtake each other."""
+    spread = Spread.of(values)
+    assert spread.count == len(values)
+    tolerance = 1e-9 * spread.worst
+    assert spread.best - tolerance <= spread.p50 <= spread.p95 + tolerance <= spread.worst + 2 * tolerance
+    assert spread.best - tolerance <= spread.mean <= spread.worst + tolerance
+
+
+def test_a_ratio_to_nothing_is_none() -> None:
+    """A baseline that did not run is no baseline of zero."""
+    assert ratio(3, 2) == 1.5
+    assert ratio(3, 0) is None
+
+
+@pytest.mark.parametrize(("value", "expected"), [(1234.56, 1234.6), (99.94, 99.9), (1.2345, 1.23), (0.0, 0.0)])
+def test_figures_are_rounded_to_what_they_say(value: float, expected: float) -> None:
+    """Three digits for small ones, one decimal for large ones."""
+    assert rounded(value) == expected
+
+
+@pytest.mark.parametrize(
+    ("milliseconds", "megabytes", "expected"),
+    [(316, 256, 0.1), (1260, 256, 0.325), (9, 128, 0.0125), (100, 128, 0.0125), (100.1, 128, 0.025), (0, 1024, 0.1)],
+)
+def test_time_is_billed_in_steps(milliseconds: float, megabytes: float, expected: float) -> None:
+    """Rounded up to the next 100 ms, and never for nothing."""
+    assert gigabyte_seconds(milliseconds, megabytes) == pytest.approx(expected)
+
+
+def test_a_dollar_of_2018_bought_what_was_published() -> None:
+    """Some 600,000 warm and 180,000 cold calls."""
+    compared = cost.compared(128, 9.0, 200.0, None)
+    assert compared["year2018"]["warm"] == {"gigabyteSeconds": 0.1, "callsADollar": 588_000}
+    assert compared["year2018"]["cold"]["callsADollar"] == 181_000
+    assert compared["warm"]["callsADollar"] == calls_a_dollar(0.0125) == 4_706_000
+    assert compared["warmRatio"] == 8
+
+
+def record(name: str, duration: int, images: int, *, cold: bool = False) -> dict[str, Any]:
+    """An activation's record, as far as its cost goes."""
+    annotations: list[dict[str, Any]] = [{"key": "limits", "value": {"memory": 128}}]
+    if cold:
+        annotations.append({"key": "initTime", "value": 5})
+    return {
+        "name": name,
+        "duration": duration,
+        "annotations": annotations,
+        "response": {"success": True, "result": {"outcomes": [{}] * images}},
+    }
+
+
+def test_a_batch_shares_its_cost_among_its_images() -> None:
+    """Both activations of a sequence count, their images once."""
+    records = [record("classify", 250, 32), record("store", 20, 32)]
+    shared = cost.image_in_burst(records)
+    assert shared is not None
+    assert shared["gigabyteSeconds"] == pytest.approx((0.0375 + 0.0125) / 32, rel=0.01)
+    assert shared["imagesAnActivation"] == 32
+    assert cost.image_in_burst([]) is None
+
+
+def test_cold_activations_do_not_count_as_typical() -> None:
+    """The usual duration is that of warm containers; without any it is what was given instead."""
+    records = [record("classify", 9, 1), record("classify", 900, 1, cold=True), record("classify", 11, 1)]
+    assert cost.typical(records, otherwise=1) == 10
+    assert cost.typical(records[1:2], otherwise=1) == 1
+
+
+def test_a_burst_is_told_apart_from_its_uploads() -> None:
+    """Overall rate, rate of the uploads, and rate of what was missing when they had ended."""
+    burst = Burst(100, 2.0, 10.0, [(0.0, 0), (1.9, 20), (2.1, 30), (10.0, 100)])
+    assert (burst.rows_a_second, burst.uploads_a_second, burst.drained_a_second) == (10, 50, 10)
+
+
+def test_growth_is_between_the_first_and_the_last_calls() -> None:
+    """One odd call in the middle is none."""
+    assert Calls(resident=[50.0] * 10 + [90.0] + [51.0] * 10).growth == pytest.approx(1)
+
+
+def test_an_unprepared_copy_has_no_stem_cell() -> None:
+    """Another size and no `preload`; the code stays."""
+    original = {
+        "exec": {"code": "x"},
+        "limits": {"memory": 128, "timeout": 1},
+        "parameters": [],
+        "annotations": [{"key": "preload", "value": "m"}, {"key": "final", "value": True}],
+        "name": "classify",
+    }
+    made = unprepared(original)
+    assert set(made) == {"exec", "limits", "parameters", "annotations"}
+    assert made["limits"] == {"memory": 160, "timeout": 1}
+    assert made["annotations"] == [{"key": "final", "value": True}]
+
+
+def test_pictures_are_the_same_everywhere_and_no_two_uploads_are_equal() -> None:
+    """One seed, one picture of about the size asked for; the same picture under ever new bytes."""
+    one, again = pictures.jpeg(*pictures.USUAL), pictures.jpeg(*pictures.USUAL)
+    assert one == again
+    assert 90_000 < len(one) <= 120_000
+    several = list(islice(pictures.different(one), 5))
+    assert len({hashlib.md5(each).digest() for each in several}) == 5
+    for each in several:
+        with Image.open(io.BytesIO(each)) as image:
+            image.load()
+            assert (image.format, image.size) == ("JPEG", (1024, 768))
+
+
+@given(st.floats(1e-6, 1e9))
+def test_axes_end_at_a_round_number_above(value: float) -> None:
+    """Never below what they show, and never far above."""
+    assert value <= plots.nice(value) <= value * 1.7
+
+
+def test_charts_are_well_formed_whatever_the_words() -> None:
+    """SVG that parses, a line for each series, markup in names shown as it is."""
+    drawn = plots.chart("<b>&", "x", "y", {"a<b": [(0.0, 0.0), (1.0, 2.0)], "c": [(0.5, 1.0)]})
+    root = ET.fromstring(drawn)
+    names = [element.tag.rpartition("}")[2] for element in root.iter()]
+    assert names.count("polyline") == 2
+    assert "a<b" in {element.text for element in root.iter()}
+
+
+@given(VALUES)
+def test_shares_rise_to_all(values: list[float]) -> None:
+    """Sorted, ending at or just below 100 %."""
+    points = plots.shares(values)
+    assert list(points) == sorted(points)
+    assert 98 <= points[-1][1] <= 100
