@@ -9,6 +9,7 @@ import resource
 import signal
 import socket
 import sys
+import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import IO
@@ -24,6 +25,8 @@ from infra.host.settings import BadSettings, Settings, from_arguments
 
 USAGE, UNREACHABLE = 2, 3
 LIMIT_DESCRIPTORS = 8192
+# One that was told to end, because its `up` was killed, has closed its port and finishes what it had begun.
+TIMEOUT_LOCK, PAUSE_LOCK = 6.0, 0.05
 
 log = logging.getLogger("infra.host")
 
@@ -75,12 +78,21 @@ def _hold(data: Path) -> IO[str]:
     """Keep the directory to this process as long as the file is open."""
     data.mkdir(parents=True, exist_ok=True, mode=0o700)
     lock = (data / "lock").open("a+", encoding="ascii")
+    deadline = time.monotonic() + TIMEOUT_LOCK
+    while not _locked(lock):
+        if time.monotonic() > deadline:
+            lock.close()
+            raise BadSettings(f"{data} is in use by another host: stop it, or choose another --data")
+        time.sleep(PAUSE_LOCK)
+    return lock
+
+
+def _locked(lock: IO[str]) -> bool:
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
-        lock.close()
-        raise BadSettings(f"{data} is in use by another host: stop it, or choose another --data") from None
-    return lock
+        return False
+    return True
 
 
 def _fail(message: str, code: int) -> int:

@@ -170,6 +170,18 @@ def test_one_host_a_directory(tmp_path: Path) -> None:
     assert "is in use by another host" in words
 
 
+def test_one_that_is_ending_is_waited_for(tmp_path: Path) -> None:
+    """A host that is started while another still finishes what it had begun takes over from it."""
+    with running(tmp_path / "host") as first:
+        first.guest.action("slow", SLOW)
+        first.guest.invoke("slow", seconds=0)
+        first.guest.ok("POST", "actions/slow", {"seconds": 1})
+        first.process.terminate()
+        with running(tmp_path / "host") as second:
+            assert second.guest.ok("GET", "actions/slow")
+        assert first.process.wait(10) == 0
+
+
 def test_a_taken_port_is_named(tmp_path: Path) -> None:
     """With the exit code for what cannot be reached."""
     with socket.socket() as taken:

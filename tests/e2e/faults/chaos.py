@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from random import Random
 from typing import Any
 
+import psycopg
 import pytest
 
 from tests.e2e.faults.gallery import Picture
@@ -171,12 +172,14 @@ def explained(run: Run) -> Iterator[None]:
     try:
         yield
     except (Exception, pytest.fail.Exception):
-        print(run.score())
-        for bucket in run.buckets:
-            print(audited(run.stage, bucket)["differences"][:SHOWN])
-        open_rows = "SELECT * FROM work ORDER BY id LIMIT 20"
-        for row in run.stage.deployment.query(open_rows):
-            print({name: value for name, value in row.items() if value is not None})
+        print(f"seed {run.seed}")
+        # With Postgres down there is nothing to add.
+        with contextlib.suppress(psycopg.OperationalError, AssertionError):
+            print(run.score())
+            for row in run.stage.deployment.query("SELECT * FROM work ORDER BY id LIMIT 20"):
+                print({name: value for name, value in row.items() if value is not None})
+            for bucket in run.buckets:
+                print(audited(run.stage, bucket)["differences"][:SHOWN])
         raise
 
 
