@@ -382,6 +382,18 @@ def test_an_openwhisk_that_is_away_is_no_failure_of_a_record(settings: Settings)
     assert Invoker(settings).invoke([{}]) == Refused("openwhisk-unreachable", "NewConnectionError")
 
 
+def test_what_holds_everything_up_is_said_once(
+    connection: psycopg.Connection, ledger: Ledger, sequence: StandIn, settings: Settings
+) -> None:
+    """A sweep that only waits says for what, with OpenWhisk's own words, and not every time it asks again."""
+    owe(connection, "a")
+    sequence.always = Refused("over-quota", "429: Too many requests in the last minute (count: 61, allowed: 60).")
+    said: list[str] = []
+    Sweep(ledger, sequence, settings, threading.Event(), time.monotonic() + 2, report=said.append).run()
+    assert len(sequence.calls) > 1
+    assert said == ["sweep: waiting: over-quota: 429: Too many requests in the last minute (count: 61, allowed: 60)."]
+
+
 def test_the_action_says_what_it_did(
     openwhisk: tuple[str, type[OpenWhisk]], connection: psycopg.Connection, settings: Settings
 ) -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import random
 import time
 from collections import deque
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import asdict, dataclass
 from threading import Event
@@ -56,12 +56,23 @@ class Batch:
 
 
 class Sweep:
-    """Runs until nothing is due, `until` (monotonic seconds) is past, or `stop` is set. Used once."""
+    """Runs until nothing is due, `until` (monotonic seconds) is past, or `stop` is set. Used once.
+
+    `report` is told what holds everything up, once for each cause: for as long as it lasts, a sweep only waits.
+    """
 
     def __init__(
-        self, ledger: Ledger, runs: Runs, settings: Settings, stop: Event, until: float = float("inf")
+        self,
+        ledger: Ledger,
+        runs: Runs,
+        settings: Settings,
+        stop: Event,
+        until: float = float("inf"),
+        *,
+        report: Callable[[str], None] = print,
     ) -> None:
         self._ledger, self._runs, self._settings, self._stop, self._until = ledger, runs, settings, stop, until
+        self._report, self._told = report, ""
         self._waiting: deque[Batch] = deque()
         self._in_flight: dict[Future[Answer], Batch] = {}
         self._streak = 0
@@ -114,12 +125,13 @@ class Sweep:
     def _note(self, batch: Batch, answer: Answer) -> None:
         match answer:
             case Done():
-                self._streak, self._pause = 0, 0.0
+                self._streak, self._pause, self._told = 0, 0.0, ""
                 self._note_outcomes(batch.rows, answer.outcomes)
             case Running():
                 # Their leases run out; by then `store` has settled them, or they are due again.
                 self.score.released += len(batch.rows)
             case Refused():
+                self._tell(answer)
                 self._wait_longer()
                 self._release([batch, *self._waiting])
                 self._waiting.clear()
@@ -141,6 +153,7 @@ class Sweep:
     def _note_failure(self, batch: Batch, failed: Failed) -> None:
         of_service = failed.fault == "service"
         if of_service:
+            self._tell(failed)
             self._streak += 1
             self._wait_longer()
         if len(batch.rows) == 1:
@@ -170,6 +183,11 @@ class Sweep:
         rows = [row for batch in batches for row in batch.rows]
         self._ledger.release(rows)
         self.score.released += len(rows)
+
+    def _tell(self, answer: Refused | Failed) -> None:
+        if answer.reason != self._told:
+            self._told = answer.reason
+            self._report(f"sweep: waiting: {answer.reason}: {answer.detail}")
 
     def _held(self) -> Sequence[Owed]:
         """All rows this sweep has claimed and not noted."""

@@ -40,7 +40,7 @@ def _follow(ledger: Ledger, settings: Settings, runs: Runs, *, stop: Event, seco
     ledger.listen()
     rounds = 0
     while not stop.is_set():
-        score = Sweep(ledger, runs, settings, stop).run()
+        score = Sweep(ledger, runs, settings, stop, report=report).run()
         if score != Score():
             report("sweep: " + " ".join(f"{name}={count}" for name, count in score.dump().items()))
         if rounds % PRUNE_EVERY == 0:
