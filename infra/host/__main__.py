@@ -59,7 +59,7 @@ def main(arguments: Sequence[str], environ: Mapping[str, str] = os.environ) -> i
 async def _serve(settings: Settings, listening: socket.socket) -> None:
     scheme = "https" if settings.tls_certificate else "http"
     address = f"{scheme}://{settings.host}:{listening.getsockname()[1]}"
-    runtimes = local_runtimes({"__OW_API_HOST": address})
+    runtimes = local_runtimes({"__OW_API_HOST": address}, readable=settings.readable)
     host = assemble(settings, open_pool(PoolSettings(runtimes, **settings.pool)), runtimes)
     log.info("host-starting address=%s settings=%r", address, settings)
     # For whoever started us on port 0; connections are taken from now on, and answered once all is loaded.

@@ -19,9 +19,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from infra.host.confine import SINCE_SIGNALS, landlock
 from infra.host.container import NOT_STARTED, Container, milliseconds
 from infra.host.running import Busy, Call, Executable, Pool, Ran
-from infra.host.runtimes import Runtimes, UnknownKind, local_runtimes
+from infra.host.runtimes import Runtimes, UnknownKind, compile_sources, local_runtimes
 from infra.host.sandbox import Sandbox, Usage, open_sandbox
 
 log = logging.getLogger(__name__)
@@ -110,6 +111,8 @@ class LocalPool:
 
     async def start(self) -> None:
         self._directory = await asyncio.to_thread(new_directory)
+        await asyncio.to_thread(compile_sources)
+        tell_confinement()
         self._stopped = False
         self._spawn(self._watch())
         self._spawn(self._end_idle())
@@ -283,6 +286,7 @@ class LocalPool:
             {**ENVIRONMENT, **runtimes.environment},
             self._directory / str(self._count),
             profile.memory * MEGABYTE,
+            runtimes.confinement(profile.runtime, profile.preload),
         )
         container = Container(sandbox)
         started = asyncio.get_running_loop().create_task(container.start())
@@ -399,6 +403,14 @@ def new_directory() -> Path:
         if holder.isdecimal() and not Path(f"/proc/{holder}").exists():
             shutil.rmtree(left, ignore_errors=True)
     return Path(tempfile.mkdtemp(prefix=f"pixwhisk-pool-{os.getpid()}-"))
+
+
+def tell_confinement() -> None:
+    """Say once where this kernel keeps containers in less than it could."""
+    if not landlock():
+        log.warning("containers-not-confined reason=no-landlock consequence=actions-read-and-write-what-this-user-may")
+    elif landlock() < SINCE_SIGNALS:
+        log.info("containers-confined landlock=%d consequence=actions-may-signal-this-users-processes", landlock())
 
 
 def open_pool(settings: PoolSettings) -> Pool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import compileall
 import os
 import shutil
 import sys
@@ -12,12 +13,15 @@ from pathlib import Path
 from typing import Any, Literal, assert_never
 
 import infra.runtime
+from infra import places
+from infra.host.confine import Confinement
 
 Family = Literal["python", "nodejs"]
 
 PROXIES = Path(infra.runtime.__file__).parent
 # Where `actions` and `triggers` are imported from for preloading.
 SOURCES = PROXIES.parent.parent
+PACKAGES = ("actions", "triggers")
 
 
 class UnknownKind(Exception):
@@ -63,12 +67,14 @@ NODE = (Runtime("nodejs:20", "nodejs", "pixwhisk/runtime-nodejs", default=True),
 class Runtimes:
     """What can be run. `environment` is given to every action process, beside its own directory and `PATH`.
 
-    A blackbox, whatever its image, runs in the local Python runtime.
+    A blackbox, whatever its image, runs in the local Python runtime. `readable` is what all of them may read beside
+    their own runtime.
     """
 
     declared: Sequence[Runtime] = PYTHON
     environment: Mapping[str, str] = field(default_factory=dict)
     node: str | None = None
+    readable: Sequence[Path] = ()
 
     def resolve(self, kind: str) -> str:
         """The declared kind meant by `kind` (`python:default` → `python:3.11`). Raises `UnknownKind`."""
@@ -103,6 +109,17 @@ class Runtimes:
             return [self.node or "node", str(PROXIES / "proxy.js"), "--listen", f"connection:{descriptor}"]
         assert_never(family)
 
+    def confinement(self, runtime: str, preload: Sequence[str]) -> Confinement:
+        """What a container of `runtime` sees of this machine. Raises `UnknownKind`."""
+        family = self.family(runtime)
+        if family == "python":
+            packages = [SOURCES / name for name in PACKAGES] if preload else []
+            # Importing from a directory takes listing it, and a list of one directory is one of all below.
+            return Confinement([*python_files(), *packages, PROXIES, *self.readable], [SOURCES] if preload else [])
+        if family == "nodejs":
+            return Confinement([*node_files(self.node), PROXIES, *self.readable])
+        assert_never(family)
+
 
 def python_command(preload: Sequence[str], descriptor: int) -> list[str]:
     """Isolated (`-I`) and without `site` (`-S`): 15 ms less, and no checkout that an editable install would let in."""
@@ -117,11 +134,39 @@ def python_command(preload: Sequence[str], descriptor: int) -> list[str]:
     return command
 
 
-def local_runtimes(environment: Mapping[str, str] | None = None, environ: Mapping[str, str] = os.environ) -> Runtimes:
+def compile_sources() -> None:
+    """Compile what has changed of the packages that containers preload: they cannot keep what they compile."""
+    for name in PACKAGES:
+        compileall.compile_dir(SOURCES / name, quiet=2)
+
+
+def python_files() -> list[Path]:
+    """This interpreter with its libraries, in and out of its virtual environment."""
+    return list(
+        dict.fromkeys(Path(each) for each in (sys.prefix, sys.exec_prefix, sys.base_prefix, sys.base_exec_prefix))
+    )
+
+
+def node_files(node: str | None) -> list[Path]:
+    """Node's program, and the libraries of an installation of its own; never all that lies around a lone program."""
+    if node is None:
+        return []
+    program = Path(node).resolve()
+    return [program, program.parent.parent / "lib"] if program.parent.name == "bin" else [program]
+
+
+def local_runtimes(
+    environment: Mapping[str, str] | None = None,
+    environ: Mapping[str, str] = os.environ,
+    readable: Sequence[Path] = (),
+) -> Runtimes:
     """The kinds this machine can run: Python's always, Node's where `node` is on the `PATH`.
 
-    A stem cell knows `PIXWHISK_MODEL` before any action does, as in a container from the image's own environment.
+    A stem cell knows `PIXWHISK_MODEL` before any action does, as in a container from the image's own environment. It
+    and all models of the user's cache may be read, and what is named as `readable`.
     """
     node = shutil.which("node")
     image = {name: environ[name] for name in ("PIXWHISK_MODEL",) if environ.get(name)}
-    return Runtimes(PYTHON + NODE if node else PYTHON, {**image, **(environment or {})}, node)
+    models = [places.default_model(environ).parent, *map(Path, image.values())]
+    runtimes = PYTHON + NODE if node else PYTHON
+    return Runtimes(runtimes, {**image, **(environment or {})}, node, [*models, *readable])

@@ -20,6 +20,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from infra.host.capture import Capture
+from infra.host.confine import Confinement, confined
 from infra.host.wire import Wire, connect
 
 PAGE = resource.getpagesize()
@@ -146,16 +147,20 @@ class Sandbox:
 
 
 def open_sandbox(
-    command: Callable[[int], Sequence[str]], environment: Mapping[str, str], directory: Path, memory: int
+    command: Callable[[int], Sequence[str]],
+    environment: Mapping[str, str],
+    directory: Path,
+    memory: int,
+    confinement: Confinement,
 ) -> Sandbox:
     """Start a container in `directory`, which is made and later removed. `command` is told the descriptor to serve.
 
-    `memory` is in bytes. Raises `OSError` where the process cannot be started.
+    `memory` is in bytes. Raises `OSError` where the process cannot be started or confined.
     """
     work = directory / "work"
     work.mkdir(0o700, parents=True)
     given = {"PATH": PATH, "LANG": "C.UTF-8", **environment, "HOME": str(work), "TMPDIR": str(work)}
-    started = launch(command, given, work)
+    started = launch(command, given, work, confinement)
     limit(started.process.pid, memory)
     try:
         return Sandbox(started, directory, memory)
@@ -166,13 +171,16 @@ def open_sandbox(
         raise
 
 
-def launch(command: Callable[[int], Sequence[str]], environment: Mapping[str, str], work: Path) -> Started:
+def launch(
+    command: Callable[[int], Sequence[str]], environment: Mapping[str, str], work: Path, confinement: Confinement
+) -> Started:
     ours, theirs = socket.socketpair()
     reading, lifeline = os.pipe()
     out, out_end = os.pipe()
     err, err_end = os.pipe()
-    try:
-        process = subprocess.Popen(
+
+    def start() -> subprocess.Popen[bytes]:
+        return subprocess.Popen(
             command(theirs.fileno()),
             stdin=subprocess.DEVNULL,
             stdout=out_end,
@@ -183,6 +191,9 @@ def launch(command: Callable[[int], Sequence[str]], environment: Mapping[str, st
             start_new_session=True,
             umask=0o077,
         )
+
+    try:
+        process = confined(confinement, work, start)
         kill_group_with(reading, process.pid)
     except BaseException:
         ours.close()

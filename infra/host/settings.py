@@ -29,7 +29,8 @@ class BadSettings(Exception):
 class Settings:
     """`keys` maps namespaces to `uuid:secret`; it is left out of `repr`. `port` 0 takes any free one.
 
-    `pool` holds what is to differ from the pool's own defaults: `memory`, `slots`, `queue`.
+    `pool` holds what is to differ from the pool's own defaults: `memory`, `slots`, `queue`. `readable` is what actions
+    may read beside programs, libraries and the model.
     """
 
     data: Path
@@ -43,6 +44,7 @@ class Settings:
     retention: Retention = field(default_factory=Retention)
     timeout_blocking_seconds: float = 60.0
     pool: Mapping[str, int] = field(default_factory=dict)
+    readable: Sequence[Path] = ()
 
     def check(self) -> None:
         """Refuse to speak plainly to other machines unless told to: the keys would cross the network readable."""
@@ -54,6 +56,7 @@ class Settings:
         if not 0 <= self.port <= 65535:
             faults.append(f"--port {self.port} is not a port")
         faults += [f"--pool-{name} {value}: expected at least 1" for name, value in self.pool.items() if value < 1]
+        faults += [f"--readable {path}: not there" for path in self.readable if not path.exists()]
         faults += [f"auth: {fault}" for fault in key_faults(self.keys)]
         if faults:
             raise BadSettings("\n".join(faults))
@@ -104,6 +107,8 @@ def parser(environ: Mapping[str, str]) -> argparse.ArgumentParser:
     option("--pool-memory", "megabytes that the limits of all containers may add up to", None, int)
     option("--pool-slots", "containers computing at once [the processors there are]", None, int)
     option("--pool-queue", "calls waiting for a container; more are refused with a 429", None, int)
+    words = "file or directory that actions may read; several are separated by colons"
+    option("--readable", words, (), paths)
     option("--timeout-blocking", "seconds a blocking invoke waits before it answers 202", 60.0, float)
     plaintext = environ.get("PIXWHISK_PLAINTEXT") == "true"
     words = "listen beyond loopback without TLS [PIXWHISK_PLAINTEXT=true]"
@@ -125,9 +130,15 @@ def from_arguments(arguments: Sequence[str], environ: Mapping[str, str]) -> Sett
         quotas=_quotas(given),
         timeout_blocking_seconds=given.timeout_blocking,
         pool=_pool(given),
+        readable=given.readable,
     )
     settings.check()
     return settings
+
+
+def paths(text: str) -> list[Path]:
+    """As of `PATH`: absolute, from where we are now."""
+    return [Path(each).resolve() for each in text.split(os.pathsep) if each]
 
 
 def _quotas(given: argparse.Namespace) -> Quotas:

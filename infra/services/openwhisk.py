@@ -13,8 +13,8 @@ from infra.services.minio import LOOPBACK
 from infra.services.service import Command
 
 # What of our environment the host may see: where programs are, and settings of the host itself.
-_PASSED = ("PATH", "HOME", "LANG", "TMPDIR", "PIXWHISK_CACHE", "XDG_CACHE_HOME")
-_PASSED_PREFIXES = ("PIXWHISK_QUOTA", "PIXWHISK_TIMEOUT_")
+_PASSED = ("PATH", "HOME", "LANG", "TMPDIR", "PIXWHISK_CACHE", "PIXWHISK_READABLE", "XDG_CACHE_HOME")
+_PASSED_PREFIXES = ("PIXWHISK_QUOTA", "PIXWHISK_TIMEOUT_", "PIXWHISK_POOL_")
 
 
 @dataclass(frozen=True, slots=True)

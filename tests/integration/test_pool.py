@@ -21,6 +21,8 @@ import pytest
 from infra.host.pool import LocalPool, PoolSettings
 from infra.host.running import Busy, Call, Executable, Limits, Ran
 from infra.host.runtimes import SOURCES, local_runtimes
+from infra.services.ports import is_free
+from tests.fixtures.deployment import free_ports
 from tests.fixtures.needs import need
 
 CONTEXT = {
@@ -354,16 +356,19 @@ def test_waiting_action_takes_no_slot() -> None:
     """An action that waits for another, as one does that invokes it, lets that other run in the only slot."""
 
     async def test(pool: LocalPool) -> None:
-        code = (
-            "import os, time\ndef main(args):\n  while not os.path.exists(args['file']): time.sleep(0.02)\n  return {}"
+        (port,) = free_ports(1)
+        waiting = (
+            "import socket\ndef main(args):\n"
+            "  with socket.create_server(('127.0.0.1', args['port'])) as server: server.accept()\n  return {}"
         )
-        file = Path(str(pool._directory)) / "done"
-        waits = asyncio.create_task(pool.run(call(code, {"file": str(file)})))
-        await until(lambda: any(member.container.initialized for member in pool._members))
-        writes = await pool.run(
-            call("def main(args):\n  open(args['file'], 'w').close()\n  return {}", {"file": str(file)})
+        waits = asyncio.create_task(pool.run(call(waiting, {"port": port})))
+        await until(lambda: not is_free(port))
+        calling = (
+            "import socket\ndef main(args):\n"
+            "  socket.create_connection(('127.0.0.1', args['port'])).close()\n  return {}"
         )
-        assert (writes.status, (await waits).status) == (0, 0)
+        calls = await pool.run(call(calling, {"port": port}))
+        assert (calls.status, (await waits).status) == (0, 0)
 
     with_pool(test, slots=1)
 
@@ -501,11 +506,10 @@ async def main():
     await pool.start()
     idle = "import os\\ndef main(args): return {'p': os.getpid()}"
     first = await pool.run(Call(Executable("a", "1", "python:3.11", "main", idle, False), {}, {}))
-    file = str(pool._directory / "child")
     busy = ("import os, subprocess\\ndef main(args):\\n  child = subprocess.Popen(['sleep', '600']).pid\\n"
-            "  open(args['file'], 'w').write(f'{os.getpid()} {child}')\\n  while True: pass")
-    asyncio.create_task(pool.run(Call(Executable("b", "2", "python:3.11", "main", busy, False), {"file": file}, {})))
-    print(json.dumps({"idle": first.result["p"], "file": file}), flush=True)
+            "  open('child', 'w').write(f'{os.getpid()} {child}')\\n  while True: pass")
+    asyncio.create_task(pool.run(Call(Executable("b", "2", "python:3.11", "main", busy, False), {}, {})))
+    print(json.dumps({"idle": first.result["p"], "directory": str(pool._directory)}), flush=True)
     await asyncio.sleep(600)
 asyncio.run(main())
 """
@@ -516,14 +520,19 @@ def test_no_orphan_after_the_host_is_killed() -> None:
     with subprocess.Popen([sys.executable, "-c", HOST], stdout=subprocess.PIPE, cwd=SOURCES) as host:
         assert host.stdout is not None
         told = json.loads(host.stdout.readline())
-        file = Path(told["file"])
-        asyncio.run(until(lambda: file.exists() and len(file.read_text().split()) == 2))
-        processes = [told["idle"], *map(int, file.read_text().split())]
+        directory = Path(told["directory"])
+
+        def busy() -> list[int]:
+            return [int(word) for file in directory.rglob("child") for word in file.read_text().split()]
+
+        asyncio.run(until(lambda: len(busy()) == 2))
+        processes = [told["idle"], *busy()]
         assert all(map(exists, processes))
         host.kill()
     asyncio.run(until(lambda: not any(map(exists, processes))))
 
     async def next_pool(pool: LocalPool) -> None:
-        assert not file.parent.exists()
+        assert pool._directory != directory
 
     with_pool(next_pool)
+    assert not directory.exists()

@@ -1,0 +1,44 @@
+"""How the services of a deployment are started: what they are told, and where they listen."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from infra.services.minio import Credentials, MinioServer
+from infra.services.openwhisk import OpenWhiskHost
+from infra.services.postgres import SETTINGS
+
+SECRETS = {
+    "DATABASE_URL": "postgresql://u:hush@/d",
+    "AWS_SECRET_ACCESS_KEY": "hush",
+    "WSK_AUTH": "id:hush",
+    "PIXWHISK_AUTH": "id:hush",
+    "PGPASSWORD": "hush",
+    "MINIO_ROOT_PASSWORD": "hush",
+}
+
+
+def test_the_host_is_told_its_settings_and_no_secret(tmp_path: Path) -> None:
+    """Its own settings pass through from the environment of `up`; keys and passwords there do not."""
+    told = {
+        "PIXWHISK_POOL_SLOTS": "1",
+        "PIXWHISK_QUOTAS": "openwhisk",
+        "PIXWHISK_QUOTA_FIRES": "9",
+        "PIXWHISK_TIMEOUT_BLOCKING": "5",
+        "PIXWHISK_READABLE": "/models",
+    }
+    host = OpenWhiskHost(tmp_path, 1, tmp_path / "auth", tmp_path / "model", {**told, **SECRETS})
+    environment = host.command().environment
+    assert told.items() <= environment.items()
+    assert "hush" not in repr(environment)
+    assert "hush" not in repr(host)
+
+
+def test_services_listen_on_loopback_alone(tmp_path: Path) -> None:
+    """MinIO on 127.0.0.1, Postgres on no port at all, and the host on its default, which is loopback."""
+    arguments = MinioServer(tmp_path, tmp_path / "minio", 9, Credentials("a", "b")).command().arguments
+    assert arguments[arguments.index("--address") + 1] == "127.0.0.1:9"
+    assert SETTINGS["listen_addresses"] == ""
+    host = OpenWhiskHost(tmp_path, 1, tmp_path / "auth", tmp_path / "model", {"PIXWHISK_HOST": "0.0.0.0"})
+    assert "--host" not in host.command().arguments
+    assert "PIXWHISK_HOST" not in host.command().environment
