@@ -55,6 +55,7 @@ def make(venv: Path) -> None:
     with step("packages"):
         run(uv, "pip", "sync", *quiet, "--python", python, "--require-hashes", BOOTSTRAP, PACKAGES)
         run(uv, "pip", "install", *quiet, "--python", python, "--no-deps", "--no-build-isolation", "--editable", ROOT)
+        run(python, "-m", "infra.setup.bytecode")
     (venv / ".complete").touch()
 
 
