@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import http.client
+import json
 import secrets
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -99,6 +100,7 @@ class MinioServer:
         for target in self.targets:
             if isinstance(target, JournalTarget):
                 target.queue.mkdir(mode=0o700, parents=True, exist_ok=True)
+                set_torn_aside(target.queue, self.directory / "torn")
 
     def command(self) -> Command:
         address = f"{LOOPBACK}:{self.port}"
@@ -134,6 +136,20 @@ class MinioServer:
         for target in self.targets:
             environment |= target.environment()
         return environment
+
+
+def set_torn_aside(queue: Path, aside: Path) -> None:
+    """Take half-written events out of a queue while its MinIO is down.
+
+    MinIO would try to read the first of them for ever and send nothing behind it. A crash leaves one, or a full disk
+    does; either way its upload was never acknowledged, so `audit` is what finds it.
+    """
+    for event in queue.glob("*/*.event"):
+        try:
+            json.loads(event.read_bytes())
+        except ValueError:
+            aside.mkdir(mode=0o700, exist_ok=True)
+            event.rename(aside / event.name)
 
 
 def basic_authorization(key: str) -> str:
