@@ -2,27 +2,17 @@
 
 from __future__ import annotations
 
-import os
-import traceback
 from collections.abc import Mapping
 from typing import Any
 
-from actions.errors import ActionError, UnexpectedFailure, error_result
+from actions.boundary import answer
 from actions.store.handler import handle
 from actions.store.results import warm
 
 
 def main(params: Mapping[str, Any]) -> dict[str, Any]:
     """Write the outcomes of `classify` into Postgres; see `actions.store.handler`."""
-    try:
-        return handle(params, os.environ)
-    except ActionError as error:
-        print(f"failed: {error.code}: {error}")
-        return error_result(error)
-    except Exception as error:  # noqa: BLE001 (the process boundary: whatever it is, the container lives on)
-        # Where, not what: the words of a foreign exception may hold an address with its password, or a row.
-        print("".join(traceback.format_tb(error.__traceback__)) + type(error).__name__)
-        return error_result(UnexpectedFailure(f"an unforeseen {type(error).__name__}; the activation's log says where"))
+    return answer(handle, params)
 
 
 def preload() -> None:

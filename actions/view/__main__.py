@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import os
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -12,7 +11,8 @@ from minio import Minio
 from sqlalchemy import Engine, create_engine
 from sqlalchemy.exc import OperationalError
 
-from actions.errors import BadSettings, DatabaseUnavailable, error_result
+from actions.boundary import answer
+from actions.errors import BadSettings, DatabaseUnavailable
 from actions.view.handler import PICTURE_LIFETIME, Row, respond
 
 # A page that waits longer than this helps nobody, and the database has other work.
@@ -21,12 +21,13 @@ TIMEOUT_STATEMENT_MS = 5000
 
 def main(params: dict[str, Any]) -> dict[str, Any]:
     """Answer one web invocation; `DATABASE_URL` (and, for pictures, `AWS_*`) come from `/init` or bound parameters."""
-    settings = {**params, **os.environ}
+    return answer(_responded, params)
+
+
+def _responded(params: Mapping[str, Any], environ: Mapping[str, str]) -> dict[str, Any]:
+    settings = {**params, **environ}
     endpoint = str(settings.get("AWS_ENDPOINT_URL_S3", ""))
-    try:
-        return respond(params, functools.partial(_rows, _engine(settings)), _pictures(settings, endpoint), endpoint)
-    except (BadSettings, DatabaseUnavailable) as error:
-        return error_result(error)
+    return respond(params, functools.partial(_rows, _engine(settings)), _pictures(settings, endpoint), endpoint)
 
 
 def preload() -> None:

@@ -12,6 +12,7 @@ from urllib.parse import urlencode, urlsplit
 
 from jinja2 import Environment, select_autoescape
 
+from actions.errors import DatabaseUnavailable
 from actions.view.query import LIMIT_ROWS, BadQuery, Query, parse_query, select_rows
 
 Row = Mapping[str, Any]
@@ -41,12 +42,15 @@ class Page:
 def respond(
     params: Mapping[str, Any], rows: Rows, picture: Pictures | None, picture_origin: str = ""
 ) -> dict[str, Any]:
-    """Answer one web invocation. A query that cannot be read is a 400 that says what can."""
+    """Answer one web invocation. A query that cannot be read is a 400, a database away a 503."""
     try:
         query = parse_query(params)
     except BadQuery as error:
-        return {"statusCode": 400, "headers": _headers("text/plain; charset=utf-8"), "body": f"{error}\n"}
-    found = rows(select_rows(query))
+        return _plain_text(400, str(error))
+    try:
+        found = rows(select_rows(query))
+    except DatabaseUnavailable as error:
+        return _plain_text(503, str(error))
     page = Page(query, found[:LIMIT_ROWS], more=len(found) > LIMIT_ROWS)
     return as_json(page) if query.as_json else as_html(page, picture, picture_origin)
 
@@ -68,6 +72,10 @@ def as_html(page: Page, picture: Pictures | None, picture_origin: str) -> dict[s
         following=_link(page.query, page.query.page + 1) if page.more else None,
     )
     return {"statusCode": 200, "headers": _headers("text/html; charset=utf-8", picture_origin), "body": html}
+
+
+def _plain_text(status: int, message: str) -> dict[str, Any]:
+    return {"statusCode": status, "headers": _headers("text/plain; charset=utf-8"), "body": f"{message}\n"}
 
 
 def _picture(row: Row, picture: Pictures | None) -> str | None:

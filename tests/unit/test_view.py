@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from actions.errors import DatabaseUnavailable
 from actions.view.handler import Row, respond
 from actions.view.query import LIMIT_ROWS, BadQuery, parse_query, select_rows
 
@@ -83,6 +84,17 @@ def test_a_query_that_cannot_be_read_says_what_can(bad: dict[str, Any]) -> None:
     answer = respond(bad, rows(), None)
     assert answer["statusCode"] == 400
     assert answer["body"].startswith(next(iter(bad)))
+
+
+def test_a_database_that_is_away_is_a_503() -> None:
+    """A visitor is told what to do, and no address."""
+
+    def away(_statement: Any) -> Sequence[Row]:
+        raise DatabaseUnavailable("the results database does not answer: see `pixwhisk status`")
+
+    answer = respond({}, away, None)
+    assert answer["statusCode"] == 503
+    assert "pixwhisk status" in answer["body"]
 
 
 @given(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -12,7 +11,8 @@ import urllib3
 from minio import Minio, MinioAdmin
 from minio.credentials.providers import StaticProvider
 
-from actions.errors import ActionError, BadSettings, error_result
+from actions.boundary import answer
+from actions.errors import BadSettings
 from triggers.feed.handler import Feed, handle
 from triggers.feed.request import parse_request
 from triggers.feed.subscription import journal_arn
@@ -48,13 +48,12 @@ class Settings:
 
 def main(params: dict[str, Any]) -> dict[str, Any]:
     """Answer one lifecycle event; any error is the activation's `error`, as the feed contract wants it."""
-    environ = os.environ
-    try:
-        settings = Settings.read(params, environ)
-        request = parse_request(params, environ.get("__OW_NAMESPACE") or "_")
-        return handle(connect(settings), request)
-    except ActionError as error:
-        return error_result(error)
+    return answer(_handled, params)
+
+
+def _handled(params: Mapping[str, Any], environ: Mapping[str, str]) -> dict[str, Any]:
+    settings = Settings.read(params, environ)
+    return handle(connect(settings), parse_request(params, environ.get("__OW_NAMESPACE") or "_"))
 
 
 def connect(settings: Settings) -> Feed:

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import os
 import time
-import traceback
 from collections.abc import Mapping
 from threading import Event
 from typing import Any
 
-from actions.errors import ActionError, UnexpectedFailure, error_result
+from actions.boundary import answer
 from triggers.sweep.handler import Sweep
 from triggers.sweep.invoking import Invoker
 from triggers.sweep.owed import opened
@@ -22,15 +20,7 @@ LONGEST = 45.0
 
 def main(params: Mapping[str, Any]) -> dict[str, Any]:
     """Run what is owed for as long as the activation may; `{"swept": {…}, "owed": n, "parked": n}`."""
-    try:
-        return sweep(Settings.from_params(params, os.environ), time.monotonic() + _allowed(os.environ))
-    except ActionError as error:
-        print(f"failed: {error.code}: {error}")
-        return error_result(error)
-    except Exception as error:  # noqa: BLE001 (the process boundary: whatever it is, the container lives on)
-        # Where, not what: the words of a foreign exception may hold an address with its password, or a row.
-        print("".join(traceback.format_tb(error.__traceback__)) + type(error).__name__)
-        return error_result(UnexpectedFailure(f"an unforeseen {type(error).__name__}; the activation's log says where"))
+    return answer(_sweep_for_a_while, params)
 
 
 def sweep(settings: Settings, until: float = float("inf"), stop: Event | None = None) -> dict[str, Any]:
@@ -41,6 +31,10 @@ def sweep(settings: Settings, until: float = float("inf"), stop: Event | None = 
         left = ledger.counts()
     print(f"sweep: done={score.done} failed={score.failed} parked={score.parked} owed={left.owed}")
     return {"swept": score.dump(), "owed": left.owed, "parked": left.parked}
+
+
+def _sweep_for_a_while(params: Mapping[str, Any], environ: Mapping[str, str]) -> dict[str, Any]:
+    return sweep(Settings.from_params(params, environ), time.monotonic() + _allowed(environ))
 
 
 def _allowed(environ: Mapping[str, str]) -> float:
