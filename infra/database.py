@@ -46,10 +46,17 @@ POLICIES: Mapping[str, str] = {
 }
 
 
+class NewerSchema(Exception):
+    """A later release has migrated the database: this one does not know its way there."""
+
+
 def migrate(url: str) -> None:
-    """Bring the database at `url` to the newest schema. Two at once are safe; nothing to do costs milliseconds."""
+    """Bring the database at `url` to the newest schema. Two at once are safe; nothing to do costs milliseconds.
+
+    Raises `NewerSchema` before anything is changed.
+    """
     with _locked(url) as connection:
-        if _revision(connection) != newest_revision():
+        if _known(_revision(connection)) != newest_revision():
             _upgrade(url)
         for role in _existing(connection, GRANTS):
             _allow(connection, role)
@@ -66,9 +73,9 @@ def _allow(connection: psycopg.Connection, role: str) -> None:
 
 
 def revision(url: str) -> str | None:
-    """The last migration that the database at `url` has seen; None if it has seen none."""
+    """The last migration that the database at `url` has seen; None if it has seen none. Raises `NewerSchema`."""
     with psycopg.connect(url, connect_timeout=5) as connection:
-        return _revision(connection)
+        return _known(_revision(connection))
 
 
 def newest_revision() -> str:
@@ -107,6 +114,13 @@ def _revision(connection: psycopg.Connection) -> str | None:
         return None
     row = connection.execute("SELECT version_num FROM alembic_version").fetchone()
     return row[0] if row else None
+
+
+def _known(there: str | None) -> str | None:
+    newest = newest_revision()
+    if there and there > newest:
+        raise NewerSchema(f"the database's schema is {there}, this pixwhisk knows up to {newest}: use a newer one")
+    return there
 
 
 def _upgrade(url: str) -> None:

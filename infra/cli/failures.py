@@ -45,6 +45,7 @@ def _failure(error: Exception) -> Failure | None:
     # Late: these pull every client in, and only an error needs them.
     import psycopg
 
+    from infra.database import NewerSchema
     from infra.deployment import BadEnvironment, NoDeployment
     from infra.furnishing import NotSetUp, StoreFailed
     from infra.ledger.listing import ListingRefused, StoreAway
@@ -63,7 +64,7 @@ def _failure(error: Exception) -> Failure | None:
         (psycopg.Error, "Postgres refuses: {}", Exit.FAILED),
         (Held, "the data directory is in use by {}: `pixwhisk down` ends it, or choose another --data", Exit.FAILED),
         ((NoDeployment, NotSetUp, PortTaken, MinioMissing, PostgresMissing), "{}", Exit.FAILED),
-        ((ListingRefused, ServiceFailed, WhiskError), "{}", Exit.FAILED),
+        ((ListingRefused, NewerSchema, ServiceFailed, WhiskError), "{}", Exit.FAILED),
     )
     for kinds, words, code in known:
         if isinstance(error, kinds):

@@ -44,6 +44,15 @@ def test_migrating_again_changes_nothing(database: Database) -> None:
     assert found == [(schema.newest_revision(),)]
 
 
+def test_a_schema_of_a_later_release_is_left_alone(database: Database) -> None:
+    """An older program says so and changes nothing, whether it was to migrate or only to look."""
+    with database.connect() as connection:
+        connection.execute("UPDATE alembic_version SET version_num = '9999'")
+    for touch in (schema.migrate, schema.revision):
+        with pytest.raises(schema.NewerSchema, match="9999.*use a newer one"):
+            touch(database.url())
+
+
 def test_two_migrations_at_once_take_turns(postgres_server: Server) -> None:
     """Both return with the database migrated."""
     name = "test_two_at_once"
