@@ -13,7 +13,7 @@ from sqlalchemy.exc import OperationalError
 
 from actions.boundary import answer
 from actions.errors import BadSettings, DatabaseUnavailable
-from actions.view.handler import PICTURE_LIFETIME, Row, respond
+from actions.view.handler import PICTURE_LIFETIME, Pictures, Row, respond
 
 # A page that waits longer than this helps nobody, and the database has other work.
 TIMEOUT_STATEMENT_MS = 5000
@@ -61,7 +61,7 @@ def _rows(engine: Engine, statement: sqlalchemy.Select[Any]) -> Sequence[Row]:
         raise DatabaseUnavailable("the results database does not answer: see `pixwhisk status`") from None
 
 
-def _pictures(settings: Mapping[str, Any], endpoint: str) -> Any:
+def _pictures(settings: Mapping[str, Any], endpoint: str) -> Pictures | None:
     access, secret = settings.get("AWS_ACCESS_KEY_ID"), settings.get("AWS_SECRET_ACCESS_KEY")
     if not (endpoint and access and secret):
         return None

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 from urllib.parse import urlencode, urlsplit
 
 from jinja2 import Environment, select_autoescape
@@ -20,16 +20,10 @@ Row = Mapping[str, Any]
 PICTURE_LIFETIME = timedelta(minutes=15)
 
 
-class Rows(Protocol):
-    """Where rows come from: the read-only database role in service, a list in a unit test."""
-
-    def __call__(self, statement: Any) -> Sequence[Row]: ...
-
-
-class Pictures(Protocol):
-    """Makes a link a browser may show for a while, for one object version."""
-
-    def __call__(self, bucket: str, key: str, version_id: str | None) -> str: ...
+# Where rows come from (the read-only database role in service), and a link that a browser may show for a while, made of
+# bucket, key and version.
+Rows = Callable[[Any], Sequence[Row]]
+Pictures = Callable[[str, str, str | None], str]
 
 
 @dataclass(frozen=True, slots=True)
