@@ -49,7 +49,7 @@ def test_a_schema_of_a_later_release_is_left_alone(database: Database) -> None:
     with database.connect() as connection:
         connection.execute("UPDATE alembic_version SET version_num = '9999'")
     for touch in (schema.migrate, schema.revision):
-        with pytest.raises(schema.NewerSchema, match="9999.*use a newer one"):
+        with pytest.raises(schema.NewerSchema, match="schema is 9999"):
             touch(database.url())
 
 
