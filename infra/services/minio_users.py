@@ -14,17 +14,30 @@ from infra.services.minio import Credentials
 
 _ALL = "arn:aws:s3:::*"
 
+# MinIO lets every user change its own secret, make further keys that outlive it, unless told not to.
+_OWN_KEYS = {
+    "Effect": "Deny",
+    "Action": [
+        "admin:CreateUser",
+        "admin:CreateServiceAccount",
+        "admin:UpdateServiceAccount",
+        "admin:RemoveServiceAccount",
+    ],
+}
+
 # Listing is what turns "access denied" into "no such object" when one is gone.
 READER: Mapping[str, Any] = {
     "Version": "2012-10-17",
     "Statement": [
         {"Effect": "Allow", "Action": ["s3:GetObject", "s3:GetObjectVersion"], "Resource": [_ALL]},
         {"Effect": "Allow", "Action": ["s3:ListBucket", "s3:GetBucketLocation"], "Resource": [_ALL]},
+        _OWN_KEYS,
     ],
 }
 
 # No object can be read or written. The two administrative rights declare a webhook target for a trigger that names
-# none, and restart MinIO to use it.
+# none, and restart MinIO to use it. MinIO's configuration is one right, so whoever has this user's keys could change
+# more of it than targets.
 FEED: Mapping[str, Any] = {
     "Version": "2012-10-17",
     "Statement": [
@@ -40,6 +53,7 @@ FEED: Mapping[str, Any] = {
             "Resource": [_ALL],
         },
         {"Effect": "Allow", "Action": ["admin:ConfigUpdate", "admin:ServiceRestart"]},
+        _OWN_KEYS,
     ],
 }
 

@@ -95,6 +95,79 @@ def test_a_role_may_not_do_more_than_its_work(database: Database, role: Role, st
         connection.execute(statement)
 
 
+FORBIDDEN_TO_ALL = (
+    "CREATE TABLE own (a int)",
+    "CREATE TEMPORARY TABLE own (a int)",
+    "CREATE SCHEMA own",
+    "CREATE FUNCTION own() RETURNS int LANGUAGE sql AS 'SELECT 1'",
+    "CREATE ROLE own",
+    "CREATE DATABASE own",
+    "ALTER ROLE CURRENT_USER SUPERUSER",
+    "ALTER SYSTEM SET log_statement = 'all'",
+    "SET ROLE pixwhisk",
+    "GRANT pixwhisk TO CURRENT_USER",
+    "SET session_replication_role = replica",
+    "ALTER TABLE inbox DISABLE ROW LEVEL SECURITY",
+    "TRUNCATE inbox, objects, outcomes",
+    "SELECT rolpassword FROM pg_authid",
+    "SELECT pg_read_file('postgresql.conf')",
+    "SELECT pg_ls_dir('.')",
+    "SELECT lo_import('/etc/hostname')",
+    "COPY (SELECT 1) TO PROGRAM 'true'",
+    "COPY (SELECT 1) TO '/tmp/pixwhisk-copied'",
+    "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = 'postgres'",
+    "SELECT pg_reload_conf()",
+)
+
+
+def may(connection: psycopg.Connection, statement: str) -> bool:
+    try:
+        connection.execute(statement)
+    except psycopg.errors.InsufficientPrivilege:
+        return False
+    return True
+
+
+@pytest.mark.parametrize("role", ["pixwhisk_store", "pixwhisk_view", "pixwhisk_journal", "pixwhisk_sweep"])
+def test_no_role_leaves_its_tables(database: Database, role: Role) -> None:
+    """None makes anything of its own, gains rights, reads files or runs programs, or becomes another."""
+    with database.connect(role) as connection, database.connect("pixwhisk"):
+        assert [each for each in FORBIDDEN_TO_ALL if may(connection, each)] == []
+
+
+def test_not_even_the_owner_leaves_the_database(database: Database) -> None:
+    """Who owns the tables, as `pixwhisk env` names it, is no superuser: no files, no programs, no other passwords."""
+    beyond = ("ROLE own", "DATABASE", "SUPERUSER", "SYSTEM", "pg_", "lo_import", "COPY")
+    with database.connect() as connection, database.connect("pixwhisk_view"):
+        statements = [each for each in FORBIDDEN_TO_ALL if any(word in each for word in beyond)]
+        assert [each for each in statements if may(connection, each)] == []
+
+
+def test_the_page_changes_nothing(database: Database) -> None:
+    """The page's role is refused every way to write to every relation there is."""
+    with database.connect() as owner:
+        found = owner.execute(
+            "SELECT relname FROM pg_class WHERE relkind IN ('r', 'v') AND relnamespace = 'public'::regnamespace"
+        )
+        relations = [row[0] for row in found]
+    assert {"inbox", "objects", "outcomes", "models", "results", "work"} <= set(relations)
+    with database.connect("pixwhisk_view") as connection:
+        for relation in relations:
+            for right in ("INSERT", "UPDATE", "DELETE", "TRUNCATE", "TRIGGER", "REFERENCES"):
+                asked = connection.execute("SELECT has_table_privilege(%s, %s)", (relation, right)).fetchone()
+                assert asked == (False,), (relation, right)
+
+
+def test_a_role_needs_its_own_password(database: Database, postgres_server: Server) -> None:
+    """One role's password opens no other's door, though the socket is the same."""
+    address = database.url("pixwhisk_view")
+    for role in ("pixwhisk", "pixwhisk_store", "postgres"):
+        with pytest.raises(psycopg.OperationalError, match="password authentication failed"):
+            psycopg.connect(address.replace("//pixwhisk_view:", f"//{role}:"))
+    with pytest.raises(psycopg.OperationalError, match="permission denied for database"):
+        psycopg.connect(postgres_server.postgres.database_url("pixwhisk_view", "template1"))
+
+
 def test_view_reads_what_it_shows(database: Database) -> None:
     """The page's role reads the three views."""
     with database.connect("pixwhisk_view") as connection:
