@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from infra.cli.failures import Exit, Failure
-from infra.deployment import BUCKET, JOURNAL, NoDeployment, existing
+from infra.deployment import BUCKET, JOURNAL, NoDeployment, existing, named_database_url
 from infra.whisk import base_url
 
 
@@ -54,7 +54,7 @@ def database_url(data: Path, environ: Mapping[str, str] = os.environ) -> str | N
     """The database of somebody's own, whose schema is ours to see to; that of an embedded deployment `up` sees to."""
     if (data / "deployment.json").is_file():
         return existing(data, environ).external.database_url
-    return environ.get("DATABASE_URL") or None
+    return named_database_url(environ)
 
 
 _OVERRIDES = (

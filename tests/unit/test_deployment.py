@@ -66,6 +66,54 @@ def test_half_a_service_is_refused(tmp_path: Path, missing: str) -> None:
         deployments.chosen(tmp_path, environ)
 
 
+@pytest.mark.parametrize(
+    "url",
+    [
+        "postgresql://me:hu@sh@db/pictures",
+        "postgresql://me:hu/sh@db/pictures",
+        "postgresql://me:hu:sh/x@db/pictures",
+        "postgresql://me:hu#sh@db/pictures",
+        "postgresql://me:hu?sh@db/pictures",
+        "postgresql://me:hu%zsh@db/pictures",
+        "postgresql://me:hu sh@db/pictures",
+        "postgresql://12/hush@db/pictures",
+        "mysql://me:hush@db/pictures",
+        "host=db password=hush",
+        "postgresql://me:hush@db:port/pictures",
+        "postgresql://me:hush@db/pictures?hush",
+    ],
+)
+def test_a_database_url_with_a_mistake_is_refused_and_not_repeated(tmp_path: Path, url: str) -> None:
+    """libpq would take the rest of a password for a host, a port or a name, and say it when it fails."""
+    with pytest.raises(BadEnvironment, match="DATABASE_URL: expected") as refused:
+        deployments.existing(tmp_path, {"DATABASE_URL": url})
+    assert not any(part in str(refused.value) for part in ("hu@", "hush", "sh@", "zsh"))
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "postgres://db",
+        "postgresql://me:hu%40sh@db:5432/pictures?sslmode=require",
+        "postgresql://me@[::1]:5432/pictures",
+        "postgresql://me:hush@one:1,two:2/pictures?target_session_attrs=primary",
+        "postgresql://me:hush@/pictures?host=/run/postgresql",
+        "postgresql:///pictures",
+    ],
+)
+def test_every_database_url_of_libpq_is_taken(tmp_path: Path, url: str) -> None:
+    """With a socket, several servers, an address of IPv6, options, or nothing but a name."""
+    assert deployments.existing(tmp_path, {"DATABASE_URL": url}).database_url == url
+
+
+@pytest.mark.parametrize("name", ["AWS_ENDPOINT_URL_S3", "WSK_APIHOST", "PIXWHISK_TRIGGER_APIHOST"])
+def test_no_address_holds_a_password(tmp_path: Path, name: str) -> None:
+    """Addresses are printed, so one with a password in it is refused, and not repeated."""
+    with pytest.raises(BadEnvironment, match=name) as refused:
+        deployments.chosen(tmp_path, {**OUTSIDE, name: "https://me:hush@minio.example"})
+    assert "hush" not in str(refused.value)
+
+
 def test_nothing_is_made_where_nothing_was_started(tmp_path: Path) -> None:
     """Looking at an empty directory is an error and leaves it empty; one service of the environment suffices for it."""
     with pytest.raises(NoDeployment, match="pixwhisk up"):
