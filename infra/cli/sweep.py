@@ -23,8 +23,8 @@ if TYPE_CHECKING:
 @click.option(
     "--batch", type=click.IntRange(1, 500), default=32, show_default=True, help="Records an activation takes."
 )
-@click.option("--in-flight", type=click.IntRange(1, 64), default=2, show_default=True, help="Activations at once.")
-def command(*, data: Path, watch: float | None, batch: int, in_flight: int) -> None:
+@click.option("--in-flight", type=click.IntRange(1, 64), help="Activations at once.  [default: cores here, plus one]")
+def command(*, data: Path, watch: float | None, batch: int, in_flight: int | None) -> None:
     """Run what is owed, once or for ever.
 
     Under `pixwhisk up` one runs already; a second only shares its work. Ends cleanly at Ctrl-C or SIGTERM: what it has
@@ -44,7 +44,7 @@ def command(*, data: Path, watch: float | None, batch: int, in_flight: int) -> N
             raise Failure(str(error), Exit.UNREACHABLE if error.retryable else Exit.FAILED) from None
 
 
-def settings_of(deployment: Deployment, *, batch: int = 32, in_flight: int = 2) -> Settings:
+def settings_of(deployment: Deployment, *, batch: int = 32, in_flight: int | None = None) -> Settings:
     """A sweep's settings for this deployment, with the least privileged role there is."""
     import dataclasses
 
@@ -55,7 +55,8 @@ def settings_of(deployment: Deployment, *, batch: int = 32, in_flight: int = 2) 
         "WSK_APIHOST": deployment.apihost,
         "WSK_AUTH": deployment.auth,
     }
-    return dataclasses.replace(Settings.from_params(params, {}), batch=batch, in_flight=in_flight)
+    settings = dataclasses.replace(Settings.from_params(params, {}), batch=batch)
+    return dataclasses.replace(settings, in_flight=in_flight) if in_flight else settings
 
 
 def _run(settings: Settings, stop: threading.Event, watch: float | None) -> None:

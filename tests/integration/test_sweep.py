@@ -125,6 +125,32 @@ def test_what_is_young_is_left_to_the_fast_lane(connection: psycopg.Connection, 
     assert ledger.claim(5, timedelta(minutes=1)) == []
 
 
+def test_an_event_is_as_old_as_it_says(connection: psycopg.Connection, ledger: Ledger) -> None:
+    """MinIO's journal comes seconds later, and then it is the sweep's turn at once; a backfill always is."""
+    owe(connection, "young")
+    owe(connection, "backfilled", lane="backfill")
+    owe(connection, "late")
+    connection.execute("UPDATE inbox SET event_time = now() - interval '3 seconds' WHERE key = 'late'")
+    claimed = ledger.claim(5, timedelta(seconds=2))
+    assert sorted(json.loads(row.event_data)["Records"][0]["s3"]["object"]["key"] for row in claimed) == [
+        "backfilled",
+        "late",
+    ]
+
+
+def test_what_was_young_when_the_watch_woke_is_run_when_it_is_due(
+    database: Database, connection: psycopg.Connection, sequence: StandIn
+) -> None:
+    """Nobody tells a second time: it looks again after the grace time, however seldom it looks otherwise."""
+    grace = timedelta(seconds=0.5)
+    settings = Settings(database.url("pixwhisk_sweep"), "http://127.0.0.1:9", "u:k", grace=grace)
+    owe(connection, "first", lane="backfill")
+    with watching(settings, sequence):
+        until(lambda: states(connection)["first"][0] == "settled", "the watch does not run")
+        owe(connection, "young")
+        until(lambda: states(connection)["young"][0] == "settled", "the row was not run")
+
+
 def test_what_has_an_outcome_by_now_is_settled_and_not_run(
     connection: psycopg.Connection, ledger: Ledger, sequence: StandIn
 ) -> None:

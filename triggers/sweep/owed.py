@@ -74,8 +74,9 @@ class Ledger:
     def claim(self, most: int, grace: timedelta) -> Sequence[Owed]:
         """Rows that are due, the newest live ones first, backfill after them. Those that have an outcome are settled.
 
-        May return fewer than are due: call again until nothing comes. A row whose earlier claim ran out counts as
-        having failed: it may be what killed the sweep.
+        Live ones are due once their event is `grace` old: that long they are the fast lane's. May return fewer than are
+        due: call again until nothing comes. A row whose earlier claim ran out counts as having failed: it may be what
+        killed the sweep.
         """
         claimed: list[Owed] = []
         while len(claimed) < most:
@@ -147,7 +148,9 @@ class Ledger:
 CLAIM = """
 WITH due AS (
     SELECT id, bucket, key, version_id, sequencer, finality, backfill FROM inbox
-    WHERE state = 'owed' AND next_at <= now() AND received_at <= now() - %(grace)s
+    WHERE state = 'owed' AND next_at <= now()
+      -- The event's own time, because MinIO writes its journal seconds later; should its clock be ahead, ours.
+      AND (backfill OR least(event_time, received_at) <= now() - %(grace)s)
     ORDER BY backfill, id DESC LIMIT %(most)s FOR UPDATE SKIP LOCKED
 ), looked AS (
     SELECT id, NOT backfill AND EXISTS (

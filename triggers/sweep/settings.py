@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -15,8 +16,9 @@ from actions.errors import BadSettings
 class Settings:
     """Where the ledger and OpenWhisk are, and how hard to push.
 
-    `apihost` is a URL. A batch holds `batch` records, of which `in_flight` are run at once: more containers than cores
-    is ruin. Rows are left to the fast lane for `grace`; a claim lasts for `lease` unless it is renewed; after
+    `apihost` is a URL. A batch holds `batch` records. `in_flight` of them are run at once, one more than there are
+    cores to classify: while one is stored and noted another has begun, but many more containers than cores is ruin.
+    Events are left to the fast lane until they are `grace` old; a claim lasts for `lease` unless it is renewed; after
     `attempts` failures of its own a row is parked.
     """
 
@@ -25,7 +27,7 @@ class Settings:
     auth: str = field(repr=False)
     sequence: str = "pixwhisk/classify-and-store"
     batch: int = 32
-    in_flight: int = 2
+    in_flight: int = field(default_factory=lambda: len(os.sched_getaffinity(0)) + 1)
     attempts: int = 6
     grace: timedelta = timedelta(seconds=2)
     lease: timedelta = timedelta(seconds=20)

@@ -17,6 +17,7 @@ PAUSE_DATABASE = 1.0
 # A wait for a notification is cut into such pieces, in s, between which `stop` is looked at.
 PATIENCE = 0.5
 PRUNE_EVERY = 500
+PAUSE_GATHER = 0.1
 
 
 def watch(settings: Settings, runs: Runs, stop: Event, seconds: float, report: Report) -> None:
@@ -38,7 +39,7 @@ def watch(settings: Settings, runs: Runs, stop: Event, seconds: float, report: R
 
 def _follow(ledger: Ledger, settings: Settings, runs: Runs, *, stop: Event, seconds: float, report: Report) -> None:
     ledger.listen()
-    rounds = 0
+    rounds, woken = 0, False
     while not stop.is_set():
         score = Sweep(ledger, runs, settings, stop, report=report).run()
         if score != Score():
@@ -46,9 +47,12 @@ def _follow(ledger: Ledger, settings: Settings, runs: Runs, *, stop: Event, seco
         if rounds % PRUNE_EVERY == 0:
             ledger.prune()
         rounds += 1
-        if _woken(ledger, stop, seconds):
-            # What has just come belongs to the fast lane for a moment.
-            stop.wait(settings.grace.total_seconds())
+        # What has just come and was the fast lane's is due after the grace time; nobody wakes us for that.
+        patience = settings.grace.total_seconds() if woken else seconds
+        woken = _woken(ledger, stop, max(patience, PAUSE_GATHER))
+        if woken:
+            # The journal tells one by one of many that came together.
+            stop.wait(PAUSE_GATHER)
 
 
 def _woken(ledger: Ledger, stop: Event, seconds: float) -> bool:
