@@ -7,7 +7,6 @@ seconds and hundreds of megabytes to import, so that happens only when a model d
 from __future__ import annotations
 
 import hashlib
-import heapq
 import json
 import math
 from array import array
@@ -92,7 +91,8 @@ def load(directory: Path, threads: int) -> tuple[Model, Card]:
 
 def best(probabilities: Sequence[float], labels: Sequence[str], count: int) -> tuple[Classification, ...]:
     """The `count` likeliest labels, likeliest first; the lower index first where equal."""
-    order = heapq.nsmallest(count, range(len(probabilities)), key=lambda index: (-probabilities[index], index))
+    # Sorting keeps equals in order, backwards too; it is quicker than a heap that must be told how to compare.
+    order = sorted(range(len(probabilities)), key=probabilities.__getitem__, reverse=True)[:count]
     return tuple(_classification(index, labels, probabilities[index]) for index in order)
 
 
@@ -122,6 +122,7 @@ class LiteRtModel:
         self.frame = card.frame
         self._check(card)
         self._prepare = _preparation(self._interpreter.input)
+        self._reals = _reading(self._interpreter.output)
 
     def _check(self, card: Card) -> None:
         side, taken, given = card.frame.side, self._interpreter.input.shape, self._interpreter.output.shape
@@ -132,7 +133,7 @@ class LiteRtModel:
 
     def classify(self, pixels: bytes) -> Sequence[float]:
         output = self._interpreter.output
-        values = list(map(output.real, self._interpreter.run(self._prepare(pixels))))
+        values = self._reals(self._interpreter.run(self._prepare(pixels)))
         done = _add_up(values) if output.typecode == "f" else _gives_probabilities(output)
         return values if done else softmax(values)
 
@@ -143,7 +144,19 @@ def _preparation(tensor: Tensor) -> Callable[[bytes], bytes]:
     if tensor.typecode == "f":
         return lambda pixels: array("f", map(reals.__getitem__, pixels)).tobytes()
     table = bytes(tensor.stored(real) & 0xFF for real in reals)
+    if table == bytes(range(256)):
+        return bytes
     return lambda pixels: pixels.translate(table)
+
+
+def _reading(tensor: Tensor) -> Callable[[array[Any]], list[float]]:
+    """From what the model stores to what that means."""
+    if tensor.typecode == "f":
+        return list
+    # Negative ones count from the end.
+    signed = (byte - 256 if tensor.typecode == "b" and byte > 127 else byte for byte in range(256))
+    reals = [tensor.real(stored) for stored in signed]
+    return lambda values: [reals[value] for value in values]
 
 
 def _agree(card: Card, digest: str) -> None:

@@ -168,7 +168,8 @@ def _completed(event: ObjectEvent, response: BaseHTTPResponse) -> ObjectEvent:
     to the second: any event of this very version orders the same or later.
     """
     version = response.headers.get("x-amz-version-id")
-    modified = _modified(response.headers.get("Last-Modified"))
+    named = event.sequencer is None or event.event_time is None
+    modified = _modified(response.headers.get("Last-Modified")) if named else None
     length = response.headers.get("Content-Length", "")
     return replace(
         event,

@@ -18,6 +18,7 @@ import uvloop
 
 from infra.host.api import application
 from infra.host.host import assemble
+from infra.host.memory import keep_memory
 from infra.host.pool import PoolSettings, open_pool
 from infra.host.runtimes import local_runtimes
 from infra.host.server import listen, server
@@ -51,6 +52,7 @@ def main(arguments: Sequence[str], environ: Mapping[str, str] = os.environ) -> i
     for each in (signal.SIGTERM, signal.SIGINT):
         signal.signal(each, lambda *_: None)
     _raise_descriptors()
+    keep_memory()
     with lock, listening:
         uvloop.run(_serve(settings, listening))
     return 0
