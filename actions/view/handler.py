@@ -36,7 +36,13 @@ class Page:
 def respond(
     params: Mapping[str, Any], rows: Rows, picture: Pictures | None, picture_origin: str = ""
 ) -> dict[str, Any]:
-    """Answer one web invocation. A query that cannot be read is a 400, a database away a 503."""
+    """Answer one web invocation. A query that cannot be read is a 400, a database away a 503.
+
+    Another site's script is told nothing (403): OpenWhisk lets every site read what web actions answer, and a page on
+    loopback is in reach of whatever its owner's browser has open. A link there still works.
+    """
+    if asked_by_another_site(params.get("__ow_headers")):
+        return _plain_text(403, "open this page by itself: other sites may not read it")
     try:
         query = parse_query(params)
     except BadQuery as error:
@@ -47,6 +53,23 @@ def respond(
         return _plain_text(503, str(error))
     page = Page(query, found[:LIMIT_ROWS], more=len(found) > LIMIT_ROWS)
     return as_json(page) if query.as_json else as_html(page, picture, picture_origin)
+
+
+def asked_by_another_site(headers: object) -> bool:
+    """What the browser says of who asks, or what an old one gives away; other programs say nothing of the kind."""
+    if not isinstance(headers, Mapping):
+        return False
+    if site := headers.get("sec-fetch-site"):
+        return bool(site == "cross-site" and headers.get("sec-fetch-mode") != "navigate")
+    origin = headers.get("origin")
+    return bool(origin) and _host_name(str(origin)) != _host_name(f"//{headers.get('host', '')}")
+
+
+def _host_name(url: str) -> str | None:
+    try:
+        return urlsplit(url).hostname
+    except ValueError:
+        return None
 
 
 def as_json(page: Page) -> dict[str, Any]:

@@ -7,7 +7,7 @@ import hmac
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
-from urllib.parse import parse_qsl
+from urllib.parse import parse_qsl, urlsplit
 
 from starlette.datastructures import Headers
 from starlette.requests import Request
@@ -34,10 +34,12 @@ from infra.host.refusals import (
     unauthorized,
 )
 from infra.host.resolution import Invocable
+from infra.host.settings import is_loopback
 from infra.host.transaction import LIMIT_PAYLOAD_BYTES, Transaction, media_type, read_body
 
 METHODS = ("OPTIONS", "GET", "DELETE", "POST", "PUT", "HEAD", "PATCH")
 ALLOWED_HEADERS = "Authorization, Origin, X-Requested-With, Content-Type, Accept, User-Agent"
+MISDIRECTED = "This host listens on loopback alone, and answers web requests only under loopback's names."
 RESERVED = frozenset({"__ow_method", "__ow_headers", "__ow_path", "__ow_user", "__ow_query", "__ow_body"})
 
 
@@ -62,6 +64,8 @@ async def serve(host: Host, request: Request, transaction_id: str, segments: Seq
     """`segments` are the raw parts of the path after `/api/v1/web/`."""
     if request.method not in METHODS:
         raise method_not_allowed(METHODS)
+    if is_loopback(host.settings.host) and not _names_loopback(request.headers.get("host", "")):
+        raise Refusal(421, MISDIRECTED)
     call = _find(host, segments)
     caller = _check_secret(host, call, request.headers)
     if call.annotated("web-custom-options") is True:
@@ -76,6 +80,19 @@ async def serve(host: Host, request: Request, transaction_id: str, segments: Seq
     for name, value in cors(request.headers).items():
         response.headers.setdefault(name, value)
     return response
+
+
+def _names_loopback(host: str) -> bool:
+    """Whether a `Host` header is one of this machine to itself.
+
+    Any name can be made to lead to 127.0.0.1 once a browser has loaded a page from it. That page may then read what
+    needs no key, as if it were ours.
+    """
+    try:
+        name = urlsplit(f"//{host}").hostname or "localhost"
+    except ValueError:
+        return False
+    return is_loopback(name) or name.endswith(".localhost")
 
 
 def cors(headers: Headers) -> dict[str, str]:

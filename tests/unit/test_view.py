@@ -78,6 +78,26 @@ def test_more_rows_than_a_page_holds_lead_to_the_next() -> None:
     assert "?q=esp&amp;page=2" in body
 
 
+@pytest.mark.parametrize(
+    ("headers", "status"),
+    [
+        ({}, 200),
+        ({"sec-fetch-site": "none", "sec-fetch-mode": "navigate"}, 200),
+        ({"sec-fetch-site": "same-origin", "sec-fetch-mode": "cors"}, 200),
+        ({"sec-fetch-site": "cross-site", "sec-fetch-mode": "navigate"}, 200),
+        ({"sec-fetch-site": "cross-site", "sec-fetch-mode": "cors", "origin": "https://evil.example"}, 403),
+        ({"sec-fetch-site": "cross-site", "sec-fetch-mode": "no-cors"}, 403),
+        ({"origin": "https://evil.example", "host": "127.0.0.1:3233"}, 403),
+        ({"origin": "null", "host": "127.0.0.1:3233"}, 403),
+        ({"origin": "http://127.0.0.1:3233", "host": "127.0.0.1:3233"}, 200),
+        ("none", 200),
+    ],
+)
+def test_other_sites_read_nothing(headers: Any, status: int) -> None:
+    """A script or frame of another site gets a 403, a person who follows its link the page, a program its JSON."""
+    assert respond({"__ow_headers": headers}, rows(ESPRESSO), None)["statusCode"] == status
+
+
 @pytest.mark.parametrize("bad", [{"page": "0"}, {"page": "-1"}, {"status": "x"}, {"q": "x" * 201}, {"q": {"a": 1}}])
 def test_a_query_that_cannot_be_read_says_what_can(bad: dict[str, Any]) -> None:
     """The answer is a 400 naming the parameter."""

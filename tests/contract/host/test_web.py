@@ -178,6 +178,15 @@ def test_browsers_are_let_in(guest: Namespace) -> None:
     assert ask(guest, "default/own.json", "OPTIONS").json()["__ow_method"] == "options"
 
 
+def test_a_name_that_was_made_to_lead_here_is_refused(guest: Namespace) -> None:
+    """A host on loopback answers web requests under loopback's names, so that no site can pose as it in a browser."""
+    guest.action("echo", annotations=WEB)
+    for name in ("localhost:3233", "127.0.0.1", "[::1]:3233", "pictures.localhost"):
+        assert ask(guest, "default/echo.json", headers={"Host": name}).status_code == 200, name
+    for name in ("evil.example:3233", "127.0.0.1.evil.example", "localhost.evil.example", "192.168.1.1", "[::2]", "["):
+        assert refusal(ask(guest, "default/echo.json", headers={"Host": name}))[0] == 421, name
+
+
 def test_head_and_packages(guest: Namespace) -> None:
     """A HEAD has the headers of a GET; actions in packages are reached by the package's name."""
     guest.ok("PUT", "packages/p", {"parameters": [{"key": "response", "value": {"body": "hello"}}]})
