@@ -34,7 +34,7 @@ class Plan:
     users: int = 4
     pace: float = 4.0
     pause: tuple[float, float] = (0.5, 3.0)
-    spell: tuple[float, float] = (1.0, 3.0)
+    spell: tuple[float, float] = (1.0, 12.0)
 
 
 @dataclass

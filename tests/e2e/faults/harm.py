@@ -151,9 +151,10 @@ SPELLS: Mapping[str, Fault] = {
     "revoked credentials": revoked_credentials,
     "hanging hooks": hanging_hooks,
     "refusing hooks": refusing_hooks,
+    "default quotas": default_quotas,
 }
 # `up` starts anew: nothing else may be broken at that moment, or it would rightly refuse.
-RESTARTS: Mapping[str, Fault] = {"kill -9 up": kill_up, "default quotas": default_quotas}
+RESTARTS: Mapping[str, Fault] = {"kill -9 up": kill_up}
 
 FAULTS: Mapping[str, Fault] = {**KILLS, **SPELLS, **RESTARTS}
 
