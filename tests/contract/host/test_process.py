@@ -7,8 +7,10 @@ import contextlib
 import json
 import os
 import resource
+import shutil
 import signal
 import socket
+import ssl
 import subprocess
 import sys
 import threading
@@ -23,6 +25,7 @@ import pytest
 
 from tests.contract.host.served import Namespace
 from tests.fixtures.deployment import eventually
+from tests.fixtures.needs import need
 
 SLOW = "import time\ndef main(params):\n    time.sleep(params['seconds'])\n    return {'slept': True}\n"
 
@@ -225,6 +228,27 @@ def test_a_key_for_others_to_read_is_refused(tmp_path: Path) -> None:
     code, said = fails(tmp_path / "host", "--auth-file", str(key))
     assert code == 2
     assert "chmod 600" in said
+
+
+def test_with_a_certificate_it_speaks_tls_alone(tmp_path: Path) -> None:
+    """The address says so; who speaks plainly to it is not understood, and learns nothing."""
+    need(shutil.which("openssl"), "there is no `openssl` to make a certificate with")
+    certificate, key = tmp_path / "certificate.pem", tmp_path / "key.pem"
+    making = ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes"]
+    making += ["-days", "1", "-subj", "/CN=localhost", "-addext", "subjectAltName=IP:127.0.0.1"]
+    subprocess.run([*making, "-keyout", str(key), "-out", str(certificate)], check=True, capture_output=True)
+    flags = command(tmp_path / "host", "--tls-certificate", str(certificate), "--tls-key", str(key))
+    with subprocess.Popen(flags, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as process:
+        assert process.stdout is not None
+        try:
+            url = process.stdout.readline().strip()
+            assert url.startswith("https://127.0.0.1:")
+            trusting = ssl.create_default_context(cafile=str(certificate))
+            assert httpx.get(url, verify=trusting).is_success
+            with pytest.raises(httpx.TransportError):
+                httpx.get(url.replace("https", "http"))
+        finally:
+            process.kill()
 
 
 def test_several_namespaces(tmp_path: Path) -> None:
