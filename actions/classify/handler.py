@@ -10,18 +10,20 @@ from contextlib import closing
 from dataclasses import dataclass, field, replace
 from functools import lru_cache, partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from actions.classify import images
 from actions.classify.inputs import parse_inputs, without_injected
 from actions.classify.model import Card, Model, best, load
-from actions.classify.objects import Fetched, ObjectStore
 from actions.classify.prefetch import Arrival, arrivals
 from actions.classify.settings import Settings
 from actions.classify.stages import Stages, resident_megabytes
 from actions.errors import BadEvent, Rejected, TooManyBytes
 from actions.events import ObjectEvent
 from actions.messages import Classification, Outcome, Picture, Status
+
+if TYPE_CHECKING:
+    from actions.classify.objects import Fetched, ObjectStore
 
 # Larger objects wait in a temporary file; of a batch several are held at once, so less each.
 _IN_MEMORY_ALONE = 4 * 2**20
@@ -37,6 +39,9 @@ def loaded_model(directory: Path, threads: int) -> tuple[Model, Card]:
 @lru_cache(maxsize=1)
 def connected_store(settings: Settings) -> ObjectStore:
     """Connected once per container, and anew when the settings change."""
+    # Late: MinIO's client takes as long to import as all the rest, and pictures given inline need none.
+    from actions.classify.objects import ObjectStore
+
     return ObjectStore(settings)
 
 

@@ -8,10 +8,13 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cache
+from typing import TYPE_CHECKING
 
-from actions.classify.objects import Fetched
 from actions.errors import Rejected
 from actions.events import ObjectEvent
+
+if TYPE_CHECKING:
+    from actions.classify.objects import Fetched
 
 # Three connections keep two cores fed; together with the image in work, at most five are held at once.
 _CONNECTIONS = 3
@@ -27,11 +30,11 @@ class Arrival:
 
     def close(self) -> None:
         """Let go of the object's bytes."""
-        if isinstance(self.result, Fetched):
+        if not isinstance(self.result, Rejected):
             self.result.file.close()
 
 
-Fetch = Callable[[ObjectEvent], Fetched]
+Fetch = Callable[[ObjectEvent], "Fetched"]
 
 
 def arrive(fetch: Fetch, event: ObjectEvent) -> Arrival:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import encodings.idna  # noqa: F401 (the first connection would import it, for the store's name)
 import io
 from collections.abc import Mapping
+from threading import Thread
 
 from PIL import Image
 
@@ -17,7 +18,19 @@ _LIMITS = images.Limits(pixels=10**6, memory=2**24)
 
 
 def warm(environ: Mapping[str, str]) -> None:
-    """Decode one small picture and classify it; without a model (`PIXWHISK_MODEL` unset or bad), only decode."""
+    """Import all; decode one small picture and classify it, or only decode it without a model (`PIXWHISK_MODEL`)."""
+    # Meanwhile, because loading and running a model is mostly done outside the interpreter.
+    importing = Thread(target=_import_client)
+    importing.start()
+    _classify_once(environ)
+    importing.join()
+
+
+def _import_client() -> None:
+    import actions.classify.objects  # noqa: F401 (imported late by the handler, too)
+
+
+def _classify_once(environ: Mapping[str, str]) -> None:
     frame = images.Frame()
     pixels = _pixels(frame)
     if not environ.get("PIXWHISK_MODEL"):

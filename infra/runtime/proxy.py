@@ -368,8 +368,12 @@ class Action:
         code = decoded(value)
         environment = checked_environment(value.get("env") or {})
         del body
-        self._load(code, str(value.get("main") or "main"), environment)
-        gc.freeze()
+        gc.disable()
+        try:
+            self._load(code, str(value.get("main") or "main"), environment)
+            gc.freeze()
+        finally:
+            gc.enable()
         return 200, b'{"ok":true}'
 
     def _load(self, code: bytes, main: str, environment: Mapping[str, str]) -> None:
@@ -889,9 +893,12 @@ def main(arguments: Sequence[str]) -> None:
     vars(builtins).setdefault("quit", sys.exit)
     # Python put this file's directory there; what lies beside it is for preloading only.
     sys.path[:] = [path for path in sys.path if os.path.realpath(path) != options.own] + options.paths
+    # What importing makes is there to stay: looking for garbage in it takes a sixth of the time.
+    gc.disable()
     preloaded = Preloaded(options.preload, options.preload_paths)
     gc.collect()
     gc.freeze()
+    gc.enable()
     Server(served, Action(preloaded), alone=options.listen.startswith("connection:")).serve()
     # Threads of the action must not hold the process back.
     os._exit(0)
