@@ -16,6 +16,7 @@ from typing import Any
 
 import pytest
 
+from infra.host import confine, pool
 from infra.host.confine import SINCE_SIGNALS, Confinement, confined, landlock
 from infra.host.pool import LocalPool, PoolSettings
 from infra.host.running import Call, Executable
@@ -87,12 +88,12 @@ def trying(
     executable = Executable("tried", "1", kind, "main", code, False, preload=preloaded)
 
     async def running() -> Any:
-        pool = LocalPool(PoolSettings(runtimes=local_runtimes(readable=readable)))
-        await pool.start()
+        local = LocalPool(PoolSettings(runtimes=local_runtimes(readable=readable)))
+        await local.start()
         try:
-            return await pool.run(Call(executable, {"attempts": attempts, "given": given}, CONTEXT))
+            return await local.run(Call(executable, {"attempts": attempts, "given": given}, CONTEXT))
         finally:
-            await pool.stop()
+            await local.stop()
 
     ran = asyncio.run(running())
     assert ran.status == 0, (ran.result, ran.logs)
@@ -250,13 +251,13 @@ def test_one_container_sees_nothing_of_another() -> None:
     )
 
     async def running() -> Any:
-        pool = LocalPool(PoolSettings())
-        await pool.start()
+        local = LocalPool(PoolSettings())
+        await local.start()
         try:
-            wrote = await pool.run(Call(writing, {}, CONTEXT))
-            return await pool.run(Call(reading, wrote.result, CONTEXT))
+            wrote = await local.run(Call(writing, {}, CONTEXT))
+            return await local.run(Call(reading, wrote.result, CONTEXT))
         finally:
-            await pool.stop()
+            await local.stop()
 
     assert "Permission denied" in asyncio.run(running()).result["error"]
 
@@ -287,3 +288,28 @@ def test_this_process_is_not_confined_by_starting_others(tmp_path: Path) -> None
     (tmp_path / "file").touch()
     confined(Confinement([tmp_path]), tmp_path / "own", (tmp_path / "file").read_text)
     shutil.rmtree(tmp_path / "own")
+
+
+@pytest.mark.parametrize("version", [1, 2, 3, 4, 5, 6])
+def test_older_kernels_confine_files_as_well(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, version: int) -> None:
+    """What each version of Landlock knows is asked of it, and no more."""
+    monkeypatch.setattr(confine, "landlock", lambda: version)
+    own, file = tmp_path / "own", tmp_path / "file"
+    own.mkdir()
+    file.touch()
+    for attempt in (file.read_text, file.unlink, (tmp_path / "new").touch):
+        with pytest.raises(PermissionError):
+            confined(Confinement(), own, attempt)
+    confined(Confinement(), own, (own / "new").touch)
+    assert confined(Confinement([file]), own, file.read_text) == ""
+
+
+def test_without_landlock_actions_run_and_the_host_says_what_that_means(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Files are open to them then; privileges are gone all the same."""
+    monkeypatch.setattr(confine, "landlock", lambda: 0)
+    monkeypatch.setattr(pool, "landlock", lambda: 0)
+    came = trying(["open(path, 'w').write('x')", "call('chroot', b'.')"], {"path": str(tmp_path / "file")})
+    assert list(came.values()) == [{"value": 1}, DENIED]
+    assert [record.message.split()[0] for record in caplog.records] == ["containers-not-confined"]
