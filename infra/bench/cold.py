@@ -1,4 +1,8 @@
-"""First calls: of a copy of `classify` that no container has seen, with a stem cell ready for it and without."""
+"""First calls: of a copy of `classify` that no container has seen, with a stem cell ready for it and without.
+
+Without: the copy is of a size that there is no stem cell of, and is called as soon as it is made. Time counts from
+before it is made, since a host may begin to prepare a container then.
+"""
 
 from __future__ import annotations
 
@@ -34,19 +38,22 @@ def measure(whisk: Whisk, caller: Caller, body: bytes, times: int, tell: Callabl
     stem, nothing = [], []
     for number in range(times):
         time.sleep(PAUSE_STEM_CELL)
-        stem.append(_first(whisk, caller, copied(original), body))
+        stem.append(_first(whisk, caller, copied(original), body)[0])
         time.sleep(PAUSE_STEM_CELL)
-        nothing.append(_first(whisk, caller, unprepared(original), body))
+        nothing.append(_first(whisk, caller, resized(original), body)[1])
         tell((number + 1) * 2)
     return Cold(stem, nothing)
 
 
-def _first(whisk: Whisk, caller: Caller, wanted: dict[str, Any], body: bytes) -> float:
+def _first(whisk: Whisk, caller: Caller, wanted: dict[str, Any], body: bytes) -> tuple[float, float]:
+    """Milliseconds of the call alone, and of making the action and calling it."""
     # A name of its own each time: containers are an action's own.
     name = f"{COPY}-{time.time_ns():x}"
+    began = time.perf_counter()
     whisk.put("actions", name, wanted)
     try:
-        return timed(caller, name, body)[0]
+        milliseconds, _ = timed(caller, name, body)
+        return milliseconds, (time.perf_counter() - began) * 1000
     finally:
         whisk.delete("actions", name)
 
@@ -56,7 +63,6 @@ def copied(original: dict[str, Any]) -> dict[str, Any]:
     return {name: original[name] for name in ("exec", "limits", "parameters", "annotations")}
 
 
-def unprepared(original: dict[str, Any]) -> dict[str, Any]:
-    """The same, of a size and with annotations that no stem cell is kept for."""
-    kept = [each for each in original["annotations"] if each["key"] != "preload"]
-    return copied(original) | {"limits": original["limits"] | {"memory": MEMORY_OTHER}, "annotations": kept}
+def resized(original: dict[str, Any]) -> dict[str, Any]:
+    """The same, of another size."""
+    return copied(original) | {"limits": original["limits"] | {"memory": MEMORY_OTHER}}
