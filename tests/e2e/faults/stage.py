@@ -49,11 +49,12 @@ class Post:
         httpx.put(f"{self.url}/mode", content=mode).raise_for_status()
 
     def score(self) -> dict[str, Any]:
-        return dict(httpx.get(f"{self.url}/score").json())
+        """What it did with how many hooks; nothing while it is closed."""
+        return dict(httpx.get(f"{self.url}/score").json()) if self.process else {}
 
     def underway(self) -> int:
         """How many hooks it has taken and not passed on yet."""
-        return int(self.score()["underway"]) if self.process else 0
+        return int(self.score().get("underway", 0))
 
     def close(self) -> None:
         """From now on nobody listens there."""
@@ -71,7 +72,10 @@ class Post:
 
 @dataclass
 class Stage:
-    """A deployment that is up, or should be. `settings` go to `up` with its environment."""
+    """A deployment that is up, or should be. `settings` go to `up` with its environment.
+
+    While its post office is closed, `up` has MinIO fire the trigger itself.
+    """
 
     deployment: Deployment
     post: Post
@@ -79,7 +83,8 @@ class Stage:
 
     def up(self) -> None:
         """Start it (again), on the same ports."""
-        environment = {**os.environ, "PIXWHISK_TRIGGER_APIHOST": self.post.url, **self.settings}
+        through = {"PIXWHISK_TRIGGER_APIHOST": self.post.url} if self.post.process else {}
+        environment = {**os.environ, **through, **self.settings}
         ports = ("--api-port", str(self.deployment.api_port), "--s3-port", str(self.deployment.s3_port))
         pixwhisk("up", "--detach", "--data", str(self.deployment.data), *ports, env=environment)
 
@@ -122,14 +127,18 @@ class Stage:
 
 
 @contextlib.contextmanager
-def staged(seed: str, **settings: str) -> Iterator[Stage]:
-    """A deployment of its own behind a post office. Afterwards nothing runs; after a failure its files are kept."""
+def staged(seed: str, *, directly: bool = False, **settings: str) -> Iterator[Stage]:
+    """A deployment of its own, behind a post office unless `directly`.
+
+    Afterwards nothing runs; after a failure its files are kept.
+    """
     data = Path(tempfile.mkdtemp(prefix="px-"))
     api_port, s3_port, post_port = free_ports(3)
     post = Post(post_port, f"http://127.0.0.1:{api_port}", seed)
     stage = Stage(Deployment(data, {}, api_port, s3_port), post, settings)
     with _down_afterwards(stage):
-        post.open()
+        if not directly:
+            post.open()
         stage.up()
         environment = environment_of(pixwhisk("env", "--data", str(data)).stdout)
         stage.deployment = Deployment(data, environment, api_port, s3_port)
