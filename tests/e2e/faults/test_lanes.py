@@ -14,7 +14,7 @@ from tests.e2e.faults.gallery import Picture
 from tests.e2e.faults.stage import Stage, audited, staged
 from tests.fixtures.deployment import eventually
 
-# What MinIO waits for a webhook's answer; documented in docs/operations.md.
+# How long MinIO waits for a webhook's answer, in s.
 MINIO_PATIENCE = 60
 
 
