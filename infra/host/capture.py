@@ -7,6 +7,7 @@ import logging
 import os
 import time
 from contextlib import suppress
+from functools import lru_cache
 from typing import Literal
 
 log = logging.getLogger(__name__)
@@ -23,8 +24,12 @@ Name = Literal["stdout", "stderr"]
 def stored_line(name: Name, text: str, nanoseconds: int) -> str:
     """A line as activations keep it: time in 30 columns, stream, text."""
     seconds, fraction = divmod(nanoseconds, 1_000_000_000)
-    moment = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(seconds))
-    return f"{moment}.{fraction:09d}Z {name}: {text}"
+    return f"{_moment(seconds)}.{fraction:09d}Z {name}: {text}"
+
+
+@lru_cache(maxsize=1)
+def _moment(seconds: int) -> str:
+    return time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(seconds))
 
 
 class Store:

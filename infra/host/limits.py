@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 from infra.host.documents import expected
@@ -50,4 +50,10 @@ def _bounded(name: str, value: object) -> int:
 
 
 def dump_limits(limits: Limits) -> Mapping[str, Any]:
-    return asdict(limits)
+    # Not `asdict`, which copies deeply: this is part of every record.
+    return {
+        "timeout": limits.timeout,
+        "memory": limits.memory,
+        "logs": limits.logs,
+        "concurrency": limits.concurrency,
+    }
