@@ -20,6 +20,14 @@ _COLUMNS = (
 )
 
 
+# A journal row whose outcome was there before it settles in the very transaction that brings it.
+_LANES = """
+SELECT CASE WHEN lane <> 'journal' THEN lane WHEN settled_at = received_at THEN 'event' ELSE 'sweep' END AS lane,
+       count(*) AS count
+FROM inbox WHERE state = 'settled' AND received_at > now() - interval '1 hour' GROUP BY 1 ORDER BY 1
+"""
+
+
 @dataclass(frozen=True, slots=True)
 class Asked:
     """Which rows. `label` is a label or class name among the first five, any case; `minimum` is of that label's
@@ -34,12 +42,17 @@ class Asked:
 
 @dataclass(frozen=True, slots=True)
 class Counts:
-    """`oldest_owed` is in seconds, None where nothing is owed; `parked` is by reason."""
+    """`oldest_owed` is in seconds, None where nothing is owed; `parked` is by reason.
+
+    `lanes` says how what settled in the last hour got there: by `event` (the journal found it done), by `sweep`,
+    `audit` or `backfill`.
+    """
 
     outcomes: Mapping[str, int]
     owed: int
     parked: Mapping[str, int]
     oldest_owed: float | None
+    lanes: Mapping[str, int]
 
 
 def connect(url: str) -> psycopg.Connection[dict[str, Any]]:
@@ -84,7 +97,8 @@ def counts(connection: psycopg.Connection[dict[str, Any]]) -> Counts:
         "SELECT count(*) AS count, extract(epoch FROM now() - min(received_at))::float AS oldest"
         " FROM work WHERE state = 'owed'"
     ).fetchone() or {"count": 0, "oldest": None}
-    return Counts(found, owed["count"], parked, owed["oldest"])
+    lanes = {row["lane"]: row["count"] for row in connection.execute(_LANES)}
+    return Counts(found, owed["count"], parked, owed["oldest"], lanes)
 
 
 def _later(

@@ -48,6 +48,7 @@ def document(health: Health) -> dict[str, Any]:
         "parked": sum(counts.parked.values()) if counts else None,
         "parkedReasons": dict(counts.parked) if counts else None,
         "oldestOwedSeconds": counts.oldest_owed if counts else None,
+        "lanesLastHour": dict(counts.lanes) if counts else None,
     }
 
 
@@ -63,3 +64,5 @@ def _print(health: Health) -> None:
         click.echo(f"  owed        {counts.owed}{oldest}")
         reasons = ", ".join(f"{count} {reason}" for reason, count in counts.parked.items())
         click.echo(f"  parked      {reasons or 0}")
+        lanes = ", ".join(f"{count} by {lane}" for lane, count in counts.lanes.items())
+        click.echo(f"  last hour   {lanes or 'nothing settled'}")

@@ -50,6 +50,8 @@ def test_a_backfill_gives_every_old_object_its_outcome(deployment: Deployment, s
     assert findings(audit(deployment, silent)) == {("missing", key) for key in KEYS}
     deployment.pixwhisk("backfill", "--bucket", silent)
     assert audit(deployment, silent)["differences"] == []
+    lanes = json.loads(deployment.pixwhisk("status", "--json").stdout)["lanesLastHour"]
+    assert lanes["backfill"] >= len(KEYS) + 2
     rows = deployment.query("SELECT key, label FROM current_results WHERE bucket = %s", silent)
     labels = {row["key"]: row["label"] for row in rows}
     assert labels.keys() == set(KEYS) - {KEYS[1]}
