@@ -330,9 +330,19 @@ class LocalPool:
         if any(not each.started.done() for each in self._members):
             return
         for profile in self._wanted:
-            if self._lacks(profile) and self._used() + profile.memory <= self._settings.memory:
+            if self._lacks(profile) and self._make_room_for_stem_cell(profile.memory):
                 self._start_stem_cell(profile)
                 return
+
+    def _make_room_for_stem_cell(self, memory: int) -> bool:
+        """End what has not been used for a while, or never will be again: a revision that is no more, for one."""
+        longest = asyncio.get_running_loop().time() - INTERVAL_IDLE
+        unused = [each for each in self._members if not each.busy and each.revision is not None and each.used < longest]
+        for member in unused:
+            if self._used() + memory <= self._settings.memory:
+                break
+            self._destroy(member)
+        return self._used() + memory <= self._settings.memory
 
     def _lacks(self, profile: Profile) -> bool:
         ready = sum(each.revision is None and each.profile == profile for each in self._members)

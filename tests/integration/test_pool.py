@@ -462,6 +462,22 @@ def test_stem_cells() -> None:
     with_pool(test)
 
 
+def test_stem_cells_take_the_place_of_what_is_not_used(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Containers that nobody has called for a while, of revisions long gone perhaps, do not keep stem cells out."""
+    monkeypatch.setattr("infra.host.pool.INTERVAL_IDLE", 0.2)
+    wanted = executable(ECHO, preload=("json",))
+
+    async def test(pool: LocalPool) -> None:
+        for number in range(2):
+            await pool.run(call(f"def main(args): return {{'n': {number}}}"))
+        assert len(pool._members) == 2
+        pool.prewarm([wanted])
+        await until(lambda: [member.revision is None and member.started.done() for member in pool._members].count(True))
+        assert len(pool._members) == 2
+
+    with_pool(test, memory=512)
+
+
 def test_cancelled_call() -> None:
     """A call nobody waits for any more is ended with its container, and its place is free."""
 
