@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 @options.data
 @click.option("--watch", type=click.FloatRange(0.1), metavar="SECONDS", help="For ever: look so often, or when woken.")
 @click.option(
-    "--batch", type=click.IntRange(1, 500), default=32, show_default=True, help="Records an activation takes."
+    "--batch", type=click.IntRange(1, 500), default=50, show_default=True, help="Records an activation takes."
 )
 @click.option("--in-flight", type=click.IntRange(1, 64), help="Activations at once.  [default: cores here, plus one]")
 def command(*, data: Path, watch: float | None, batch: int, in_flight: int | None) -> None:
@@ -44,7 +44,7 @@ def command(*, data: Path, watch: float | None, batch: int, in_flight: int | Non
             raise Failure(str(error), Exit.UNREACHABLE if error.retryable else Exit.FAILED) from None
 
 
-def settings_of(deployment: Deployment, *, batch: int = 32, in_flight: int | None = None) -> Settings:
+def settings_of(deployment: Deployment, *, batch: int = 50, in_flight: int | None = None) -> Settings:
     """A sweep's settings for this deployment, with the least privileged role there is."""
     import dataclasses
 

@@ -26,7 +26,7 @@ class Settings:
     apihost: str
     auth: str = field(repr=False)
     sequence: str = "pixwhisk/classify-and-store"
-    batch: int = 32
+    batch: int = 50
     in_flight: int = field(default_factory=lambda: len(os.sched_getaffinity(0)) + 1)
     attempts: int = 6
     grace: timedelta = timedelta(seconds=2)
