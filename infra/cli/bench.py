@@ -32,7 +32,7 @@ def command(*, data: Path, document: IO[str] | None, plots: Path | None, quick: 
 
     Measures the deployment that runs in the data directory; where none runs, one of its own, in a temporary directory.
     Every time is measured beside what it is compared with, in turns, so that the ratios hold on a busy machine as well.
-    Objects and rows that it makes are deleted again. Takes some five minutes, --quick half a minute.
+    Objects and rows that it makes are deleted again. Takes some three minutes, --quick half a minute.
     """
     # Late, here and below: `--help` needs none of it.
     from infra.bench import measuring
