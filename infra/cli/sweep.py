@@ -44,7 +44,7 @@ def command(*, data: Path, watch: float | None, batch: int, in_flight: int | Non
             raise Failure(str(error), Exit.UNREACHABLE if error.retryable else Exit.FAILED) from None
 
 
-def settings_of(deployment: Deployment, *, batch: int = 50, in_flight: int | None = None) -> Settings:
+def settings_of(deployment: Deployment, *, batch: int | None = None, in_flight: int | None = None) -> Settings:
     """A sweep's settings for this deployment, with the least privileged role there is."""
     import dataclasses
 
@@ -55,8 +55,8 @@ def settings_of(deployment: Deployment, *, batch: int = 50, in_flight: int | Non
         "WSK_APIHOST": deployment.apihost,
         "WSK_AUTH": deployment.auth,
     }
-    settings = dataclasses.replace(Settings.from_params(params, {}), batch=batch)
-    return dataclasses.replace(settings, in_flight=in_flight) if in_flight else settings
+    settings = Settings.from_params(params, {})
+    return dataclasses.replace(settings, batch=batch or settings.batch, in_flight=in_flight or settings.in_flight)
 
 
 def _run(settings: Settings, stop: threading.Event, watch: float | None) -> None:

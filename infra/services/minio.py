@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import http.client
 import json
 import secrets
 from collections.abc import Mapping, Sequence
@@ -11,6 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
+from infra.services.probe import answers
 from infra.services.service import Command
 
 LOOPBACK = "127.0.0.1"
@@ -111,14 +111,7 @@ class MinioServer:
 
     def ready(self) -> bool:
         """Whether it takes requests: drive, bucket metadata and users are all loaded."""
-        connection = http.client.HTTPConnection(LOOPBACK, self.port, timeout=1)
-        try:
-            connection.request("GET", "/minio/health/cluster")
-            return connection.getresponse().status == 200
-        except (OSError, http.client.HTTPException):
-            return False
-        finally:
-            connection.close()
+        return answers(LOOPBACK, self.port, "/minio/health/cluster")
 
     def _environment(self) -> dict[str, str]:
         environment = {

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import http.client
 import os
 import sys
 from collections.abc import Mapping
@@ -10,6 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from infra.services.minio import LOOPBACK
+from infra.services.probe import answers
 from infra.services.service import Command
 
 # What of our environment the host may see: where programs are, and settings of the host itself.
@@ -44,11 +44,4 @@ class OpenWhiskHost:
         return Command([sys.executable, "-m", "infra.host", *arguments], environment, self.directory)
 
     def ready(self) -> bool:
-        connection = http.client.HTTPConnection(LOOPBACK, self.port, timeout=1)
-        try:
-            connection.request("GET", "/")
-            return connection.getresponse().status == 200
-        except (OSError, http.client.HTTPException):
-            return False
-        finally:
-            connection.close()
+        return answers(LOOPBACK, self.port)

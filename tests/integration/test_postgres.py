@@ -9,8 +9,7 @@ import stat
 import subprocess
 import sys
 import tempfile
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import psycopg
@@ -19,6 +18,7 @@ from psycopg.conninfo import conninfo_to_dict
 
 from infra.services import postgres as service
 from infra.services.postgres import ROLES, Postgres
+from tests.fixtures.minio import until
 from tests.fixtures.postgres import Server, running_postgres, start, wait_until_ready
 
 
@@ -26,13 +26,6 @@ from tests.fixtures.postgres import Server, running_postgres, start, wait_until_
 def server() -> Iterator[Server]:
     with running_postgres() as running:
         yield running
-
-
-def until(condition: Callable[[], object], what: str) -> None:
-    deadline = time.monotonic() + 20
-    while not condition():
-        assert time.monotonic() < deadline, what
-        time.sleep(0.02)
 
 
 def test_every_role_connects_by_url_and_by_keywords(server: Server) -> None:

@@ -6,7 +6,7 @@ import json
 import threading
 import time
 import uuid
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -20,6 +20,7 @@ from actions.messages import ModelReference, Outcome
 from actions.store import results
 from actions.store.settings import Settings as StoreSettings
 from infra.database import migrate
+from tests.fixtures.minio import until
 from tests.fixtures.outcomes import event
 from tests.fixtures.postgres import Database, running_postgres
 from triggers.sweep.__main__ import main
@@ -332,13 +333,6 @@ class watching:  # noqa: N801 - reads as what it does
         self.stop.set()
         self.thread.join(20)
         assert not self.thread.is_alive()
-
-
-def until(condition: Callable[[], object], what: str) -> None:
-    deadline = time.monotonic() + 20
-    while not condition():
-        assert time.monotonic() < deadline, what
-        time.sleep(0.02)
 
 
 def test_a_watch_outlives_its_database() -> None:
