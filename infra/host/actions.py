@@ -20,7 +20,7 @@ from infra.host.parameters import Parameter, merge
 from infra.host.refusals import NOT_FOUND, ON_BINDING, Refusal, forbidden, malformed
 from infra.host.resolution import package_of
 from infra.host.running import Busy, Limits
-from infra.host.transaction import LIMIT_PAYLOAD_BYTES, Transaction, reply
+from infra.host.transaction import LIMIT_PAYLOAD_BYTES, Transaction, reply, reply_page
 
 
 def action_name(transaction: Transaction) -> Name:
@@ -91,7 +91,7 @@ async def get_action(host: Host, transaction: Transaction) -> Response:
 
 
 async def list_actions(host: Host, transaction: Transaction) -> Response:
-    skip, limit = transaction.page("actions")
+    page = transaction.page("actions")
     name = Name(transaction.namespace, "", "")
     wanted: str | None = None
     if transaction.rest and transaction.rest[0]:
@@ -103,9 +103,7 @@ async def list_actions(host: Host, transaction: Transaction) -> Response:
     else:
         check_own(name, transaction.identity)
     actions = host.registry.listed(Action, name.namespace, wanted)
-    if transaction.flag("count", default=False):
-        return reply({"actions": max(0, len(actions) - skip)})
-    return reply([action.summary() for action in actions[skip : skip + limit]])
+    return reply_page(transaction, "actions", actions, page)
 
 
 async def delete_action(host: Host, transaction: Transaction) -> Response:

@@ -14,7 +14,7 @@ from infra.host.host import Host
 from infra.host.names import Name, checked_name, checked_namespace
 from infra.host.parameters import dump_parameters, mapping_of, merge
 from infra.host.refusals import NAME_MALFORMED, Refusal, forbidden
-from infra.host.transaction import Transaction, reply
+from infra.host.transaction import Transaction, reply, reply_page
 
 RESERVED = frozenset({"default"})
 
@@ -104,12 +104,10 @@ def _contents(host: Host, package: Package) -> dict[str, Sequence[Mapping[str, A
 
 async def list_packages(host: Host, transaction: Transaction) -> Response:
     """All of an own namespace, the published ones of another."""
-    skip, limit = transaction.page("packages")
+    page = transaction.page("packages")
     own = transaction.namespace == transaction.identity.namespace
     packages = [each for each in host.registry.listed(Package, transaction.namespace) if own or each.publish]
-    if transaction.flag("count", default=False):
-        return reply({"packages": max(0, len(packages) - skip)})
-    return reply([package.summary() for package in packages[skip : skip + limit]])
+    return reply_page(transaction, "packages", packages, page)
 
 
 async def delete_package(host: Host, transaction: Transaction) -> Response:

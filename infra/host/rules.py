@@ -16,7 +16,7 @@ from infra.host.host import Host
 from infra.host.names import Name, qualified
 from infra.host.refusals import Refusal, forbidden, malformed, missing
 from infra.host.registry import Change
-from infra.host.transaction import Transaction, reply
+from infra.host.transaction import Transaction, reply, reply_page
 from infra.host.triggers import own_name
 
 
@@ -93,12 +93,10 @@ async def get_rule(host: Host, transaction: Transaction) -> Response:
 
 async def list_rules(host: Host, transaction: Transaction) -> Response:
     """Without status, as in OpenWhisk: clients ask for each rule."""
-    skip, limit = transaction.page("rules")
+    page = transaction.page("rules")
     check_own(Name(transaction.namespace, "", ""), transaction.identity)
     rules = host.registry.listed(Rule, transaction.namespace)
-    if transaction.flag("count", default=False):
-        return reply({"rules": max(0, len(rules) - skip)})
-    return reply([rule.summary() for rule in rules[skip : skip + limit]])
+    return reply_page(transaction, "rules", rules, page)
 
 
 async def delete_rule(host: Host, transaction: Transaction) -> Response:

@@ -6,7 +6,7 @@ import asyncio
 import secrets
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 from starlette.datastructures import Headers, QueryParams
 from starlette.requests import ClientDisconnect, Request
@@ -24,6 +24,12 @@ TIMEOUT_BODY_SECONDS = 60.0
 
 TRUE = frozenset({"true", "yes", "on", "1"})
 FALSE = frozenset({"false", "no", "off", "0"})
+
+
+class Listed(Protocol):
+    """An entity as lists show it."""
+
+    def summary(self) -> dict[str, Any]: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,6 +131,14 @@ def transaction_id(headers: Headers) -> str:
     if given and not given.startswith("sid_") and len(given) <= 128 and given.isascii() and given.isprintable():
         return given
     return secrets.token_urlsafe(24)
+
+
+def reply_page(transaction: Transaction, collection: str, found: Sequence[Listed], page: tuple[int, int]) -> Response:
+    """One page (`Transaction.page`) of what was found, or with `count` how much there is from there on."""
+    skip, limit = page
+    if transaction.flag("count", default=False):
+        return reply({collection: max(0, len(found) - skip)})
+    return reply([each.summary() for each in found[skip : skip + limit]])
 
 
 def reply(document: Any, status: int = 200, headers: Mapping[str, str] | None = None) -> Response:

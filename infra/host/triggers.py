@@ -10,7 +10,7 @@ from infra.host.entities import Trigger
 from infra.host.host import Host
 from infra.host.names import Name
 from infra.host.packages import entity_name
-from infra.host.transaction import LIMIT_PAYLOAD_BYTES, Transaction, reply
+from infra.host.transaction import LIMIT_PAYLOAD_BYTES, Transaction, reply, reply_page
 
 
 def own_name(transaction: Transaction) -> Name:
@@ -37,12 +37,10 @@ async def get_trigger(host: Host, transaction: Transaction) -> Response:
 
 
 async def list_triggers(host: Host, transaction: Transaction) -> Response:
-    skip, limit = transaction.page("triggers")
+    page = transaction.page("triggers")
     check_own(Name(transaction.namespace, "", ""), transaction.identity)
     triggers = host.registry.listed(Trigger, transaction.namespace)
-    if transaction.flag("count", default=False):
-        return reply({"triggers": max(0, len(triggers) - skip)})
-    return reply([trigger.summary() for trigger in triggers[skip : skip + limit]])
+    return reply_page(transaction, "triggers", triggers, page)
 
 
 async def delete_trigger(host: Host, transaction: Transaction) -> Response:
