@@ -41,6 +41,9 @@ class ModelReference:
     name: str
     digest: str
 
+    def dump(self) -> dict[str, str]:
+        return {"name": self.name, "digest": self.digest}
+
 
 @dataclass(frozen=True, slots=True)
 class Picture:
@@ -90,7 +93,7 @@ class Outcome:
             "width": picture.width,
             "height": picture.height,
             "classifications": [classification.dump() for classification in self.classifications],
-            "model": {"name": self.model.name, "digest": self.model.digest},
+            "model": self.model.dump(),
             "receipt": dict(self.receipt),
         }
         if self.status == "rejected":

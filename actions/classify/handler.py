@@ -5,14 +5,15 @@ from __future__ import annotations
 import hashlib
 import io
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field, replace
-from functools import lru_cache, partial
+from functools import cache, lru_cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from actions.classify import images
+from actions.classify.images import Frame
 from actions.classify.inputs import parse_inputs, without_injected
 from actions.classify.model import Card, Model, best, load
 from actions.classify.prefetch import Arrival, arrivals
@@ -31,9 +32,9 @@ _IN_MEMORY_BATCH = 2**20
 
 
 @lru_cache(maxsize=1)
-def loaded_model(directory: Path, threads: int) -> tuple[Model, Card]:
+def loaded_models(directories: Sequence[Path], threads: int) -> Sequence[tuple[Model, Card]]:
     """Loaded once per container and kept."""
-    return load(directory, threads)
+    return [load(directory, threads) for directory in directories]
 
 
 @lru_cache(maxsize=1)
@@ -52,16 +53,16 @@ def handle(params: Mapping[str, Any], environ: Mapping[str, str]) -> dict[str, A
     inputs = parse_inputs(params)
     settings = Settings.from_params(params, environ)
     activation = _Activation(settings, inputs.topk, stages)
-    if inputs.image is not None:
-        outcomes = [activation.of_image(inputs.image)]
-    else:
-        outcomes = activation.of_records(inputs.records)
+    image = inputs.image
+    outcomes = activation.of_records(inputs.records) if image is None else activation.of_image(image)
     stages.note("main", stages.elapsed)
-    return {"results": _results(outcomes), "outcomes": [outcome.dump() for outcome in outcomes]}
+    answer = {"results": _results(outcomes), "outcomes": [outcome.dump() for outcome in outcomes]}
+    # Asked about nothing, it tells who would have spoken.
+    return answer if outcomes else {**answer, "models": activation.models()}
 
 
 def _results(outcomes: Sequence[Outcome]) -> list[dict[str, Any]]:
-    """The short answer: the labels of the first image that has any."""
+    """The short answer: the labels of the first image that has any, by the first model."""
     first = next((outcome for outcome in outcomes if outcome.status == "classified"), None)
     return [
         {"className": each.class_name, "probability": each.probability}
@@ -69,21 +70,22 @@ def _results(outcomes: Sequence[Outcome]) -> list[dict[str, Any]]:
     ]
 
 
+# What one model says of one image.
+Verdict = tuple[Classification, ...] | Rejected
+
+
 @dataclass(slots=True)
 class _Attempt:
-    """One image on its way to an outcome; what is known of it stays known when it is rejected half-way."""
+    """One image on its way to an outcome by each model; what is known of it stays known when it is rejected half-way.
+
+    `rejection` is for all models alike, and then there are no `verdicts`; nor are there of what was removed.
+    """
 
     event: ObjectEvent
     stages: Stages
     picture: Picture = field(default_factory=Picture)
-    classifications: tuple[Classification, ...] = ()
     rejection: Rejected | None = None
-
-    @property
-    def status(self) -> Status:
-        if self.rejection is not None:
-            return "rejected"
-        return "deleted" if self.event.kind == "removed" else "classified"
+    verdicts: list[Verdict] = field(default_factory=list)
 
 
 class _Activation:
@@ -92,17 +94,21 @@ class _Activation:
     def __init__(self, settings: Settings, topk: int, stages: Stages) -> None:
         self._settings, self._topk, self._stages = settings, topk, stages
         self._limits = images.Limits(settings.limit_pixels, settings.limit_decode_bytes)
-        self._model, self._labels, self._cold = self._load()
+        self._models, self._cold = self._load()
 
-    def _load(self) -> tuple[Model, Sequence[str], bool]:
-        before, begun = loaded_model.cache_info().misses, self._stages.elapsed
-        model, card = loaded_model(self._settings.model, self._settings.threads)
-        cold = loaded_model.cache_info().misses != before
+    def _load(self) -> tuple[Sequence[tuple[Model, Card]], bool]:
+        before, begun = loaded_models.cache_info().misses, self._stages.elapsed
+        models = loaded_models(self._settings.models, self._settings.threads)
+        cold = loaded_models.cache_info().misses != before
         if cold:
             self._stages.note("loadModel", self._stages.elapsed - begun)
-        return model, card.labels, cold
+        return models, cold
 
-    def of_image(self, body: bytes) -> Outcome:
+    def models(self) -> list[dict[str, str]]:
+        """Those who speak about every image, in their order."""
+        return [model.reference.dump() for model, _ in self._models]
+
+    def of_image(self, body: bytes) -> list[Outcome]:
         """An image given inline goes by the digest of its bytes."""
         digest = hashlib.sha256(body).hexdigest()
         event = ObjectEvent("created", bucket="", key=f"sha256:{digest}", size=len(body))
@@ -111,34 +117,36 @@ class _Activation:
             attempt.rejection = TooManyBytes(f"{len(body)} bytes, at most {self._settings.limit_bytes}")
         else:
             self._look(attempt, io.BytesIO(body))
-        return self._outcome(attempt)
+        return self._outcomes(attempt)
 
     def of_records(self, records: Sequence[ObjectEvent | BadEvent]) -> list[Outcome]:
-        """One outcome per record, in order; none for events that change no bytes."""
+        """One outcome per record and model, in the order of the records; none for events that change no bytes."""
         wanted = [each for each in records if isinstance(each, ObjectEvent) and each.kind == "created"]
         in_memory = _IN_MEMORY_ALONE if len(records) == 1 else _IN_MEMORY_BATCH
         fetch = partial(self._fetch, in_memory=in_memory)
         with closing(arrivals(fetch, wanted)) as arriving:  # type: ignore[type-var]
             found = [self._of_record(each, arriving, quiet=len(records) > 1) for each in records]
-        return [outcome for outcome in found if outcome is not None]
+        return [outcome for outcomes in found for outcome in outcomes]
 
     def _fetch(self, event: ObjectEvent, in_memory: int) -> Fetched:
         return connected_store(self._settings).fetch(event, in_memory)
 
-    def _of_record(self, record: ObjectEvent | BadEvent, arriving: Iterator[Arrival], *, quiet: bool) -> Outcome | None:
+    def _of_record(
+        self, record: ObjectEvent | BadEvent, arriving: Iterator[Arrival], *, quiet: bool
+    ) -> Sequence[Outcome]:
         stages = Stages(quiet=True) if quiet else self._stages
         if isinstance(record, BadEvent):
             attempt = _Attempt(ObjectEvent("created", bucket="", key=""), stages, rejection=record)
         elif record.kind == "ignored":
-            return None
+            return ()
         else:
             attempt = _Attempt(record, stages)
             if record.kind == "created":
                 self._of_arrival(attempt, next(arriving))
-        outcome = self._outcome(attempt)
+        outcomes = self._outcomes(attempt)
         if quiet:
-            print(_summary(outcome))
-        return outcome
+            print(*map(_summary, outcomes), sep="\n")
+        return outcomes
 
     def _of_arrival(self, attempt: _Attempt, arrival: Arrival) -> None:
         attempt.stages.note("fetchImage", arrival.milliseconds)
@@ -152,13 +160,27 @@ class _Activation:
             self._look(attempt, fetched.file)
 
     def _look(self, attempt: _Attempt, file: Any) -> None:
-        try:
-            self._classify(attempt, file)
-        except Rejected as rejection:
-            attempt.rejection = rejection
+        # Models that want their pictures cut alike share one.
+        pixels = cache(partial(self._pixels, attempt, file))
+        attempt.verdicts = [self._verdict(attempt, model, card, pixels) for model, card in self._models]
 
-    def _classify(self, attempt: _Attempt, file: Any) -> None:
-        frame, stages = self._model.frame, attempt.stages
+    def _verdict(
+        self, attempt: _Attempt, model: Model, card: Card, pixels: Callable[[Frame], bytes | Rejected]
+    ) -> Verdict:
+        picture = pixels(model.frame)
+        if isinstance(picture, Rejected):
+            return picture
+        with attempt.stages.measure("classify"):
+            return best(model.classify(picture), card.labels, self._topk)
+
+    def _pixels(self, attempt: _Attempt, file: Any, frame: Frame) -> bytes | Rejected:
+        try:
+            return self._decoded(attempt, file, frame)
+        except Rejected as rejection:
+            return rejection
+
+    def _decoded(self, attempt: _Attempt, file: Any, frame: Frame) -> bytes:
+        stages = attempt.stages
         with stages.measure("decodeImage"):
             examined = images.examine(file, frame)
             attempt.picture = replace(
@@ -167,23 +189,15 @@ class _Activation:
             images.check(examined, self._limits)
             image = images.decode(examined, frame)
         with stages.measure("imageToInput"):
-            pixels = images.pixels(examined, image, frame)
-        with stages.measure("classify"):
-            probabilities = self._model.classify(pixels)
-            attempt.classifications = best(probabilities, self._labels, self._topk)
+            return images.pixels(examined, image, frame)
 
-    def _outcome(self, attempt: _Attempt) -> Outcome:
-        rejection = attempt.rejection
-        return Outcome(
-            status=attempt.status,
-            event=attempt.event,
-            model=self._model.reference,
-            picture=attempt.picture,
-            classifications=attempt.classifications,
-            reason=rejection.code if rejection else None,
-            detail=str(rejection) if rejection else None,
-            receipt=self._receipt(attempt.stages),
-        )
+    def _outcomes(self, attempt: _Attempt) -> list[Outcome]:
+        receipt = self._receipt(attempt.stages)
+        verdicts = attempt.verdicts or [attempt.rejection or ()] * len(self._models)
+        return [
+            _outcome(attempt, model, verdict, receipt)
+            for (model, _), verdict in zip(self._models, verdicts, strict=True)
+        ]
 
     def _receipt(self, stages: Stages) -> dict[str, Any]:
         times = stages.times
@@ -196,6 +210,21 @@ class _Activation:
             "totalMs": round(stages.elapsed if alone else sum(times.values()), 1),
             "rssMb": round(resident_megabytes(), 1),
         }
+
+
+def _outcome(attempt: _Attempt, model: Model, verdict: Verdict, receipt: Mapping[str, Any]) -> Outcome:
+    rejection = verdict if isinstance(verdict, Rejected) else None
+    status: Status = "rejected" if rejection else "deleted" if attempt.event.kind == "removed" else "classified"
+    return Outcome(
+        status=status,
+        event=attempt.event,
+        model=model.reference,
+        picture=attempt.picture,
+        classifications=() if isinstance(verdict, Rejected) else verdict,
+        reason=rejection.code if rejection else None,
+        detail=str(rejection) if rejection else None,
+        receipt=receipt,
+    )
 
 
 def _summary(outcome: Outcome) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -18,10 +19,11 @@ MIB = 2**20
 class Settings:
     """Everything `classify` may be told. Limits are bytes and pixels; `threads` is for one inference.
 
-    `endpoint` is None where only inline images are classified; the keys are None for anonymous buckets.
+    Every one of `models`, which are directories, speaks about every image. `endpoint` is None where only inline images
+    are classified; the keys are None for anonymous buckets.
     """
 
-    model: Path
+    models: tuple[Path, ...]
     endpoint: str | None = None
     access_key: str | None = field(default=None, repr=False)
     secret_key: str | None = field(default=None, repr=False)
@@ -38,9 +40,9 @@ class Settings:
         Raises `BadSettings` naming every setting that is missing or wrong.
         """
         read = _Reader(params, environ)
-        defaults = cls(model=Path())
+        defaults = cls(models=())
         settings = cls(
-            model=Path(read.text("PIXWHISK_MODEL", required=True) or ""),
+            models=directories(read.text("PIXWHISK_MODEL", required=True) or ""),
             endpoint=read.url("AWS_ENDPOINT_URL_S3"),
             access_key=read.text("AWS_ACCESS_KEY_ID"),
             secret_key=read.text("AWS_SECRET_ACCESS_KEY"),
@@ -50,11 +52,18 @@ class Settings:
             limit_decode_bytes=read.number("LIMIT_DECODE_BYTES", defaults.limit_decode_bytes),
             threads=read.number("PIXWHISK_THREADS", defaults.threads),
         )
+        if read.text("PIXWHISK_MODEL") and not settings.models:
+            read.wrong.append("PIXWHISK_MODEL: names no directory")
         if (settings.access_key is None) != (settings.secret_key is None):
             read.wrong.append("AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY: set both or neither")
         if read.wrong:
             raise BadSettings("; ".join(read.wrong))
         return settings
+
+
+def directories(text: str) -> tuple[Path, ...]:
+    """What `PIXWHISK_MODEL` names: one or several directories, written as a `PATH` is."""
+    return tuple(dict.fromkeys(Path(each) for each in text.split(os.pathsep) if each))
 
 
 class _Reader:

@@ -47,8 +47,8 @@ class Stages:
             self.note(name, self.elapsed - begun)
 
     def note(self, name: str, milliseconds: float) -> None:
-        """Take down a stage that was timed elsewhere."""
-        self.times[name] = milliseconds
+        """Take down a stage that was timed elsewhere. Of one that comes again, as with a second model, times add up."""
+        self.times[name] = self.times.get(name, 0) + milliseconds
         if not self._quiet:
             say(name, milliseconds)
 

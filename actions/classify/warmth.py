@@ -10,7 +10,7 @@ from threading import Thread
 from PIL import Image
 
 from actions.classify import images
-from actions.classify.handler import loaded_model
+from actions.classify.handler import loaded_models
 from actions.classify.settings import Settings
 from actions.errors import BadSettings
 
@@ -37,12 +37,13 @@ def _classify_once(environ: Mapping[str, str]) -> None:
         return
     try:
         settings = Settings.from_params({}, environ)
-        model, _ = loaded_model(settings.model, settings.threads)
+        models = loaded_models(settings.models, settings.threads)
     except BadSettings as error:
         # The stem cell may still be of use to an action that brings its own settings, or will say the same again.
         print(f"not preloaded: {error}")
         return
-    model.classify(pixels if model.frame == frame else _pixels(model.frame))
+    for model, _ in models:
+        model.classify(pixels if model.frame == frame else _pixels(model.frame))
 
 
 def _pixels(frame: images.Frame) -> bytes:

@@ -11,7 +11,7 @@ import subprocess
 import sys
 import textwrap
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -28,7 +28,7 @@ from PIL import Image
 from actions.classify.__main__ import main, preload
 from actions.events import sequence_number
 from tests.fixtures.minio import RunningMinio, free_port, running_minio
-from tests.fixtures.model import KnownPhoto
+from tests.fixtures.model import KnownPhoto, second_word
 
 Call = Callable[..., dict[str, Any]]
 
@@ -271,6 +271,36 @@ def test_a_batch_has_an_outcome_for_each_record_in_order(
     assert sum(line.startswith("record: ") for line in lines) == len(result["outcomes"])
     assert any(line.startswith("main: ") for line in lines)
     assert not any(line.startswith("decodeImage") for line in lines)
+
+
+@pytest.fixture
+def both_models(
+    call: Call, model_directory: Path, second_model: Path, monkeypatch: pytest.MonkeyPatch
+) -> Sequence[str]:
+    """Two models in use at once; their names."""
+    monkeypatch.setenv("PIXWHISK_MODEL", f"{model_directory}:{second_model}")
+    return model_directory.name, second_model.name
+
+
+def test_each_of_several_models_speaks_about_every_record(
+    call: Call, both_models: Sequence[str], client: Minio, bucket: str, coffee: bytes
+) -> None:
+    """An outcome per record and model, in the order of the records; bytes are fetched and decoded once."""
+    good, text = put(client, bucket, "good.jpg", coffee), put(client, bucket, "text.jpg", b"not an image")
+    result = call(Records=[good, text, record(bucket, "gone.jpg", "s3:ObjectRemoved:Delete")])
+    said = [(each["key"], each["status"], each["model"]["name"]) for each in result["outcomes"]]
+    assert said == [
+        (key, status, model)
+        for key, status in (("good.jpg", "classified"), ("text.jpg", "rejected"), ("gone.jpg", "deleted"))
+        for model in both_models
+    ]
+    first, second, *others = result["outcomes"]
+    assert second["classifications"][0]["label"] == second_word(first["classifications"][0]["label"])
+    assert first["model"]["digest"] != second["model"]["digest"]
+    assert {each.get("reason") for each in others} == {"unsupported-format", None}
+    assert result["results"][0]["className"] == "espresso"
+    assert len(call(image=base64.b64encode(coffee).decode())["outcomes"]) == 2
+    assert call(Records=[])["models"] == [first["model"], second["model"]]
 
 
 def test_one_bad_image_in_a_batch_leaves_nothing_behind(call: Call, client: Minio, bucket: str, coffee: bytes) -> None:

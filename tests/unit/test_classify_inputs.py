@@ -132,7 +132,7 @@ def test_the_environment_wins_over_the_payload() -> None:
         {"AWS_ENDPOINT_URL_S3": "http://elsewhere", "LIMIT_BYTES": 7, "PIXWHISK_MODEL": "/etc"}, ENVIRON
     )
     assert settings.endpoint == "http://127.0.0.1:9000"
-    assert settings.model == Path("/models/a")
+    assert settings.models == (Path("/models/a"),)
     assert (settings.limit_bytes, settings.limit_pixels) == (7, 100_000_000)
 
 
