@@ -84,20 +84,23 @@ def newest_revision() -> str:
     return max(found[1] for found in revisions if found)
 
 
-def use_models(url: str, models: Iterable[ModelReference]) -> None:
-    """Make exactly these models the ones that `current_results` shows; those unknown so far are added."""
+def use_models(url: str, models: Iterable[ModelReference]) -> bool:
+    """Make exactly these the models in use: each must speak about every object, and `current_results` shows what they
+    say. Those unknown so far are added. Whether that changes anything.
+    """
     wanted = [(model.name, model.digest) for model in models]
     names, digests = [name for name, _ in wanted], [digest for _, digest in wanted]
     with psycopg.connect(url) as connection:
-        connection.execute(
+        added = connection.execute(
             "INSERT INTO models (name, digest) SELECT * FROM unnest(%s::text[], %s::text[]) ON CONFLICT DO NOTHING",
             (names, digests),
         )
-        connection.execute(
+        changed = connection.execute(
             "UPDATE models SET in_use = NOT in_use WHERE in_use <>"
             " ((name, digest) IN (SELECT * FROM unnest(%s::text[], %s::text[])))",
             (names, digests),
         )
+        return added.rowcount + changed.rowcount > 0
 
 
 @contextmanager

@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, cast
 
+from actions.messages import ModelReference
 from infra import bundles, manifest
 from infra.manifest import Entity, Feed, Runtime, Wanted
 from infra.whisk import ActivationFailed, Collection, NotFound, Whisk, WhiskError
@@ -116,6 +117,15 @@ def undeploy(whisk: Whisk, auth: str, report: Report) -> None:
     for collection, name in doomed:
         if whisk.delete(collection, name):
             report(f"deleted {collection.removesuffix('s')} {name}")
+
+
+def serving_models(whisk: Whisk) -> Sequence[ModelReference]:
+    """The models that the deployed `classify` asks about every image. Raises `WhiskError` where it does not say."""
+    answer = whisk.invoke("pixwhisk/classify", {"Records": []})
+    try:
+        return [ModelReference(each["name"], each["digest"]) for each in answer.result["models"]]
+    except (LookupError, TypeError):
+        raise WhiskError("classify does not say which models it has") from None
 
 
 def fed_triggers(whisk: Whisk, package: str) -> Sequence[str]:

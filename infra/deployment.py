@@ -19,6 +19,7 @@ from typing import Any
 
 import psycopg
 
+from actions.classify.settings import directories
 from infra import places
 from infra.services import minio_binary
 from infra.services.minio import Credentials, JournalTarget, MinioServer, WebhookTarget
@@ -108,16 +109,20 @@ _GROUPS = (
     ("WSK_APIHOST", "WSK_AUTH"),
 )
 _NAMES = tuple(name for group in _GROUPS for name in group)
+# What `up` was told, and the next one need not be told again.
+_RECORDED = ("api_port", "s3_port", "bucket", "model")
 
 
 @dataclass(frozen=True)
 class Deployment:
-    """Ports and bucket as recorded; everything else follows from them, the secrets, and `external`."""
+    """Ports, bucket and models as recorded; everything else follows from them, the secrets, and `external`."""
 
     data: Path
     api_port: int = API_PORT
     s3_port: int = S3_PORT
     bucket: str = BUCKET
+    # As `PIXWHISK_MODEL` has it; empty: the default model.
+    model: str = ""
     external: External = External()
     # False where nothing was ever started here: then only `external` services can be meant.
     embedded: bool = True
@@ -128,7 +133,12 @@ class Deployment:
 
     @property
     def host(self) -> OpenWhiskHost:
-        return OpenWhiskHost(self.data / "host", self.api_port, self._auth_file, places.default_model())
+        return OpenWhiskHost(self.data / "host", self.api_port, self._auth_file, self.model_directories)
+
+    @property
+    def model_directories(self) -> Sequence[Path]:
+        """Each of these models speaks about every image."""
+        return directories(self.model) or [places.default_model()]
 
     @property
     def minio(self) -> MinioServer:
@@ -216,7 +226,7 @@ class Deployment:
     def record(self) -> None:
         """Write down what later commands need to know."""
         self.data.mkdir(mode=0o700, parents=True, exist_ok=True)
-        plain = {"api_port": self.api_port, "s3_port": self.s3_port, "bucket": self.bucket}
+        plain = {name: getattr(self, name) for name in _RECORDED}
         write_private(self.data / "deployment.json", json.dumps(plain, indent=1))
         used = (self.external.database_url, self.external.endpoint, self.external.apihost)
         names = [name for group, service in zip(_GROUPS, used, strict=True) if service for name in group]
@@ -255,7 +265,7 @@ class Deployment:
             "PIXWHISK_DECLARE_TARGETS": "" if self.external.endpoint else "on",
             "PIXWHISK_BUCKET": self.bucket,
             # Somebody else's OpenWhisk has the model in its image.
-            **({} if self.external.apihost else {"PIXWHISK_MODEL": str(places.default_model())}),
+            **({} if self.external.apihost else {"PIXWHISK_MODEL": os.pathsep.join(map(str, self.model_directories))}),
         }
 
     def _own(self, variable: str) -> Deployment:
@@ -322,7 +332,7 @@ def _outside(data: Path, environ: Mapping[str, str]) -> dict[str, str]:
 
 def _recorded(data: Path) -> dict[str, Any]:
     found = _json(data / "deployment.json")
-    return {name: found[name] for name in ("api_port", "s3_port", "bucket") if name in found}
+    return {name: found[name] for name in _RECORDED if name in found}
 
 
 def _json(path: Path) -> dict[str, Any]:

@@ -36,10 +36,10 @@ class StoreFailed(Exception):
     """The object store does not answer, or refuses."""
 
 
-def furnish(deployment: Deployment, model: ModelReference, report: Report) -> None:
+def furnish(deployment: Deployment, report: Report) -> None:
     """Database and store as the actions need them, side by side; then the actions."""
     with ThreadPoolExecutor(2) as workers:
-        tasks = [workers.submit(_furnish_database, deployment, model), workers.submit(_furnish_store, deployment)]
+        tasks = [workers.submit(_furnish_database, deployment), workers.submit(_furnish_store, deployment)]
         for task in tasks:
             task.result()
     with Whisk(deployment.apihost, deployment.auth) as whisk:
@@ -47,6 +47,8 @@ def furnish(deployment: Deployment, model: ModelReference, report: Report) -> No
         read = functools.partial(_read_feed, deployment) if not deployment.external.endpoint else None
         wanted, state = deploy.prepare(whisk, deployment.variables(), read_feed=read)
         deploy.apply(whisk, deployment.auth, deploy.plan(wanted, state), report)
+        if deployment.external.apihost:
+            database.use_models(deployment.database_url, deploy.serving_models(whisk))
         if read:
             _refresh_targets(deployment, whisk, wanted)
 
@@ -90,13 +92,19 @@ def _ask_feed(deployment: Deployment, trigger: str, lifecycle: str) -> Sequence[
     return list(answer["subscriptions"])
 
 
-def model_in_use(directory: Path | None = None) -> ModelReference:
-    """The default model's name and digest, from its card. Raises `NotSetUp` when it is not there."""
+def models_of(deployment: Deployment) -> Sequence[ModelReference]:
+    """Names and digests, from the models' cards. Raises `NotSetUp` when one is not there."""
+    return [_reference(directory) for directory in deployment.model_directories]
+
+
+def _reference(directory: Path) -> ModelReference:
     try:
-        card = json.loads(((directory or places.default_model()) / "card.json").read_bytes())
+        card = json.loads((directory / "card.json").read_bytes())
         return ModelReference(card["name"], card["digest"])
-    except (OSError, ValueError, KeyError):
-        raise NotSetUp("the model is not built yet: run `make setup`") from None
+    except (OSError, ValueError, LookupError, TypeError):
+        if directory == places.default_model():
+            raise NotSetUp("the model is not built yet: run `make setup`") from None
+        raise NotSetUp(f"{directory} holds no card.json with a name and a digest: give --model another") from None
 
 
 def store_client(deployment: Deployment) -> Minio:
@@ -107,11 +115,12 @@ def store_client(deployment: Deployment) -> Minio:
     return Minio(address, keys.access_key, keys.secret_key, secure=scheme == "https", http_client=web)
 
 
-def _furnish_database(deployment: Deployment, model: ModelReference) -> None:
+def _furnish_database(deployment: Deployment) -> None:
     if not deployment.external.database_url:
         deployment.postgres.provision()
     database.migrate(deployment.database_url)
-    database.use_models(deployment.database_url, [model])
+    if not deployment.external.apihost:
+        database.use_models(deployment.database_url, models_of(deployment))
 
 
 def _furnish_store(deployment: Deployment) -> None:

@@ -74,7 +74,7 @@ def follow(connection: psycopg.Connection[dict[str, Any]], asked: Asked) -> Iter
     found = list(reversed(rows(connection, asked)))
     while True:
         for row in found:
-            identity = (row["bucket"], row["key"], row["version_id"], row["model_digest"])
+            identity = (row["bucket"], row["key"], row["version_id"], row["model"], row["model_digest"])
             if shown.get(identity) != row["stored_at"]:
                 shown[identity] = row["stored_at"]
                 since = max(row["stored_at"], since) if since else row["stored_at"]

@@ -23,11 +23,10 @@ def running(deployment: Deployment, report: Report) -> Iterator[Supervisor]:
         try:
             supervisor.spawn()
             # Late: importing the clients takes as long as the services take to start.
-            from infra.furnishing import furnish, model_in_use, warm_up
+            from infra.furnishing import furnish, warm_up
 
-            model = model_in_use()
             supervisor.wait_until_ready()
-            furnish(deployment, model, report)
+            furnish(deployment, report)
             if sweeper.available():
                 supervisor.add(sweeper.Sweeper(deployment.data))
             if not deployment.external.apihost:

@@ -94,6 +94,16 @@ WITH incoming AS MATERIALIZED (
           SELECT FROM incoming
           WHERE (incoming.bucket, incoming.key, incoming.version_id, incoming.model_id)
               = (accepted.bucket, accepted.key, accepted.version_id, outcomes.model_id))
+), behind AS (
+    -- Objects about which a model in use has said nothing yet, neither now nor before.
+    SELECT accepted.id
+    FROM accepted
+    JOIN models ON models.in_use
+    LEFT JOIN incoming ON (incoming.bucket, incoming.key, incoming.version_id, incoming.model_id)
+                        = (accepted.bucket, accepted.key, accepted.version_id, models.id)
+    LEFT JOIN outcomes ON outcomes.object_id = accepted.id AND outcomes.model_id = models.id
+                      AND outcomes.etag = accepted.etag AND (outcomes.status = 'deleted') = (accepted.finality > 0)
+    WHERE incoming.model_id IS NULL AND outcomes.model_id IS NULL
 ), settled AS (
     -- A stale outcome settles too: what it lost to covers the same events. The join with `accepted` and the order make
     -- sure that the locks of all objects are held before the first of the inbox is asked for.
@@ -104,6 +114,7 @@ WITH incoming AS MATERIALIZED (
         LEFT JOIN accepted USING (bucket, key, version_id)
         JOIN inbox USING (bucket, key, version_id)
         WHERE inbox.state <> 'settled'
+          AND (accepted.id IS NULL OR accepted.id NOT IN (SELECT id FROM behind))
           AND event_covers(
               coalesce(accepted.sequencer, incoming.sequencer), coalesce(accepted.finality, incoming.finality),
               inbox.sequencer, inbox.finality, inbox.version_id)
@@ -116,9 +127,10 @@ SELECT count(*) AS known,
 FROM incoming LEFT JOIN accepted USING (bucket, key, version_id)
 """)
 
+# Where nobody has said which models are in use, all that speak are.
 LEARN = text("""
-INSERT INTO models (name, digest)
-SELECT DISTINCT model, model_digest
+INSERT INTO models (name, digest, in_use)
+SELECT DISTINCT model, model_digest, NOT EXISTS (SELECT FROM models WHERE in_use)
 FROM jsonb_to_recordset(CAST(:rows AS jsonb)) AS given (model text, model_digest text)
 ORDER BY 1, 2
 ON CONFLICT DO NOTHING

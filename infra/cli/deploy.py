@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from infra.cli import options
 from infra.cli.failures import explained
+
+if TYPE_CHECKING:
+    from infra.whisk import Whisk
 
 
 @click.command()
@@ -27,7 +30,7 @@ def command(
     Changes only what differs. Actions are bound to the deployment in --data if there is one, else to
     AWS_ENDPOINT_URL_S3, AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY and DATABASE_URL; PIXWHISK_CLASSIFY_ACCESS_KEY_ID,
     PIXWHISK_STORE_DATABASE_URL and the like give a part its own. The database that DATABASE_URL names is migrated
-    first.
+    first, and told in the end which models are in use: those of the deployed `classify`.
     """
     if image and kind:
         raise click.UsageError("--image and --kind exclude each other")
@@ -49,13 +52,31 @@ def command(
         if kind:
             click.echo('# for the operator\'s runtimes.json, beside what its list "python" holds')
             click.echo(json.dumps(runtimes_snippet(kind, manifest.image()), indent=2))
+        changed = False
         if dry_run:
             for change in changes:
                 click.echo(f"would {change}")
         else:
             deploy.apply(whisk, target.auth, changes, click.echo)
-    if not (changes or migrated):
+            changed = url is not None and _use_models(whisk, url)
+    if not (changes or migrated or changed):
         click.echo("nothing to change")
+
+
+def _use_models(whisk: Whisk, url: str) -> bool:
+    """The models that now serve are those in use. Whether that is news."""
+    from infra import database, deploy
+    from infra.whisk import WhiskError
+
+    try:
+        models = deploy.serving_models(whisk)
+    except WhiskError as error:
+        click.echo(f"models in use stay as they were: {error}", err=True)
+        return False
+    changed = database.use_models(url, models)
+    if changed:
+        click.echo(f"models in use: {', '.join(each.name for each in models)}")
+    return changed
 
 
 def runtimes_snippet(kind: str, image: str) -> dict[str, Any]:

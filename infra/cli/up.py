@@ -25,22 +25,45 @@ if TYPE_CHECKING:
 @click.option("--bucket", help="The bucket to watch.  [default: images]")
 @click.option("--api-port", type=click.IntRange(1, 65535), help="OpenWhisk's port.  [default: 3233]")
 @click.option("--s3-port", type=click.IntRange(1, 65535), help="MinIO's port.  [default: 9000]")
+@click.option(
+    "--model",
+    metavar="DIR[:DIR…]",
+    callback=lambda _context, _option, value: value and _absolute(value),
+    help="The model's directory; of several, each gives every image a row.  [default: what set-up built]",
+)
 @click.option("--detach", is_flag=True, help="Return when all is ready; `pixwhisk down` stops it.")
 @click.option("--ready-fd", type=int, hidden=True)
 def command(
-    *, data: Path, bucket: str | None, api_port: int | None, s3_port: int | None, detach: bool, ready_fd: int | None
+    *,
+    data: Path,
+    bucket: str | None,
+    api_port: int | None,
+    s3_port: int | None,
+    model: str | None,
+    detach: bool,
+    ready_fd: int | None,
 ) -> None:
     """Start Postgres, MinIO and OpenWhisk, deploy, and keep it all running.
 
-    Stays in the foreground until Ctrl-C or SIGTERM. Ports and bucket are remembered in the data directory. Services
-    named by DATABASE_URL, AWS_ENDPOINT_URL_S3 or WSK_APIHOST are used instead of starting our own.
+    Stays in the foreground until Ctrl-C or SIGTERM. Ports, bucket and model are remembered in the data directory.
+    Services named by DATABASE_URL, AWS_ENDPOINT_URL_S3 or WSK_APIHOST are used instead of starting our own.
     """
-    flags: dict[str, Any] = {"bucket": bucket, "api_port": api_port, "s3_port": s3_port}
+    flags: dict[str, Any] = {"bucket": bucket, "api_port": api_port, "s3_port": s3_port, "model": model}
     if detach:
         start_detached(data, flags, click.echo)
     else:
         with _telling(ready_fd):
             _run(data, flags, ready_fd)
+
+
+def _absolute(value: str) -> str:
+    """Another `up` may be called from elsewhere."""
+    from actions.classify.settings import directories
+
+    found = [each.resolve() for each in directories(value)]
+    if missing := [str(each) for each in found if not (each / "card.json").is_file()]:
+        raise click.BadParameter(f"no card.json in {', '.join(missing)}")
+    return os.pathsep.join(map(str, found))
 
 
 def _run(data: Path, flags: dict[str, Any], ready_fd: int | None) -> None:

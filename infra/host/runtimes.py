@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, Literal, assert_never
 
 import infra.runtime
+from actions.classify.settings import directories
 from infra import places
 from infra.host.confine import Confinement
 
@@ -167,6 +168,6 @@ def local_runtimes(
     """
     node = shutil.which("node")
     image = {name: environ[name] for name in ("PIXWHISK_MODEL",) if environ.get(name)}
-    models = [places.default_model(environ).parent, *map(Path, image.values())]
+    models = [places.default_model(environ).parent, *directories(image.get("PIXWHISK_MODEL", ""))]
     runtimes = PYTHON + NODE if node else PYTHON
     return Runtimes(runtimes, {**image, **(environment or {})}, node, [*models, *readable])

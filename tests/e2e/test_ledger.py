@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import itertools
 import json
+import shutil
+import tempfile
 import uuid
 from pathlib import Path
 from typing import Any
 
+import httpx
 import psycopg
 import pytest
 from skimage import data as samples
 
-from tests.fixtures.deployment import Deployment, eventually
+from tests.fixtures.deployment import Deployment, eventually, pixwhisk, start
+from tests.fixtures.model import second_word
 
 COFFEE = (Path(samples.__file__).parent / "coffee.png").read_bytes()
 CAT = (Path(samples.__file__).parent / "chelsea.png").read_bytes()
@@ -76,6 +81,34 @@ def test_a_repair_mends_what_events_did_not_tell(deployment: Deployment, silent:
     eventually(lambda: audit(deployment, silent)["clean"], "a clean audit")
     live = deployment.query("SELECT key FROM current_results WHERE bucket = %s", silent)
     assert {row["key"] for row in live} == {*KEYS[1:], "new.png"}
+
+
+def test_a_second_model_speaks_about_what_was_there_and_what_comes(model_directory: Path, second_model: Path) -> None:
+    """Put to use beside the first, it owes every old object an outcome; a backfill brings them."""
+    data = Path(tempfile.mkdtemp(prefix="px-"))
+    try:
+        one = start(data)
+        one.s3().put_object(Bucket=one.bucket, Key="old.png", Body=COFFEE)
+        eventually(lambda: one.rows("old.png"), "a row")
+        assert audit(one, one.bucket)["clean"]
+        one.pixwhisk("down")
+        both = start(data, "--model", f"{model_directory}:{second_model}")
+        found = audit(both, both.bucket)
+        assert [(each["key"], each["reason"]) for each in found["differences"]] == [
+            ("old.png", "1 of 2 models in use have an outcome")
+        ]
+        both.pixwhisk("backfill")
+        both.s3().put_object(Bucket=both.bucket, Key="new.png", Body=COFFEE)
+        eventually(lambda: len(both.rows("new.png")) == 2, "two rows")
+        eventually(lambda: audit(both, both.bucket)["clean"], "a clean audit")
+        current = both.query("SELECT key, label FROM current_results")
+        words = ("espresso", second_word("espresso"))
+        assert {(row["key"], row["label"]) for row in current} == set(itertools.product(("old.png", "new.png"), words))
+        page = httpx.get(f"{both.environment['WSK_APIHOST']}/api/v1/web/guest/pixwhisk/view.json").text
+        assert second_word("espresso") in page
+    finally:
+        pixwhisk("down", "--data", str(data))
+    shutil.rmtree(data)
 
 
 def test_a_stale_row_is_found_and_mended(deployment: Deployment) -> None:

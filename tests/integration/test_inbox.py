@@ -14,10 +14,11 @@ from hypothesis import strategies as st
 
 from actions.errors import BadEvent
 from actions.events import ObjectEvent, parse_record, sequence_number
-from actions.messages import Outcome
+from actions.messages import ModelReference, Outcome
 from actions.store import results
 from actions.store.settings import Settings
-from tests.fixtures.outcomes import EVENT_NAMES, event, outcome
+from infra.database import use_models
+from tests.fixtures.outcomes import EVENT_NAMES, MODEL, OTHER_MODEL, event, outcome
 from tests.fixtures.postgres import Database
 
 
@@ -70,6 +71,37 @@ def test_an_outcome_settles_what_came_before_it(
     connection.execute("UPDATE inbox SET state = 'parked', reason = 'x' WHERE sequencer LIKE '%%1' AND version_id = ''")
     store(database, outcome("a", "2"))
     assert [state for _, state, _ in states(connection)] == ["settled", "settled", "owed", "owed", "parked"]
+
+
+def test_an_outcome_by_one_of_two_models_in_use_does_not_settle(
+    journal: psycopg.Connection, connection: psycopg.Connection, database: Database
+) -> None:
+    """Whether the event comes before the outcomes or after: only the second model's settles it."""
+    use_models(database.url(), [ModelReference(**MODEL), ModelReference(**OTHER_MODEL)])
+    write(journal, event("a", "1"))
+    store(database, outcome("a", "1"))
+    write(journal, event("a", "1"))
+    assert [state for _, state, _ in states(connection)] == ["owed", "owed"]
+    store(database, outcome("a", "1", model=OTHER_MODEL))
+    write(journal, event("a", "1"))
+    assert [state for _, state, _ in states(connection)] == ["settled"] * 3
+    store(database, outcome("a", "2"), outcome("a", "2", model=OTHER_MODEL))
+    write(journal, event("a", "2"))
+    assert [state for _, state, _ in states(connection)] == ["settled"] * 4
+
+
+def test_a_model_that_nobody_put_to_use_changes_nothing(
+    journal: psycopg.Connection, connection: psycopg.Connection, database: Database
+) -> None:
+    """Its outcome is a row; who must have spoken stays as it was."""
+    use_models(database.url(), [ModelReference(**MODEL)])
+    store(database, outcome("a", "1", model=OTHER_MODEL))
+    write(journal, event("a", "1"))
+    assert [state for _, state, _ in states(connection)] == ["owed"]
+    store(database, outcome("a", "1"))
+    assert [state for _, state, _ in states(connection)] == ["settled"]
+    assert connection.execute("SELECT model FROM current_results").fetchall() == [("lite0",)]
+    assert connection.execute("SELECT model FROM results ORDER BY 1").fetchall() == [("lite0",), ("other",)]
 
 
 def test_a_stale_outcome_settles_too(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import random
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
@@ -15,7 +15,14 @@ import pytest
 from hypothesis import Phase
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule, run_state_machine_as_test
+from hypothesis.stateful import (
+    RuleBasedStateMachine,
+    initialize,
+    invariant,
+    precondition,
+    rule,
+    run_state_machine_as_test,
+)
 from sqlalchemy import create_engine
 
 from actions.errors import BadRequest, DatabaseUnavailable
@@ -311,7 +318,7 @@ def test_preload_needs_no_database() -> None:
     preload()
 
 
-MODELS = (MODEL["name"], OTHER_MODEL["name"])
+MODELS = {each["name"]: ModelReference(**each) for each in (MODEL, OTHER_MODEL)}
 KIND = {0: "created", 1: "marker", 2: "removed"}
 
 
@@ -321,6 +328,20 @@ class Version:
 
     order: tuple[int, int] = (-1, -1)
     models: set[str] = field(default_factory=set)
+
+
+@dataclass
+class Journalled:
+    """An event in the inbox; once settled it stays so."""
+
+    version: tuple[str, str]
+    order: tuple[int, int]
+    settled: bool = False
+
+    def settle(self, version: tuple[str, str], order: tuple[int, int]) -> None:
+        """Its version is known up to there, by all who must know."""
+        covered = order >= self.order and not ends_a_marker(version, order, self.order)
+        self.settled |= self.version == version and covered
 
 
 def ends_a_marker(version: tuple[str, str], one: tuple[int, int], other: tuple[int, int]) -> bool:
@@ -347,7 +368,8 @@ class History(RuleBasedStateMachine):
         for table in ("inbox", "outcomes", "objects"):
             self.connection.execute(f"DELETE FROM {table}")
         self.versions: dict[tuple[str, str], Version] = {}
-        self.journal: list[tuple[tuple[str, str], tuple[int, int]]] = []
+        self.journal: list[Journalled] = []
+        self.in_use: set[str] = set()
 
     def teardown(self) -> None:
         self.connection.close()
@@ -364,12 +386,25 @@ class History(RuleBasedStateMachine):
         lambda version: st.tuples(st.just(version), st.sampled_from(History.happenings[version[1]]))
     )
 
-    @rule(batch=st.lists(events, min_size=1, max_size=4), model=st.sampled_from(MODELS))
+    @initialize(names=st.sets(st.sampled_from(sorted(MODELS)), min_size=1))
+    def use(self, names: set[str]) -> None:
+        use_models(self.database.url(), [MODELS[name] for name in names])
+        self.in_use = names
+
+    @rule(batch=st.lists(events, min_size=1, max_size=4), model=st.sampled_from(sorted(MODELS)))
     def store(self, batch: list[tuple[tuple[str, str], tuple[int, int]]], model: str) -> None:
         outcomes = [self._outcome(version, order, model) for version, order in batch]
         settings = Settings(self.database.url("pixwhisk_store"))
         results.store([Outcome.parse(each) for each in outcomes], settings)
-        for version, order in [(version, ended(version, order, batch)) for version, order in batch]:
+        given = [(version, ended(version, order, batch)) for version, order in batch]
+        before = {version: self.versions.get(version, Version()).order for version, _ in given}
+        newest = {version: max(order for each, order in given if each == version) for version, _ in given}
+        lost = [
+            (version, order)
+            for version, order in newest.items()
+            if order < before[version] and not ends_a_marker(version, before[version], order)
+        ]
+        for version, order in newest.items():
             held = self.versions.setdefault(version, Version())
             if ends_a_marker(version, held.order, order):
                 order = max(held.order[0], order[0]), 2  # noqa: PLW2901 - what the two events say together
@@ -379,13 +414,28 @@ class History(RuleBasedStateMachine):
                 self.versions[version] = held = Version(order, held.models if still_gone else set())
             if order == held.order:
                 held.models.add(model)
+        self._settle(newest.keys() - dict(lost).keys(), lost)
 
     @rule(event_of=events)
     def arrive(self, event_of: tuple[tuple[str, str], tuple[int, int]]) -> None:
         (key, version), (sequencer, finality) = event_of
         data = event(key, f"{sequencer << 24:X}", KIND[finality], version)
         self.journalling.execute("INSERT INTO inbox (event_time, event_data) VALUES (now(), %s)", (data,))
-        self.journal.append(event_of)
+        held = self.versions.get((key, version), Version())
+        arrived = Journalled((key, version), (sequencer, finality))
+        if held.models >= self.in_use:
+            arrived.settle((key, version), held.order)
+        self.journal.append(arrived)
+
+    def _settle(
+        self, stored: Collection[tuple[str, str]], lost: Sequence[tuple[tuple[str, str], tuple[int, int]]]
+    ) -> None:
+        """By what is known now, if all models in use have spoken; by what has lost to something newer in any case."""
+        known = {version: self.versions[version] for version in stored}
+        complete = [(version, held.order) for version, held in known.items() if held.models >= self.in_use]
+        for version, order in [*complete, *lost]:
+            for each in self.journal:
+                each.settle(version, order)
 
     @precondition(lambda self: self.versions)
     @invariant()
@@ -407,7 +457,7 @@ class History(RuleBasedStateMachine):
             newest = [each for each in left if each[0][0] == max(order[0] for order, _ in left)]
             if len(newest) == 1 and newest[0][0][1] == 0:
                 held = self.versions[key, newest[0][1]]
-                expected |= {(key, newest[0][1], model) for model in held.models}
+                expected |= {(key, newest[0][1], model) for model in held.models & self.in_use}
             elif len(newest) > 1:  # two versions in the same nanosecond: which is newer is not defined
                 return
         found = self.connection.execute("SELECT key, coalesce(version_id, ''), model FROM current_results").fetchall()
@@ -415,12 +465,7 @@ class History(RuleBasedStateMachine):
 
     @invariant()
     def the_inbox_owes_what_no_outcome_covers(self) -> None:
-        expected = sorted(
-            (version, order)
-            for version, order in self.journal
-            if self.versions.get(version, Version()).order < order
-            or ends_a_marker(version, self.versions[version].order, order)
-        )
+        expected = sorted((each.version, each.order) for each in self.journal if not each.settled)
         found = self.connection.execute(
             "SELECT key, version_id, ltrim(sequencer, '0'), finality FROM inbox WHERE state = 'owed'"
         ).fetchall()

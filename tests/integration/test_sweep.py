@@ -19,7 +19,7 @@ from actions.events import parse_record
 from actions.messages import ModelReference, Outcome
 from actions.store import results
 from actions.store.settings import Settings as StoreSettings
-from infra.database import migrate
+from infra.database import migrate, use_models
 from tests.fixtures.minio import until
 from tests.fixtures.outcomes import event
 from tests.fixtures.postgres import Database, running_postgres
@@ -228,6 +228,22 @@ def test_what_can_never_succeed_is_parked_at_once(
     owe(connection, "a")
     assert run(ledger, sequence, settings) == Score(parked=1)
     assert states(connection)["a"] == ("parked", 1, "bad-request")
+
+
+def test_what_a_model_in_use_never_speaks_about_is_parked(
+    connection: psycopg.Connection, database: Database, ledger: Ledger, sequence: StandIn, settings: Settings
+) -> None:
+    """`classify` ran well with other models than the database has in use: that shows, and can be mended."""
+    use_models(database.url(), [ModelReference("lite0", "sha256:aa"), ModelReference("another", "sha256:bb")])
+    owe(connection, "a")
+    for _ in range(settings.attempts):
+        run(ledger, sequence, settings)
+        make_due(connection)
+    assert states(connection)["a"] == ("parked", settings.attempts, "model-missing")
+    use_models(database.url(), [ModelReference("lite0", "sha256:aa")])
+    replay(connection, "reason", "model-missing")
+    run(ledger, sequence, settings)
+    assert states(connection)["a"][0] == "settled"
 
 
 def test_a_record_that_cannot_be_read_is_parked_as_a_bad_event(

@@ -23,6 +23,8 @@ from triggers.sweep.settings import Settings
 PAUSE_FIRST, PAUSE_LONGEST = 0.5, 8.0
 # A batch, its halves: so many failures of a service in a row may still be one record's doing.
 STREAK_OF_ONE_RECORD = 2
+# It ran well, and yet: `classify` was deployed with other models than the database has in use.
+UNSPOKEN = Failed("model-missing", "a model in use has no outcome about it: see `pixwhisk deploy`", "record")
 
 
 class Runs(Protocol):
@@ -147,8 +149,10 @@ class Sweep:
                 self._park(row, "bad-event", str(outcome.get("detail")))
             else:
                 settled.append(row)
-        self._ledger.settle(settled)
-        self.score.done += len(settled)
+        behind = self._ledger.settle(settled)
+        self.score.done += len(settled) - len(behind)
+        for row in behind:
+            self._note_row(row, UNSPOKEN)
 
     def _note_failure(self, batch: Batch, failed: Failed) -> None:
         of_service = failed.fault == "service"

@@ -90,9 +90,13 @@ class Ledger:
         """Begin the lease of these rows anew."""
         self._note("SET next_at = now() + %(lease)s", rows)
 
-    def settle(self, rows: Sequence[Owed]) -> None:
-        """They are done, whether or not `store` has settled them already."""
-        self._note("SET state = 'settled', settled_at = now(), claim = NULL, reason = NULL, detail = NULL", rows)
+    def settle(self, rows: Sequence[Owed]) -> Sequence[Owed]:
+        """They are done, whether or not `store` has settled them already; but for those returned, which lack an outcome
+        by one of the models in use.
+        """
+        found = self._connection.execute(SETTLE, self._values(ids=[row.id for row in rows])).fetchall()
+        behind = {number for number, state in found if state == "owed"}
+        return [row for row in rows if row.id in behind]
 
     def release(self, rows: Sequence[Owed], after: timedelta = timedelta(0)) -> None:
         """Nothing was tried: due again, and nothing counts against them."""
@@ -156,7 +160,8 @@ WITH due AS (
     SELECT id, NOT backfill AND EXISTS (
         SELECT FROM objects
         WHERE objects.bucket = due.bucket AND objects.key = due.key AND objects.version_id = due.version_id
-          AND event_covers(objects.sequencer, objects.finality, due.sequencer, due.finality, due.version_id)) AS covered
+          AND event_covers(objects.sequencer, objects.finality, due.sequencer, due.finality, due.version_id)
+          AND all_models_spoke(objects)) AS covered
     FROM due
 )
 UPDATE inbox SET
@@ -167,6 +172,25 @@ UPDATE inbox SET
     next_at = now() + %(lease)s
 FROM looked WHERE inbox.id = looked.id
 RETURNING inbox.id, event_data, attempts, state
+"""
+
+# Rows are locked in the order of their ids, as `store` locks them, so that the two cannot wait for each other.
+SETTLE = """
+WITH held AS (
+    SELECT id, NOT EXISTS (
+        SELECT FROM objects
+        WHERE objects.bucket = inbox.bucket AND objects.key = inbox.key AND objects.version_id = inbox.version_id
+          AND NOT all_models_spoke(objects)) AS complete
+    FROM inbox WHERE id = ANY(%(ids)s) AND claim = %(claim)s AND state = 'owed' ORDER BY id FOR UPDATE
+)
+UPDATE inbox SET
+    state = CASE WHEN complete THEN 'settled' ELSE state END,
+    settled_at = CASE WHEN complete THEN now() END,
+    claim = CASE WHEN complete THEN NULL ELSE claim END,
+    reason = CASE WHEN complete THEN NULL ELSE reason END,
+    detail = CASE WHEN complete THEN NULL ELSE detail END
+FROM held WHERE inbox.id = held.id
+RETURNING inbox.id, state
 """
 
 FAIL = """
