@@ -19,6 +19,12 @@ def pictures(photos: Mapping[str, KnownPhoto], model_directory: Path) -> Sequenc
     return gallery(photos)
 
 
+@pytest.fixture(scope="session")
+def both_models(model_directory: Path, second_model: Path) -> Sequence[Path]:
+    """Directories of two models to be in use at once."""
+    return [model_directory, second_model]
+
+
 @pytest.fixture
 def say(capsys: pytest.CaptureFixture[str]) -> Say:
     """Show a score whether or not the test fails."""

@@ -14,7 +14,7 @@ from PIL import Image
 
 from actions.classify.handler import handle
 from infra import places
-from tests.fixtures.model import KnownPhoto
+from tests.fixtures.model import SECOND_MODEL, KnownPhoto, second_word
 
 SIDE = 256
 # Bytes of a mark.
@@ -23,11 +23,15 @@ MARK = 32
 
 @dataclass(frozen=True, slots=True)
 class Expected:
-    """What a row about these bytes must say. `verdict` is the label, or the reason for a rejection."""
+    """What a row about these bytes must say. `verdict` is the default model's label, or the reason for a rejection."""
 
     status: str
     verdict: str
     sha256: str | None
+
+    def by(self, model: str) -> str:
+        """The verdict of a model."""
+        return second_word(self.verdict) if (self.status, model) == ("classified", SECOND_MODEL) else self.verdict
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,8 +16,9 @@ Row = Mapping[str, Any]
 
 ROWS = """
 SELECT objects.bucket, objects.key, objects.version_id, objects.etag, finality, status, label, reason, outcomes.sha256,
-       model_id
-FROM objects LEFT JOIN outcomes ON outcomes.object_id = objects.id WHERE objects.bucket = ANY(%s)
+       models.name AS model
+FROM objects LEFT JOIN outcomes ON outcomes.object_id = objects.id LEFT JOIN models ON models.id = model_id
+WHERE objects.bucket = ANY(%s)
 """
 LANES = """
 SELECT CASE WHEN lane <> 'journal' THEN lane
@@ -40,7 +41,12 @@ def judge(stage: Stage, truth: Truth, buckets: Sequence[str]) -> list[Wrong]:
     listed = [entry for bucket in buckets for entry in listing(stage.deployment, bucket)]
     rows = stage.deployment.query(ROWS, list(buckets))
     broken = [Wrong(name, "", f"broken promise: {what}") for name, what in broken_promises(truth, listed)]
-    return [*broken, *wrong_rows(truth, listed, rows), *wrong_current(stage.deployment, listed, buckets)]
+    models = stage.model_names()
+    return [
+        *broken,
+        *wrong_rows(truth, listed, rows, models),
+        *wrong_current(stage.deployment, listed, buckets, models),
+    ]
 
 
 def listing(deployment: Deployment, bucket: str) -> Iterator[Listed]:
@@ -54,33 +60,37 @@ def listing(deployment: Deployment, bucket: str) -> Iterator[Listed]:
                 yield Listed(bucket, entry["Key"], version, etag, marker, entry["IsLatest"])
 
 
-def wrong_rows(truth: Truth, listed: Sequence[Listed], rows: Sequence[Row]) -> Iterator[Wrong]:
-    """Objects without exactly one right outcome, and rows about what is not there."""
+def wrong_rows(truth: Truth, listed: Sequence[Listed], rows: Sequence[Row], models: Sequence[str]) -> Iterator[Wrong]:
+    """Objects without exactly one right outcome by each model, and rows about what is not there."""
     found: dict[tuple[Name, str], list[Row]] = defaultdict(list)
     for row in rows:
         found[(row["bucket"], row["key"]), row["version_id"]].append(row)
     here = {((entry.bucket, entry.key), entry.version): entry for entry in listed}
     for (name, version), entry in here.items():
         outcomes = [row for row in found[name, version] if row["status"]]
-        if len(outcomes) != 1:
-            yield Wrong(name, version, f"{len(outcomes)} outcomes instead of one")
-        elif fault := _fault(truth, entry, outcomes[0]):
-            yield Wrong(name, version, fault)
+        if Counter(row["model"] for row in outcomes) != Counter(models):
+            yield Wrong(name, version, f"outcomes by {[row['model'] for row in outcomes]} instead of {models}")
+        yield from (Wrong(name, version, fault) for row in outcomes if (fault := _fault(truth, entry, row)))
+    gone = Counter((model, "deleted", 2) for model in models)
     for (name, version), outcomes in found.items():
-        if (name, version) not in here and [(row["status"], row["finality"]) for row in outcomes] != [("deleted", 2)]:
+        said = Counter((row["model"], row["status"], row["finality"]) for row in outcomes)
+        if (name, version) not in here and said != gone:
             yield Wrong(name, version, "it is gone, and its row does not say so")
     yield from _never_noticed(truth, listed, {thing for thing, rows in found.items() if rows})
 
 
-def wrong_current(deployment: Deployment, listed: Iterable[Listed], buckets: Sequence[str]) -> Iterator[Wrong]:
+def wrong_current(
+    deployment: Deployment, listed: Iterable[Listed], buckets: Sequence[str], models: Sequence[str]
+) -> Iterator[Wrong]:
     """Keys about which `current_results` does not say what a GET would find."""
-    rows = deployment.query("SELECT bucket, key, etag FROM current_results WHERE bucket = ANY(%s)", list(buckets))
-    current = Counter((row["bucket"], row["key"], row["etag"]) for row in rows)
-    live = Counter((entry.bucket, entry.key, entry.etag) for entry in listed if entry.latest and not entry.marker)
-    for bucket, key, etag in current - live:
-        yield Wrong((bucket, key), "", f"current_results shows {etag}, a GET does not")
-    for bucket, key, etag in live - current:
-        yield Wrong((bucket, key), "", f"current_results does not show {etag}")
+    shown = "SELECT bucket, key, etag, model FROM current_results WHERE bucket = ANY(%s)"
+    current = Counter(tuple(row.values()) for row in deployment.query(shown, list(buckets)))
+    latest = [entry for entry in listed if entry.latest and not entry.marker]
+    live = Counter((entry.bucket, entry.key, entry.etag, model) for entry in latest for model in models)
+    for bucket, key, etag, model in current - live:
+        yield Wrong((bucket, key), "", f"current_results shows {etag} by {model}, a GET does not")
+    for bucket, key, etag, model in live - current:
+        yield Wrong((bucket, key), "", f"current_results does not show {etag} by {model}")
 
 
 def _fault(truth: Truth, entry: Listed, row: Row) -> str | None:
@@ -91,7 +101,7 @@ def _fault(truth: Truth, entry: Listed, row: Row) -> str | None:
     if expected is None:
         return f"nobody uploaded bytes with ETag {entry.etag}"
     said = (row["etag"], row["status"], row["label"] or row["reason"], row["sha256"], row["finality"])
-    wanted = (entry.etag, expected.status, expected.verdict, expected.sha256, 0)
+    wanted = (entry.etag, expected.status, expected.by(row["model"]), expected.sha256, 0)
     return None if said == wanted else f"the row says {said}, right is {wanted}"
 
 

@@ -9,14 +9,16 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import httpx
 import psutil
 
+from infra import places
 from infra.services import lock
 from tests.e2e.faults.hooks import Mode
 from tests.fixtures.deployment import Deployment, environment_of, eventually, free_ports, pixwhisk
@@ -72,7 +74,8 @@ class Post:
 
 @dataclass
 class Stage:
-    """A deployment that is up, or should be. `settings` go to `up` with its environment.
+    """A deployment that is up, or should be. `settings` go to `up` with its environment; `models` are the directories
+    of those in use.
 
     While its post office is closed, `up` has MinIO fire the trigger itself.
     """
@@ -80,13 +83,19 @@ class Stage:
     deployment: Deployment
     post: Post
     settings: Mapping[str, str] = field(default_factory=dict)
+    models: Sequence[Path] = ()
 
     def up(self) -> None:
         """Start it (again), on the same ports."""
         through = {"PIXWHISK_TRIGGER_APIHOST": self.post.url} if self.post.process else {}
         environment = {**os.environ, **through, **self.settings}
         ports = ("--api-port", str(self.deployment.api_port), "--s3-port", str(self.deployment.s3_port))
-        pixwhisk("up", "--detach", "--data", str(self.deployment.data), *ports, env=environment)
+        models = ("--model", os.pathsep.join(map(str, self.models))) if self.models else ()
+        pixwhisk("up", "--detach", "--data", str(self.deployment.data), *ports, *models, env=environment)
+
+    def model_names(self) -> Sequence[str]:
+        """Who must have spoken about every object."""
+        return [directory.name for directory in self.models or [places.default_model()]]
 
     def leader(self) -> psutil.Process | None:
         """`up` itself."""
@@ -127,7 +136,13 @@ class Stage:
 
 
 @contextlib.contextmanager
-def staged(seed: str, *, directly: bool = False, **settings: str) -> Iterator[Stage]:
+def staged(
+    seed: str,
+    *,
+    directly: bool = False,
+    models: Sequence[Path] = (),
+    settings: Mapping[str, str] = MappingProxyType({}),
+) -> Iterator[Stage]:
     """A deployment of its own, behind a post office unless `directly`.
 
     Afterwards nothing runs; after a failure its files are kept.
@@ -135,7 +150,7 @@ def staged(seed: str, *, directly: bool = False, **settings: str) -> Iterator[St
     data = Path(tempfile.mkdtemp(prefix="px-"))
     api_port, s3_port, post_port = free_ports(3)
     post = Post(post_port, f"http://127.0.0.1:{api_port}", seed)
-    stage = Stage(Deployment(data, {}, api_port, s3_port), post, settings)
+    stage = Stage(Deployment(data, {}, api_port, s3_port), post, settings, models)
     with _down_afterwards(stage):
         if not directly:
             post.open()

@@ -33,7 +33,7 @@ SECONDS_UNDER_QUOTAS = 180.0
 def test_a_burst(pictures: Sequence[Picture], settings: Mapping[str, str], uploads: int, say: Say) -> None:
     """Every upload is a row within three minutes, though most of its hooks are refused."""
     name = seed()
-    with staged(name, directly=True, **settings) as stage:
+    with staged(name, directly=True, settings=settings) as stage:
         run = Run(stage, name, Plan(users=THREADS))
         with explained(run):
             began = time.time()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 
 import pytest
 
@@ -14,18 +15,18 @@ from tests.e2e.faults.stage import staged
 
 
 @pytest.mark.skipif(LONG, reason="the long form is run")
-def test_every_fault_once(pictures: Sequence[Picture], say: Say) -> None:
-    """Within 60 s of the last fault the audit is clean, and nothing is missing, doubled or wrong."""
+def test_every_fault_once(pictures: Sequence[Picture], both_models: Sequence[Path], say: Say) -> None:
+    """Within 60 s of the last fault the audit is clean, and nothing is missing, doubled or wrong, by either model."""
     name = seed()
-    with staged(name) as stage:
+    with staged(name, models=both_models) as stage:
         say(chaos(stage, name, Plan(pause=(0.2, 1.0), spell=(0.5, 1.5)), pictures, Run.every_fault).score())
 
 
 @pytest.mark.skipif(not LONG, reason="`make chaos` runs it")
 @pytest.mark.timeout(MINUTES * 60 + 600)
-def test_faults_for_minutes(pictures: Sequence[Picture], say: Say) -> None:
+def test_faults_for_minutes(pictures: Sequence[Picture], both_models: Sequence[Path], say: Say) -> None:
     """The same for as long as one likes, with faults on top of each other."""
     name = seed()
     say(f"seed {name}, {MINUTES:g} minutes")
-    with staged(name) as stage:
+    with staged(name, models=both_models) as stage:
         say(chaos(stage, name, Plan(), pictures, lambda run: run.faults_for(MINUTES * 60)).score())

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Sequence
 from typing import Any
 
 from tests.e2e.faults.gallery import Expected
-from tests.e2e.faults.judgement import wrong_rows
+from tests.e2e.faults.judgement import Row, Wrong, wrong_rows
 from tests.e2e.faults.truth import NEVER, Kind, Listed, Operation, Truth, broken_promises, possible
+from tests.fixtures.model import SECOND_MODEL, second_word
 
 NAME = ("images", "cat.jpg")
 ENTRY = Listed(*NAME, version="", etag="a", marker=False, latest=True)
@@ -21,7 +23,7 @@ ROW: dict[str, Any] = {
     "label": "tabby",
     "reason": None,
     "sha256": "digest",
-    "model_id": 1,
+    "model": "default",
 }
 GONE = ROW | {"etag": "", "finality": 2, "status": "deleted", "label": None, "sha256": None}
 
@@ -37,6 +39,12 @@ def known(*operations: Operation) -> Truth:
     truth.operations[NAME] = list(operations)
     truth.expected["a"] = Expected("classified", "tabby", "digest")
     return truth
+
+
+def wrong(
+    truth: Truth, listed: Sequence[Listed], rows: Sequence[Row], models: Sequence[str] = ("default",)
+) -> Sequence[Wrong]:
+    return list(wrong_rows(truth, listed, rows, models))
 
 
 def test_the_last_acknowledged_operation_decides() -> None:
@@ -69,21 +77,33 @@ def test_a_bucket_that_lost_something_is_seen() -> None:
 
 def test_a_right_row_is_right() -> None:
     """One outcome, about these bytes, with the label known beforehand."""
-    assert not list(wrong_rows(known(operation("put", "a", 1, 2)), [ENTRY], [ROW]))
+    assert not wrong(known(operation("put", "a", 1, 2)), [ENTRY], [ROW])
 
 
 def test_every_wrong_row_is_seen() -> None:
     """Missing, doubled, about other bytes, with another label, deleted though there, there though deleted."""
     truth = known(operation("put", "a", 1, 2))
-    other = {"etag": "b", "label": "palace", "sha256": "another", "status": "rejected", "finality": 1}
+    other = {"etag": "b", "label": "palace", "sha256": "another", "status": "rejected", "finality": 1, "model": "x"}
     for name, value in other.items():
-        assert list(wrong_rows(truth, [ENTRY], [ROW | {name: value}])), name
+        assert wrong(truth, [ENTRY], [ROW | {name: value}]), name
     for rows in ([], [ROW, ROW], [GONE], [ROW | {"status": None}]):
-        assert list(wrong_rows(truth, [ENTRY], rows)), rows
+        assert wrong(truth, [ENTRY], rows), rows
     deleted = known(operation("put", "a", 1, 2), operation("delete", None, 3, 4))
-    assert not list(wrong_rows(deleted, [], [GONE]))
+    assert not wrong(deleted, [], [GONE])
     for rows in ([], [ROW], [GONE | {"finality": 1}]):
-        assert list(wrong_rows(deleted, [], rows)), rows
+        assert wrong(deleted, [], rows), rows
+
+
+def test_each_model_must_have_spoken_for_itself() -> None:
+    """One row by each of them, with its own word."""
+    truth, models = known(operation("put", "a", 1, 2)), ("default", SECOND_MODEL)
+    other = ROW | {"model": SECOND_MODEL, "label": second_word("tabby")}
+    assert not wrong(truth, [ENTRY], [ROW, other], models)
+    for rows in ([ROW], [other], [ROW, other, other], [ROW, other | {"label": "tabby"}], [GONE, GONE]):
+        assert wrong(truth, [ENTRY], rows, models), rows
+    deleted = known(operation("put", "a", 1, 2), operation("delete", None, 3, 4))
+    assert not wrong(deleted, [], [GONE, GONE | {"model": SECOND_MODEL}], models)
+    assert wrong(deleted, [], [GONE], models)
 
 
 def test_a_delete_marker_must_be_known_as_one() -> None:
@@ -91,6 +111,6 @@ def test_a_delete_marker_must_be_known_as_one() -> None:
     truth = known(operation("delete", None, 1, 2, version="m1"))
     marker = Listed(*NAME, version="m1", etag="", marker=True, latest=True)
     row = GONE | {"version_id": "m1", "finality": 1}
-    assert not list(wrong_rows(truth, [marker], [row]))
-    assert list(wrong_rows(truth, [marker], [row | {"finality": 2}]))
-    assert list(wrong_rows(truth, [marker], []))
+    assert not wrong(truth, [marker], [row])
+    assert wrong(truth, [marker], [row | {"finality": 2}])
+    assert wrong(truth, [marker], [])
