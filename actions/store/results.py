@@ -46,7 +46,7 @@ INTEGRITY_VIOLATION = "23"
 
 STORE = text("""
 WITH incoming AS MATERIALIZED (
-    SELECT models.id AS model_id, given.*
+    SELECT models.id AS model_id, models.in_use, given.*
     FROM jsonb_to_recordset(CAST(:rows AS jsonb)) AS given (
         position integer, bucket text, key text, version_id text, sequencer text, finality smallint, etag text,
         size bigint, event_time timestamptz, model text, model_digest text, status text, label text,
@@ -94,16 +94,19 @@ WITH incoming AS MATERIALIZED (
           SELECT FROM incoming
           WHERE (incoming.bucket, incoming.key, incoming.version_id, incoming.model_id)
               = (accepted.bucket, accepted.key, accepted.version_id, outcomes.model_id))
+), said AS (
+    SELECT bucket, key, version_id, count(*) FILTER (WHERE in_use) AS models, array_agg(model_id) AS ids
+    FROM incoming GROUP BY bucket, key, version_id
 ), behind AS (
     -- Objects about which a model in use has said nothing yet, neither now nor before.
     SELECT accepted.id
-    FROM accepted
-    JOIN models ON models.in_use
-    LEFT JOIN incoming ON (incoming.bucket, incoming.key, incoming.version_id, incoming.model_id)
-                        = (accepted.bucket, accepted.key, accepted.version_id, models.id)
-    LEFT JOIN outcomes ON outcomes.object_id = accepted.id AND outcomes.model_id = models.id
-                      AND outcomes.etag = accepted.etag AND (outcomes.status = 'deleted') = (accepted.finality > 0)
-    WHERE incoming.model_id IS NULL AND outcomes.model_id IS NULL
+    FROM accepted JOIN said USING (bucket, key, version_id)
+    WHERE said.models < (SELECT count(*) FROM models WHERE in_use)
+      AND said.models + (
+          SELECT count(*) FROM outcomes JOIN models ON models.id = outcomes.model_id AND models.in_use
+          WHERE outcomes.object_id = accepted.id AND outcomes.model_id <> ALL (said.ids)
+            AND outcomes.etag = accepted.etag AND (outcomes.status = 'deleted') = (accepted.finality > 0)
+      ) < (SELECT count(*) FROM models WHERE in_use)
 ), settled AS (
     -- A stale outcome settles too: what it lost to covers the same events. The join with `accepted` and the order make
     -- sure that the locks of all objects are held before the first of the inbox is asked for.
