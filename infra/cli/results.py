@@ -55,8 +55,9 @@ def _follow(rows: Any, as_json: bool) -> None:
 
 
 def _print(rows: list[dict[str, Any]]) -> None:
+    several = len({row["model"] for row in rows}) > 1
     for row in rows:
-        click.echo(line(row))
+        click.echo(line(row) + (f"  {printable(row['model'])}" if several else ""))
     if not rows:
         click.echo("no rows", err=True)
 
