@@ -86,7 +86,8 @@ def follow(connection: psycopg.Connection[dict[str, Any]], asked: Asked) -> Iter
 
 def counts(connection: psycopg.Connection[dict[str, Any]]) -> Counts:
     """Rows by outcome, and what is not done yet."""
-    outcomes = connection.execute("SELECT status, count(*) AS count FROM results GROUP BY status ORDER BY status")
+    # Not of `results`: its join takes six times as long, and leaves out only what the next outcome replaces.
+    outcomes = connection.execute("SELECT status, count(*) AS count FROM outcomes GROUP BY status ORDER BY status")
     found = {row["status"]: row["count"] for row in outcomes}
     reasons = connection.execute(
         "SELECT coalesce(reason, 'unknown') AS reason, count(*) AS count FROM work WHERE state = 'parked'"

@@ -26,7 +26,7 @@ from tests.fixtures.postgres import Database, running_postgres
 from triggers.sweep.__main__ import main
 from triggers.sweep.handler import Score, Sweep
 from triggers.sweep.invoking import Answer, Done, Failed, Invoker, Refused, Running
-from triggers.sweep.owed import Ledger, opened, replay
+from triggers.sweep.owed import CLAIM, FAIL, SETTLE, Ledger, opened, replay
 from triggers.sweep.settings import Settings
 from triggers.sweep.watch import watch
 
@@ -308,6 +308,52 @@ def test_what_goes_on_running_is_left_alone(
     assert run(ledger, sequence, settings) == Score(released=1)
     assert len(sequence.calls) == 1
     assert states(connection)["a"] == ("owed", 0, None)
+
+
+def test_nothing_that_is_done_is_read_to_find_what_is_not(connection: psycopg.Connection) -> None:
+    """With statistics and, as after a restore, without: no statement's plan reads all of the inbox, or all outcomes."""
+    connection.execute("ALTER TABLE inbox DISABLE TRIGGER USER; ALTER TABLE inbox SET (autovacuum_enabled = off)")
+    connection.execute(SETTLED)
+    owe(connection, "a")
+    values = {"claim": uuid.uuid4(), "lease": NOW, "grace": NOW, "most": 50, "id": 1, "ids": [1, 2, 3]}
+    values |= {"blameless": True, "first": NOW, "longest": NOW, "reason": "x", "detail": "x"}
+    work = "SELECT * FROM work"
+    with psycopg.ClientCursor(connection) as cursor:
+        for statistics in ("", "ANALYZE"):
+            connection.execute(statistics)
+            for statement in (CLAIM, FAIL, SETTLE, work):
+                plan = "\n".join(line for (line,) in cursor.execute(f"EXPLAIN {statement}", values).fetchall())
+                assert "Seq Scan on inbox" not in plan, plan
+                assert "Seq Scan on outcomes" not in plan, plan
+
+
+# Rows that are done, with objects and outcomes of their own.
+SETTLED = """
+INSERT INTO inbox (event_time, event_data, state, kind, bucket, key, settled_at)
+SELECT now(), 'x', 'settled', 'created', 'images', 'k' || n, now() FROM generate_series(1, 20000) AS n;
+INSERT INTO models (name, digest) VALUES ('lite0', 'sha256:aa');
+INSERT INTO objects (bucket, key) SELECT 'images', 'k' || n FROM generate_series(1, 20000) AS n;
+INSERT INTO outcomes (object_id, model_id, status) SELECT objects.id, models.id, 'classified' FROM objects, models;
+"""
+
+
+def test_the_watch_prunes_until_nothing_old_is_left(
+    connection: psycopg.Connection, settings: Settings, sequence: StandIn, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A bounded number at a time, but without waiting for many rounds in between."""
+    monkeypatch.setattr("triggers.sweep.owed.PRUNE_AT_ONCE", 10)
+    connection.execute("ALTER TABLE inbox DISABLE TRIGGER USER")
+    connection.execute(
+        "INSERT INTO inbox (state, received_at) SELECT 'settled', now() - interval '8 days' FROM generate_series(1, 45)"
+    )
+    stop = threading.Event()
+    thread = threading.Thread(target=watch, args=(settings, sequence, stop, 0.1, print))
+    thread.start()
+    try:
+        until(lambda: connection.execute("SELECT count(*) FROM inbox").fetchone() == (0,), "old rows are left")
+    finally:
+        stop.set()
+        thread.join(20)
 
 
 def test_replay_makes_parked_work_owed_again(connection: psycopg.Connection, ledger: Ledger) -> None:

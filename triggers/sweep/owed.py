@@ -21,7 +21,7 @@ CHANNEL = "pixwhisk_inbox"
 OPTIONS = "-c statement_timeout=20s -c lock_timeout=10s -c idle_in_transaction_session_timeout=30s"
 # The first wait of a row that failed, doubled with every attempt of its own up to the longest.
 BACKOFF_FIRST, BACKOFF_LONGEST = timedelta(seconds=1), timedelta(seconds=600)
-PRUNE_AFTER = timedelta(days=7)
+PRUNE_AFTER, PRUNE_AT_ONCE = timedelta(days=7), 10_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,10 +132,10 @@ class Ledger:
             detail=_clean(detail),
         )
 
-    def prune(self, older_than: timedelta = PRUNE_AFTER) -> int:
-        """Delete settled rows that old, a bounded number; how many."""
-        answer = self._connection.execute("SELECT prune_inbox(%s)", (older_than,)).fetchone()
-        return int(answer[0]) if answer else 0
+    def prune(self, older_than: timedelta = PRUNE_AFTER) -> bool:
+        """Delete settled rows that old, a bounded number; whether there may be more."""
+        answer = self._connection.execute("SELECT prune_inbox(%s, %s)", (older_than, PRUNE_AT_ONCE)).fetchone()
+        return answer == (PRUNE_AT_ONCE,)
 
     def _note(self, change: str, rows: Sequence[Owed], **values: object) -> None:
         # In the order of ids, as `store` locks them, so that the two cannot wait for each other.
@@ -195,10 +195,12 @@ RETURNING inbox.id, state
 
 FAIL = """
 WITH judged AS (
-    SELECT id, attempts + CASE WHEN %(blameless)s AND NOT EXISTS (
-        SELECT FROM outcomes JOIN objects ON objects.id = object_id
+    SELECT id, attempts + CASE WHEN %(blameless)s AND (
+        -- The newest, by its index: for `EXISTS` all outcomes are read, as if any of them might do.
+        SELECT stored_at FROM outcomes JOIN objects ON objects.id = object_id
         WHERE stored_at > coalesce(failed_at, received_at) AND status = 'classified' AND objects.bucket <> ''
-    ) THEN 0 ELSE 1 END AS tried
+        ORDER BY stored_at DESC LIMIT 1
+    ) IS NULL THEN 0 ELSE 1 END AS tried
     FROM inbox WHERE id = %(id)s AND claim = %(claim)s AND state = 'owed' FOR UPDATE
 )
 UPDATE inbox SET

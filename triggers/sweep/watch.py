@@ -39,13 +39,14 @@ def watch(settings: Settings, runs: Runs, stop: Event, seconds: float, report: R
 
 def _follow(ledger: Ledger, settings: Settings, runs: Runs, *, stop: Event, seconds: float, report: Report) -> None:
     ledger.listen()
-    rounds, woken = 0, False
+    rounds, woken, prunable = 0, False, False
     while not stop.is_set():
         score = Sweep(ledger, runs, settings, stop, report=report).run()
         if score != Score():
             report("sweep: " + " ".join(f"{name}={count}" for name, count in score.dump().items()))
-        if rounds % PRUNE_EVERY == 0:
-            ledger.prune()
+        # As long as there is more, every round: one prune in so many rounds is slower than events may come.
+        if prunable or rounds % PRUNE_EVERY == 0:
+            prunable = ledger.prune()
         rounds += 1
         # What has just come and was the fast lane's is due after the grace time; nobody wakes us for that.
         patience = settings.grace.total_seconds() if woken else seconds
