@@ -6,7 +6,6 @@ import json
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
 from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -23,7 +22,6 @@ if TYPE_CHECKING:
     from infra.ledger.audit import Seen
     from infra.ledger.compare import Difference
     from infra.ledger.listing import FetchPage
-    from infra.ledger.rows import Connection
 
 
 @click.command()
@@ -44,7 +42,7 @@ def command(*, data: Path, bucket: str | None, prefix: str, repair: bool, grace:
     """
     from infra.deployment import existing
     from infra.ledger.audit import Seen, audit
-    from infra.ledger.rows import feed
+    from infra.ledger.rows import feed, opened
 
     with explained():
         deployment, seen, began = existing(data), Seen(), time.monotonic()
@@ -52,24 +50,20 @@ def command(*, data: Path, bucket: str | None, prefix: str, repair: bool, grace:
         show = _Json(bucket, prefix) if as_json else _Text()
         with (
             Counting(f"auditing {bucket}", lambda: _so_far(seen)),
-            _opened(deployment, bucket) as (fetch, reading, writing),
+            opened(deployment.database_url) as connection,
         ):
-            found = show.each(audit(fetch, reading, bucket, seen, prefix=prefix, grace=timedelta(seconds=grace)))
-            repaired = feed(writing, bucket, found, "audit") if repair else sum(0 for _ in found)
+            fetch = _listing(deployment, bucket)
+            found = show.each(audit(fetch, connection, bucket, seen, prefix=prefix, grace=timedelta(seconds=grace)))
+            repaired = feed(connection, bucket, found, "audit") if repair else sum(0 for _ in found)
         show.end(seen, repaired, time.monotonic() - began)
     sys.exit(Exit.FAILED if seen.differences else Exit.OK)
 
 
-@contextmanager
-def _opened(deployment: Deployment, bucket: str) -> Iterator[tuple[FetchPage, Connection, Connection]]:
-    """The bucket's listing, and two connections: rows are still streaming on one when the other feeds the inbox."""
+def _listing(deployment: Deployment, bucket: str) -> FetchPage:
     from infra.ledger.listing import ObjectStore
-    from infra.ledger.rows import opened
 
     credentials = deployment.credentials
-    fetch = ObjectStore(deployment.endpoint, credentials.access_key, credentials.secret_key).fetcher(bucket)
-    with opened(deployment.database_url) as reading, opened(deployment.database_url) as writing:
-        yield fetch, reading, writing
+    return ObjectStore(deployment.endpoint, credentials.access_key, credentials.secret_key).fetcher(bucket)
 
 
 def _so_far(seen: Seen) -> tuple[int, str]:

@@ -1,8 +1,7 @@
 """Feeding the inbox with what a bucket held before it was watched: never more at once than a sweep has soon done.
 
 What is in the inbox or has an outcome is skipped, so the rows themselves are the place where an interrupted backfill
-goes on. The audit behind it is opened anew for every portion: held open for hours, its snapshot would keep the database
-from cleaning up, and miss what was uploaded meanwhile.
+goes on. The audit behind it is opened anew for every portion: what it read before a pause of minutes is old.
 """
 
 from __future__ import annotations
@@ -65,10 +64,10 @@ class Backfill:
     def _feed_portion(self, after: str, progress: Progress) -> str | None:
         """Feed the next differences; the key to go on after, None at the end."""
         seen = Seen()
-        with opened(self.database_url) as reading, opened(self.database_url) as writing:
-            found = audit(self.fetch, reading, self.bucket, seen, prefix=self.prefix, after=after, grace=None)
+        with opened(self.database_url) as connection:
+            found = audit(self.fetch, connection, self.bucket, seen, prefix=self.prefix, after=after, grace=None)
             portion = list(_whole_keys(found, PORTION))
-            progress.fed += feed(writing, self.bucket, (each for each in portion if each.listed), "backfill")
+            progress.fed += feed(connection, self.bucket, (each for each in portion if each.listed), "backfill")
         progress.listed += seen.listed
         return portion[-1].key if len(portion) >= PORTION else None
 
@@ -78,7 +77,6 @@ class Backfill:
             return work.owed <= most
 
         with opened(self.database_url) as connection:
-            connection.autocommit = True
             _until(lambda: enough(backlog(connection, self.bucket, self.prefix)), self.stop)
 
 

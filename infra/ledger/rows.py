@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from itertools import islice
+from itertools import groupby, islice
 from typing import Any, Literal
 from urllib.parse import quote_plus
 
@@ -19,39 +19,50 @@ from infra.ledger.listing import Listed, sequencer_of
 Lane = Literal["audit", "backfill"]
 Connection = psycopg.Connection[dict[str, Any]]
 
-# Rows fetched a round trip; memory of an audit is bounded by it and by one page of the listing.
-FETCHED_AT_ONCE = 5000
+# Rows a page. Memory of an audit is bounded by one of these and one of the listing.
+PAGE = 2000
 FED_AT_ONCE = 1000
+# A page is read off the indexes, in their order. Without statistics, as after a restore, Postgres would rather gather
+# and sort all that is left, for every page.
+OPTIONS = "-c enable_seqscan=off -c enable_bitmapscan=off"
 
-_RANGE = "key >= %(prefix)s AND starts_with(key, %(prefix)s) AND key > %(after)s"
-
-# An outcome that only says the bytes were not there to read is none for an object that is there.
+# Of one moment, what is stored and what is owed: up to a page of each, which may name the same version. An outcome
+# that only says the bytes were not there to read is none for an object that is there.
 _RECORDED = """
-SELECT key, nullif(version_id, '') AS version_id, etag, finality, sequencer,
-       (SELECT count(*) FROM outcomes JOIN models ON models.id = outcomes.model_id AND models.in_use
-        WHERE outcomes.object_id = objects.id AND outcomes.etag = objects.etag
-          AND coalesce(outcomes.reason, '') NOT IN ('object-gone', 'object-changed')) AS outcomes,
-       (SELECT state || coalesce(': ' || reason, '') FROM inbox
-        WHERE inbox.bucket = objects.bucket AND inbox.key = objects.key AND inbox.version_id = objects.version_id
-          AND inbox.state <> 'settled' ORDER BY inbox.sequencer DESC LIMIT 1) AS work
-FROM objects WHERE bucket = %(bucket)s AND {keys}
+(
+    SELECT 'stored' AS origin, key, version_id, etag, finality, sequencer,
+           (SELECT count(*) FROM outcomes JOIN models ON models.id = outcomes.model_id AND models.in_use
+            WHERE outcomes.object_id = objects.id AND outcomes.etag = objects.etag
+              AND coalesce(outcomes.reason, '') NOT IN ('object-gone', 'object-changed')) AS outcomes,
+           (SELECT state || coalesce(': ' || reason, '') FROM inbox
+            WHERE inbox.bucket = objects.bucket AND inbox.key = objects.key AND inbox.version_id = objects.version_id
+              AND inbox.state <> 'settled' ORDER BY inbox.sequencer DESC LIMIT 1) AS work
+    FROM objects WHERE bucket = %(bucket)s AND {keys}
+    ORDER BY key, version_id LIMIT %(page)s
+)
 UNION ALL
-SELECT key, nullif(version_id, ''), max(etag), 0, max(sequencer), 0, max(state || coalesce(': ' || reason, ''))
-FROM inbox
-WHERE state <> 'settled' AND bucket = %(bucket)s AND {keys} AND kind = 'created' AND NOT EXISTS (
-    SELECT FROM objects WHERE objects.bucket = inbox.bucket AND objects.key = inbox.key
-                          AND objects.version_id = inbox.version_id)
-GROUP BY key, version_id
-ORDER BY key
+(
+    SELECT 'owed', key, version_id, max(etag), 0, max(sequencer), 0, max(state || coalesce(': ' || reason, ''))
+    FROM inbox WHERE state <> 'settled' AND kind = 'created' AND bucket = %(bucket)s AND {keys}
+    GROUP BY key, version_id ORDER BY key, version_id LIMIT %(page)s
+)
 """
-RECORDED = _RECORDED.format(keys=_RANGE)
+RECORDED = _RECORDED.format(
+    keys="key >= %(prefix)s AND starts_with(key, %(prefix)s) AND (key, version_id) > (%(key)s, %(version_id)s)"
+)
 RECORDED_KEY = _RECORDED.format(keys="key = %(key)s")
+# Behind every version of a key: what a version id may be begins with a lower character.
+LAST_VERSION = "~"
 
 
 @contextmanager
 def opened(url: str) -> Iterator[Connection]:
-    """A connection for one command. Raises `psycopg.OperationalError` where nothing answers."""
-    with psycopg.connect(url, row_factory=psycopg.rows.dict_row, connect_timeout=5) as connection:
+    """A connection for one command, each statement its own transaction. Raises `psycopg.OperationalError` where nothing
+    answers.
+    """
+    with psycopg.connect(
+        url, autocommit=True, row_factory=psycopg.rows.dict_row, connect_timeout=5, options=OPTIONS
+    ) as connection:
         yield connection
 
 
@@ -62,23 +73,51 @@ def models_in_use(connection: Connection) -> int:
 
 
 def recorded(connection: Connection, bucket: str, prefix: str = "", after: str = "") -> Iterator[Recorded]:
-    """Every object version the database knows of, ordered by the bytes of its key, streamed."""
-    with connection.cursor(name="recorded") as cursor:
-        cursor.itersize = FETCHED_AT_ONCE
-        cursor.execute(RECORDED, {"bucket": bucket, "prefix": prefix, "after": after})
-        for row in cursor:
-            yield _recorded(row)
+    """Every object version the database knows of, ordered by the bytes of its key, read page by page as it is needed.
+
+    A statement for all of it would sort it all before the first row, and keep what others settle meanwhile from being
+    cleaned up.
+    """
+    key, version_id = after, LAST_VERSION if after else ""
+    more = True
+    while more:
+        place = {"bucket": bucket, "prefix": prefix, "key": key, "version_id": version_id, "page": PAGE}
+        rows = connection.execute(RECORDED, place).fetchall()
+        full = [max(found) for found in _by_origin(rows).values() if len(found) == PAGE]
+        if more := bool(full):
+            # Behind the end of the shorter one, it may have more.
+            key, version_id = min(full)
+            rows = [row for row in rows if _position(row) <= (key, version_id)]
+        yield from _merged(rows)
 
 
 def recorded_key(connection: Connection, bucket: str, key: str) -> Sequence[Recorded]:
     """What the database knows of one key's versions now."""
-    return [_recorded(row) for row in connection.execute(RECORDED_KEY, {"bucket": bucket, "key": key})]
+    return _merged(connection.execute(RECORDED_KEY, {"bucket": bucket, "key": key, "page": None}).fetchall())
+
+
+def _merged(rows: Iterable[Mapping[str, Any]]) -> Sequence[Recorded]:
+    """In order; what is stored also tells what is owed."""
+    ordered = sorted(rows, key=lambda row: (_position(row), row["origin"] == "owed"))
+    return [_recorded(next(of_version)) for _, of_version in groupby(ordered, _position)]
+
+
+def _by_origin(rows: Iterable[Mapping[str, Any]]) -> Mapping[str, Sequence[tuple[str, str]]]:
+    found: dict[str, list[tuple[str, str]]] = {"stored": [], "owed": []}
+    for row in rows:
+        found[row["origin"]].append(_position(row))
+    return found
+
+
+def _position(row: Mapping[str, Any]) -> tuple[str, str]:
+    """Where it stands in the order of the database, which is that of code points."""
+    return row["key"], row["version_id"]
 
 
 def _recorded(row: Mapping[str, Any]) -> Recorded:
     return Recorded(
         row["key"],
-        row["version_id"],
+        row["version_id"] or None,
         row["etag"],
         removed=row["finality"] == 2,
         marker=row["finality"] == 1,
