@@ -94,8 +94,7 @@ class Postgres:
             self._password(role)
         if not self.cluster.exists():
             self._initialise()
-        _end_leftovers(self.cluster)
-        _ = self.socket_directory
+        _end_leftovers(self.cluster, self.socket_directory)
 
     def command(self) -> Command:
         """The server. Start it from a thread that lives as long as it should: the server ends with that thread."""
@@ -238,8 +237,9 @@ def _is_private(directory: Path) -> bool:
     return stat.S_ISDIR(found.st_mode) and found.st_uid == os.geteuid() and not found.st_mode & 0o077
 
 
-def _end_leftovers(cluster: Path) -> None:
-    """After a `kill -9`: wait for the children it left, then remove a lock whose number may be reused.
+def _end_leftovers(cluster: Path, sockets: Path) -> None:
+    """After a `kill -9`: wait for the children it left, then remove locks whose number may be reused, or still be that
+    of the dead until somebody has waited for it.
 
     A server that somebody still watches is left alone; one that outlived its supervisor is stopped.
     """
@@ -253,6 +253,7 @@ def _end_leftovers(cluster: Path) -> None:
             _signal([server] if server in running else running, time.monotonic() > deadline)
         time.sleep(0.05)
     lock.unlink(missing_ok=True)
+    (sockets / f"{SOCKET_NAME}.lock").unlink(missing_ok=True)
 
 
 def _signal(processes: Sequence[int], overdue: bool) -> None:
