@@ -59,6 +59,25 @@ def kill_up(stage: Stage, _random: Random) -> Iterator[None]:
 
 
 @contextlib.contextmanager
+def kill_everything(stage: Stage, _random: Random) -> Iterator[None]:
+    """All processes at once, as if the machine had gone; somebody starts it again."""
+    if (leader := stage.leader()) is not None:
+        for process in (leader, *leader.children(recursive=True)):
+            with contextlib.suppress(psutil.NoSuchProcess):
+                process.kill()
+    yield
+    stage.up()
+
+
+@contextlib.contextmanager
+def cut_connections(stage: Stage, _random: Random) -> Iterator[None]:
+    """Everybody loses the connection to Postgres, whatever is under way on it."""
+    others = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename LIKE 'pixwhisk%'"
+    _administer(stage, others)
+    yield
+
+
+@contextlib.contextmanager
 def default_quotas(stage: Stage, random: Random) -> Iterator[None]:
     """From the next start on, OpenWhisk's own quotas; and back again."""
     stage.settings = DEFAULT_QUOTAS
@@ -88,25 +107,22 @@ def read_only_database(stage: Stage, _random: Random) -> Iterator[None]:
     _administer(stage, "ALTER SYSTEM RESET default_transaction_read_only")
 
 
-@contextlib.contextmanager
-def frozen_store(stage: Stage, _random: Random) -> Iterator[None]:
-    """MinIO accepts connections and does nothing: what an unreachable one looks like from a client's side."""
-    store = stage.service("minio")
-    _signal(store, signal.SIGSTOP)
-    yield
-    _signal(store, signal.SIGCONT)
+def _freezing(name: str) -> Fault:
+    """It accepts connections and does nothing: what one that cannot be reached looks like from a client's side."""
 
+    @contextlib.contextmanager
+    def freeze(stage: Stage, _random: Random) -> Iterator[None]:
+        service = stage.service(name)
+        # Of Postgres, those who answer are its children; of OpenWhisk they are containers, which go on.
+        below = service.children() if service and name == "postgres" else []
+        processes = [service, *below]
+        for process in processes:
+            _signal(process, signal.SIGSTOP)
+        yield
+        for process in processes:
+            _signal(process, signal.SIGCONT)
 
-@contextlib.contextmanager
-def frozen_database(stage: Stage, _random: Random) -> Iterator[None]:
-    """Postgres accepts connections and does nothing."""
-    database = stage.service("postgres")
-    processes = [database, *database.children()] if database else []
-    for process in processes:
-        _signal(process, signal.SIGSTOP)
-    yield
-    for process in processes:
-        _signal(process, signal.SIGCONT)
+    return freeze
 
 
 @contextlib.contextmanager
@@ -141,20 +157,23 @@ KILLS: Mapping[str, Fault] = {
     "kill -9 minio": _killing("minio"),
     "kill -9 postgres": _killing("postgres"),
     "kill -9 sweep": _killing("sweep"),
+    "cut connections": cut_connections,
 }
 # These last a while.
 SPELLS: Mapping[str, Fault] = {
     "full disk": full_disk,
     "read-only database": read_only_database,
-    "frozen store": frozen_store,
-    "frozen database": frozen_database,
+    "frozen store": _freezing("minio"),
+    "frozen database": _freezing("postgres"),
+    "frozen openwhisk": _freezing("openwhisk"),
+    "frozen sweep": _freezing("sweep"),
     "revoked credentials": revoked_credentials,
     "hanging hooks": hanging_hooks,
     "refusing hooks": refusing_hooks,
     "default quotas": default_quotas,
 }
 # `up` starts anew: nothing else may be broken at that moment, or it would rightly refuse.
-RESTARTS: Mapping[str, Fault] = {"kill -9 up": kill_up}
+RESTARTS: Mapping[str, Fault] = {"kill -9 up": kill_up, "kill -9 everything": kill_everything}
 
 FAULTS: Mapping[str, Fault] = {**KILLS, **SPELLS, **RESTARTS}
 
