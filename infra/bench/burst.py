@@ -90,7 +90,7 @@ class Crowd:
         keys = deployment.credentials
         store = ObjectStore(deployment.endpoint, keys.access_key, keys.secret_key)
         fetch = store.fetcher(BUCKET_BACKLOG)
-        backfill = Backfill(fetch, deployment.database_url, BUCKET_BACKLOG, prefix, stop)
+        backfill = Backfill(fetch, deployment.database_url, BUCKET_BACKLOG, prefix, "", stop)
         with ThreadPoolExecutor(1) as pool:
             running = pool.submit(backfill.run, Progress())
             try:

@@ -28,17 +28,21 @@ if TYPE_CHECKING:
 @options.data
 @click.option("--bucket", help="Which bucket.  [default: the deployment's]")
 @click.option("--prefix", default="", help="Only keys that begin so.")
+@click.option("--suffix", default="", help="Only keys that end so.")
 @click.option("--repair", is_flag=True, help="Put every difference into the inbox; the sweep does the rest.")
 @click.option(
     "--grace", type=click.FloatRange(0), default=5, show_default=True, help="Look twice at what is younger (s)."
 )
 @options.as_json
-def command(*, data: Path, bucket: str | None, prefix: str, repair: bool, grace: float, as_json: bool) -> None:
+def command(
+    *, data: Path, bucket: str | None, prefix: str, suffix: str, repair: bool, grace: float, as_json: bool
+) -> None:
     """Compare the bucket with the rows, both ways.
 
     Reports what is missing (an object without an outcome), stale (an outcome about other bytes) and orphaned (a row
-    without an object), each with its key and reason. What may only be on its way is looked at once more after --grace
-    seconds. Exits 0 if nothing differs, else 1.
+    without an object), each with its key and reason. What may only be on its
+    way is looked at once more after --grace seconds. Of a bucket that is subscribed with a prefix or a suffix, name
+    these. Exits 0 if nothing differs, else 1.
     """
     from infra.deployment import existing
     from infra.ledger.audit import Seen, audit
@@ -47,13 +51,14 @@ def command(*, data: Path, bucket: str | None, prefix: str, repair: bool, grace:
     with explained():
         deployment, seen, began = existing(data), Seen(), time.monotonic()
         bucket = bucket or deployment.bucket
-        show = _Json(bucket, prefix) if as_json else _Text()
+        show = _Json(bucket, prefix, suffix) if as_json else _Text()
         with (
             Counting(f"auditing {bucket}", lambda: _so_far(seen)),
             opened(deployment.database_url) as connection,
         ):
             fetch = _listing(deployment, bucket)
-            found = show.each(audit(fetch, connection, bucket, seen, prefix=prefix, grace=timedelta(seconds=grace)))
+            keys = {"prefix": prefix, "suffix": suffix}
+            found = show.each(audit(fetch, connection, bucket, seen, **keys, grace=timedelta(seconds=grace)))
             repaired = feed(connection, bucket, found, "audit") if repair else sum(0 for _ in found)
         show.end(seen, repaired, time.monotonic() - began)
     sys.exit(Exit.FAILED if seen.differences else Exit.OK)
@@ -90,8 +95,8 @@ class _Text:
 class _Json:
     """For programs: one document, written as it is found, so that a million differences need no memory."""
 
-    def __init__(self, bucket: str, prefix: str) -> None:
-        self.head = {"bucket": bucket, "prefix": prefix}
+    def __init__(self, bucket: str, prefix: str, suffix: str) -> None:
+        self.head = {"bucket": bucket, "prefix": prefix, "suffix": suffix}
 
     def each(self, differences: Iterator[Difference]) -> Iterator[Difference]:
         click.echo(json.dumps(self.head)[:-1] + ', "differences": [', nl=False)

@@ -25,7 +25,8 @@ if TYPE_CHECKING:
 @options.data
 @click.option("--bucket", help="Which bucket.  [default: the deployment's]")
 @click.option("--prefix", default="", help="Only keys that begin so.")
-def command(*, data: Path, bucket: str | None, prefix: str) -> None:
+@click.option("--suffix", default="", help="Only keys that end so.")
+def command(*, data: Path, bucket: str | None, prefix: str, suffix: str) -> None:
     """Classify what is in the bucket already.
 
     Goes on where it was interrupted. New uploads overtake it: they are classified first.
@@ -43,7 +44,7 @@ def command(*, data: Path, bucket: str | None, prefix: str) -> None:
         credentials = deployment.credentials
         store = ObjectStore(deployment.endpoint, credentials.access_key, credentials.secret_key)
         bucket = bucket or deployment.bucket
-        backfill = Backfill(store.fetcher(bucket), deployment.database_url, bucket, prefix, stop)
+        backfill = Backfill(store.fetcher(bucket), deployment.database_url, bucket, prefix, suffix, stop)
         stack.enter_context(_sweeping(settings_of(deployment)))
         stack.enter_context(_counting(backfill, progress))
         backfill.run(progress)

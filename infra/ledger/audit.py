@@ -45,16 +45,21 @@ def audit(
     seen: Seen,
     *,
     prefix: str = "",
+    suffix: str = "",
     after: str = "",
     grace: timedelta | None = GRACE,
 ) -> Iterator[Difference]:
     """Every difference between a bucket and the rows about it; `seen` is kept up to date.
 
+    Only keys that begin and end as said are looked at, as a subscription with the same filter tells of no others.
     In the order of keys, apart from those that wanted a second look after `grace` (None: one look is enough).
     """
     models = models_in_use(connection)
     listed = _listed(list_versions(fetch, prefix, after), seen)
     rows = _rows(recorded(connection, bucket, prefix, after), seen)
+    if suffix:
+        listed = (entry for entry in listed if entry.key.endswith(suffix))
+        rows = (row for row in rows if row.key.endswith(suffix))
     found = compare(listed, rows, models)
     if grace is not None:
         found = _twice(found, grace, lambda key: _again(fetch, connection, bucket, key, models))

@@ -40,12 +40,13 @@ class Progress:
 
 @dataclass(frozen=True)
 class Backfill:
-    """One bucket's backfill, or that of the keys under a prefix."""
+    """One bucket's backfill, or that of the keys which begin and end as said."""
 
     fetch: FetchPage
     database_url: str
     bucket: str
     prefix: str
+    suffix: str
     stop: Event
 
     def run(self, progress: Progress) -> None:
@@ -59,13 +60,14 @@ class Backfill:
     def count(self, progress: Progress) -> None:
         """Count what there is, for whoever wants to know how long it will take."""
         unless_stopped = itertools.takewhile(lambda _: not self.stop.is_set(), list_versions(self.fetch, self.prefix))
-        progress.total = sum(1 for _ in unless_stopped)
+        progress.total = sum(entry.key.endswith(self.suffix) for entry in unless_stopped)
 
     def _feed_portion(self, after: str, progress: Progress) -> str | None:
         """Feed the next differences; the key to go on after, None at the end."""
         seen = Seen()
         with opened(self.database_url) as connection:
-            found = audit(self.fetch, connection, self.bucket, seen, prefix=self.prefix, after=after, grace=None)
+            keys = {"prefix": self.prefix, "suffix": self.suffix, "after": after}
+            found = audit(self.fetch, connection, self.bucket, seen, **keys, grace=None)
             portion = list(_whole_keys(found, PORTION))
             progress.fed += feed(connection, self.bucket, (each for each in portion if each.listed), "backfill")
         progress.listed += seen.listed

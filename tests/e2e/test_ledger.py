@@ -53,6 +53,9 @@ def test_a_backfill_gives_every_old_object_its_outcome(deployment: Deployment, s
     s3.put_object(Bucket=silent, Key=KEYS[0], Body=CAT)
     s3.delete_object(Bucket=silent, Key=KEYS[1])
     assert findings(audit(deployment, silent)) == {("missing", key) for key in KEYS}
+    deployment.pixwhisk("backfill", "--bucket", silent, "--prefix", "a", "--suffix", "b.png")
+    assert findings(audit(deployment, silent)) == {("missing", key) for key in KEYS if key != "a-b.png"}
+    assert audit(deployment, silent, "--prefix", "a", "--suffix", "b.png")["clean"]
     deployment.pixwhisk("backfill", "--bucket", silent)
     assert audit(deployment, silent)["differences"] == []
     lanes = json.loads(deployment.pixwhisk("status", "--json").stdout)["lanesLastHour"]

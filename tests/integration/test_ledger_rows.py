@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 
 import psycopg
 import pytest
@@ -10,6 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from infra.ledger import rows
+from infra.ledger.compare import Recorded
 from tests.fixtures.postgres import Database
 
 Name = tuple[str, str]
@@ -27,50 +29,67 @@ def connection(database: Database) -> Iterator[rows.Connection]:
         yield opened
 
 
+@dataclass(frozen=True)
+class Case:
+    """What the database holds, and what is asked of it."""
+
+    stored: set[Name]
+    owed: set[Name]
+    parked: set[Name]
+    prefix: str
+    after: str
+
+    def wanted(self) -> list[Name]:
+        return sorted(
+            (key, version)
+            for key, version in self.stored | self.owed | self.parked
+            if key.startswith(self.prefix) and (not self.after or key > self.after)
+        )
+
+
+cases = st.builds(
+    lambda stored, owed, parked, prefix, after: Case(stored, owed, parked - owed, prefix, after),
+    *(names, names, names, st.sampled_from(["", "a", "a/", "%"]), st.just("") | keys),
+)
+
+
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(stored=names, owed=names, parked=names, prefix=st.sampled_from(["", "a", "a/", "%"]), after=st.just("") | keys)
+@given(case=cases)
 def test_every_version_once_and_in_order(
-    connection: rows.Connection,
-    monkeypatch: pytest.MonkeyPatch,
-    stored: set[Name],
-    owed: set[Name],
-    parked: set[Name],
-    prefix: str,
-    after: str,
+    connection: rows.Connection, monkeypatch: pytest.MonkeyPatch, case: Case
 ) -> None:
     """Stored, owed or both; of one bucket, behind a key, with a prefix; whatever a page holds."""
-    parked -= owed
-    fill(connection, stored, owed, parked)
-    wanted = sorted(
-        (key, version) for key, version in stored | owed | parked if key.startswith(prefix) and (not after or key > after)
-    )
-    work = dict.fromkeys(owed, "owed") | dict.fromkeys(parked, "parked: x")
+    fill(connection, case)
+    wanted = case.wanted()
+    work = dict.fromkeys(case.owed, "owed") | dict.fromkeys(case.parked, "parked: x")
     for page in (2, 3, 1000):
         monkeypatch.setattr(rows, "PAGE", page)
-        found = list(rows.recorded(connection, "images", prefix, after))
-        assert [(each.key, each.version_id or "") for each in found] == wanted
-        assert {(each.key, each.version_id or ""): each.work for each in found if each.work} == {
-            name: work[name] for name in wanted if name in work
-        }
-        assert {each.etag for each in found if (each.key, each.version_id or "") in stored} <= {"stored"}
+        listed = list(rows.recorded(connection, "images", case.prefix, case.after))
+        assert [named(each) for each in listed] == wanted
+        found = {named(each): each for each in listed}
+        assert {name: each.work for name, each in found.items()} == {name: work.get(name) for name in wanted}
+        assert {found[name].etag for name in wanted if name in case.stored} <= {"stored"}
     for key in {key for key, _ in wanted}:
-        assert rows.recorded_key(connection, "images", key) == [
-            each for each in rows.recorded(connection, "images") if each.key == key
-        ]
+        every = rows.recorded(connection, "images")
+        assert rows.recorded_key(connection, "images", key) == [each for each in every if each.key == key]
 
 
-def fill(connection: rows.Connection, stored: set[Name], owed: set[Name], parked: set[Name]) -> None:
+def named(recorded: Recorded) -> Name:
+    return recorded.key, recorded.version_id or ""
+
+
+def fill(connection: rows.Connection, case: Case) -> None:
     connection.execute("TRUNCATE objects, inbox CASCADE")
     with connection.cursor() as cursor:
         for bucket in ("images", "others"):
             cursor.executemany(
                 "INSERT INTO objects (bucket, key, version_id, etag) VALUES (%s, %s, %s, 'stored')",
-                [(bucket, *name) for name in stored],
+                [(bucket, *name) for name in case.stored],
             )
         cursor.executemany(
             "INSERT INTO inbox (bucket, kind, key, version_id, etag, state, reason)"
             " VALUES ('images', 'created', %s, %s, 'owed', %s, %s)",
-            [(*name, "owed", None) for name in owed] + [(*name, "parked", "x") for name in parked],
+            [(*name, "owed", None) for name in case.owed] + [(*name, "parked", "x") for name in case.parked],
         )
 
 
@@ -78,7 +97,9 @@ def test_a_page_is_read_off_the_indexes(database: Database) -> None:
     """Without statistics, too: neither sorted nor gathered from all that is left."""
     place = {"bucket": "images", "prefix": "", "key": "k5", "version_id": "", "page": 10}
     with rows.opened(database.url()) as connection:
-        connection.execute("INSERT INTO objects (bucket, key) SELECT 'images', 'k' || n FROM generate_series(1, 9999) n")
+        connection.execute(
+            "INSERT INTO objects (bucket, key) SELECT 'images', 'k' || n FROM generate_series(1, 9999) n"
+        )
         with psycopg.ClientCursor(connection) as cursor:
             found = cursor.execute(f"EXPLAIN {rows.RECORDED}", place).fetchall()
     plan = "\n".join(row["QUERY PLAN"] for row in found)
