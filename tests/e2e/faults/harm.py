@@ -72,8 +72,8 @@ def kill_everything(stage: Stage, _random: Random) -> Iterator[None]:
 @contextlib.contextmanager
 def cut_connections(stage: Stage, _random: Random) -> Iterator[None]:
     """Everybody loses the connection to Postgres, whatever is under way on it."""
-    others = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename LIKE 'pixwhisk%'"
-    _administer(stage, others)
+    # Once: to a server that is away just now, nobody has one.
+    _administered(stage, "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename LIKE 'pixwhisk%'")
     yield
 
 
@@ -194,23 +194,22 @@ def _limit_files(process: psutil.Process | None, size: int | None) -> None:
 
 def _administer(stage: Stage, statement: str) -> None:
     """As the server's superuser, as soon as it is there."""
-    postgres = Postgres(stage.deployment.data)
+    eventually(lambda: _administered(stage, statement), statement, within=PATIENCE)
 
-    def administered() -> bool:
-        try:
-            with psycopg.connect(
-                postgres._superuser(),
-                autocommit=True,
-                connect_timeout=2,
-                options="-c default_transaction_read_only=off",
-            ) as connection:
-                connection.execute(statement)
-                connection.execute("SELECT pg_reload_conf()")
-        except psycopg.OperationalError:
-            return False
-        return True
 
-    eventually(administered, statement, within=PATIENCE)
+def _administered(stage: Stage, statement: str) -> bool:
+    try:
+        with psycopg.connect(
+            Postgres(stage.deployment.data)._superuser(),
+            autocommit=True,
+            connect_timeout=2,
+            options="-c default_transaction_read_only=off",
+        ) as connection:
+            connection.execute(statement)
+            connection.execute("SELECT pg_reload_conf()")
+    except psycopg.OperationalError:
+        return False
+    return True
 
 
 def _administer_store(stage: Stage, change: Callable[[Any], object]) -> None:
