@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -27,6 +28,16 @@ SELECT CASE WHEN lane <> 'journal' THEN lane WHEN settled_at = received_at THEN 
 FROM inbox WHERE state = 'settled' AND received_at > now() - interval '1 hour' GROUP BY 1 ORDER BY 1
 """
 
+# Not of `results`: that join takes six times as long, and leaves out only what the next outcome replaces.
+_MODELS = """
+SELECT name, digest, in_use,
+       coalesce(jsonb_object_agg(status, count) FILTER (WHERE status IS NOT NULL), '{}') AS outcomes
+FROM models
+LEFT JOIN (SELECT model_id, status, count(*) AS count FROM outcomes GROUP BY model_id, status) AS counted
+       ON model_id = id
+GROUP BY id ORDER BY in_use DESC, id
+"""
+
 
 @dataclass(frozen=True, slots=True)
 class Asked:
@@ -41,6 +52,16 @@ class Asked:
 
 
 @dataclass(frozen=True, slots=True)
+class ModelCounts:
+    """How many outcomes by a model there are, by status. `in_use`: there should be one about every object."""
+
+    name: str
+    digest: str
+    in_use: bool
+    outcomes: Mapping[str, int]
+
+
+@dataclass(frozen=True, slots=True)
 class Counts:
     """`oldest_owed` is in seconds, None where nothing is owed; `parked` is by reason.
 
@@ -48,11 +69,19 @@ class Counts:
     `audit` or `backfill`.
     """
 
-    outcomes: Mapping[str, int]
+    models: Sequence[ModelCounts]
     owed: int
     parked: Mapping[str, int]
     oldest_owed: float | None
     lanes: Mapping[str, int]
+
+    @property
+    def outcomes(self) -> Mapping[str, int]:
+        """By all models together."""
+        found: Counter[str] = Counter()
+        for model in self.models:
+            found.update(model.outcomes)
+        return dict(sorted(found.items()))
 
 
 def connect(url: str) -> psycopg.Connection[dict[str, Any]]:
@@ -86,9 +115,7 @@ def follow(connection: psycopg.Connection[dict[str, Any]], asked: Asked) -> Iter
 
 def counts(connection: psycopg.Connection[dict[str, Any]]) -> Counts:
     """Rows by outcome, and what is not done yet."""
-    # Not of `results`: its join takes six times as long, and leaves out only what the next outcome replaces.
-    outcomes = connection.execute("SELECT status, count(*) AS count FROM outcomes GROUP BY status ORDER BY status")
-    found = {row["status"]: row["count"] for row in outcomes}
+    models = [ModelCounts(**row) for row in connection.execute(_MODELS)]
     reasons = connection.execute(
         "SELECT coalesce(reason, 'unknown') AS reason, count(*) AS count FROM work WHERE state = 'parked'"
         " GROUP BY 1 ORDER BY 2 DESC, 1"
@@ -99,7 +126,7 @@ def counts(connection: psycopg.Connection[dict[str, Any]]) -> Counts:
         " FROM work WHERE state = 'owed'"
     ).fetchone() or {"count": 0, "oldest": None}
     lanes = {row["lane"]: row["count"] for row in connection.execute(_LANES)}
-    return Counts(found, owed["count"], parked, owed["oldest"], lanes)
+    return Counts(models, owed["count"], parked, owed["oldest"], lanes)
 
 
 def _later(

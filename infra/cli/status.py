@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,9 +12,11 @@ import click
 
 from infra.cli import options
 from infra.cli.failures import Exit, explained
+from infra.cli.results import printable
 
 if TYPE_CHECKING:
     from infra.health import Health
+    from infra.results import ModelCounts
 
 
 @click.command()
@@ -44,12 +47,17 @@ def document(health: Health) -> dict[str, Any]:
         "up": {"pid": health.holder.pid, "since": health.holder.since} if health.holder else None,
         "services": dict(health.services),
         "outcomes": dict(counts.outcomes) if counts else None,
+        "models": [_model(each) for each in counts.models] if counts else None,
         "owed": counts.owed if counts else None,
         "parked": sum(counts.parked.values()) if counts else None,
         "parkedReasons": dict(counts.parked) if counts else None,
         "oldestOwedSeconds": counts.oldest_owed if counts else None,
         "lanesLastHour": dict(counts.lanes) if counts else None,
     }
+
+
+def _model(counts: ModelCounts) -> dict[str, Any]:
+    return {"name": counts.name, "digest": counts.digest, "inUse": counts.in_use, "outcomes": dict(counts.outcomes)}
 
 
 def _print(health: Health) -> None:
@@ -59,10 +67,16 @@ def _print(health: Health) -> None:
     for name, state in health.services.items():
         click.echo(f"  {name:10}  {state}")
     if counts := health.counts:
-        click.echo(f"  outcomes    {', '.join(f'{n} {status}' for status, n in counts.outcomes.items()) or 'none'}")
+        click.echo(f"  outcomes    {_counted(counts.outcomes) or 'none'}")
+        for model in counts.models if len(counts.models) > 1 else ():
+            unused = "" if model.in_use else " (not in use)"
+            click.echo(f"    by {printable(model.name)}{unused}: {_counted(model.outcomes) or 'none'}")
         oldest = f", the oldest for {counts.oldest_owed:.0f} s" if counts.oldest_owed is not None else ""
         click.echo(f"  owed        {counts.owed}{oldest}")
-        reasons = ", ".join(f"{count} {reason}" for reason, count in counts.parked.items())
-        click.echo(f"  parked      {reasons or 0}")
+        click.echo(f"  parked      {_counted(counts.parked) or 0}")
         lanes = ", ".join(f"{count} by {lane}" for lane, count in counts.lanes.items())
         click.echo(f"  last hour   {lanes or 'nothing settled'}")
+
+
+def _counted(counts: Mapping[str, int]) -> str:
+    return ", ".join(f"{count} {what}" for what, count in counts.items())

@@ -107,6 +107,10 @@ def test_a_second_model_speaks_about_what_was_there_and_what_comes(model_directo
         current = both.query("SELECT key, label FROM current_results")
         words = ("espresso", second_word("espresso"))
         assert {(row["key"], row["label"]) for row in current} == set(itertools.product(("old.png", "new.png"), words))
+        models = json.loads(both.pixwhisk("status", "--json").stdout)["models"]
+        assert [(each["name"], each["inUse"], each["outcomes"]) for each in models] == [
+            (directory.name, True, {"classified": 2}) for directory in (model_directory, second_model)
+        ]
         page = httpx.get(f"{both.environment['WSK_APIHOST']}/api/v1/web/guest/pixwhisk/view.json").text
         assert second_word("espresso") in page
     finally:
