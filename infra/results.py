@@ -92,7 +92,7 @@ def connect(url: str) -> psycopg.Connection[dict[str, Any]]:
 def rows(connection: psycopg.Connection[dict[str, Any]], asked: Asked) -> list[dict[str, Any]]:
     """Newest first."""
     condition, values = _condition(asked, None)
-    statement = f"SELECT {_COLUMNS} FROM results WHERE {condition} ORDER BY stored_at DESC, key LIMIT %(limit)s"  # noqa: S608 - only our own text
+    statement = f"SELECT {_COLUMNS} FROM results WHERE {condition} ORDER BY stored_at DESC, key, model LIMIT %(limit)s"  # noqa: S608 - only our own text
     return connection.execute(statement, {**values, "limit": asked.limit}).fetchall()
 
 
@@ -133,7 +133,7 @@ def _later(
     connection: psycopg.Connection[dict[str, Any]], asked: Asked, since: datetime | None
 ) -> list[dict[str, Any]]:
     condition, values = _condition(asked, since)
-    statement = f"SELECT {_COLUMNS} FROM results WHERE {condition} ORDER BY stored_at, key"  # noqa: S608 - only our own text
+    statement = f"SELECT {_COLUMNS} FROM results WHERE {condition} ORDER BY stored_at, key, model"  # noqa: S608 - only our own text
     return connection.execute(statement, values).fetchall()
 
 

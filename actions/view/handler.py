@@ -85,6 +85,7 @@ def as_html(page: Page, picture: Pictures | None, picture_origin: str) -> dict[s
     html = _template().render(
         query=page.query,
         rows=[{**row, "picture": _picture(row, picture)} for row in page.rows],
+        several_models=len({row["model"] for row in page.rows}) > 1,
         previous=_link(page.query, page.query.page - 1) if page.query.page > 1 else None,
         following=_link(page.query, page.query.page + 1) if page.more else None,
     )

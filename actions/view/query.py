@@ -52,7 +52,7 @@ def parse_query(params: Mapping[str, Any]) -> Query:
 
 def select_rows(query: Query) -> Select[Any]:
     """The rows of one page, and one more that tells whether there is a next page."""
-    rows = select(RESULTS).order_by(RESULTS.c.stored_at.desc(), RESULTS.c.key)
+    rows = select(RESULTS).order_by(RESULTS.c.stored_at.desc(), RESULTS.c.key, RESULTS.c.model)
     if query.text:
         pattern = f"%{_escaped(query.text)}%"
         rows = rows.where(RESULTS.c.label.ilike(pattern, escape="\\") | RESULTS.c.key.ilike(pattern, escape="\\"))

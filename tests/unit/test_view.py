@@ -55,6 +55,15 @@ def test_a_page_shows_labels_and_the_picture() -> None:
     assert "img-src data: http://127.0.0.1:9000;" in answer["headers"]["Content-Security-Policy"]
 
 
+def test_a_page_tells_models_apart_where_there_are_several() -> None:
+    """Which of them said what; the name of the only one would be of no use."""
+    several = [ESPRESSO, ESPRESSO | {"model": "<second>"}]
+    assert "by efficientnet" not in respond({}, rows(ESPRESSO), picture)["body"]
+    page = respond({}, rows(*several), picture)["body"]
+    assert "by efficientnet" in page
+    assert "by &lt;second&gt;" in page
+
+
 def test_nothing_from_a_row_is_markup() -> None:
     """A key that is a script and a label that closes an attribute are shown as text."""
     body = respond({"q": '"><script>'}, rows(ESPRESSO), None)["body"]
