@@ -28,6 +28,7 @@ from __future__ import annotations
 
 import binascii
 import builtins
+import ctypes
 import gc
 import importlib
 import json
@@ -48,6 +49,7 @@ if TYPE_CHECKING:
     from typing import IO, Any, NoReturn
 
     Reply = tuple[int, bytes]
+    Text = str | bytes | os.PathLike[str] | os.PathLike[bytes]
 
 SENTINEL = b"XXX_THE_END_OF_A_WHISK_ACTIVATION_XXX\n"
 
@@ -417,6 +419,35 @@ class Action:
         for name in self.context - names:
             os.environ.pop(name, None)
         self.context = names
+
+
+class Environment:
+    """Puts variables into C's environment, for `os.environ` to use instead of glibc's `setenv`.
+
+    That keeps every value it was ever given: 240 bytes an activation, for ever. Here a name's buffer is used again.
+    """
+
+    def __init__(self) -> None:
+        self._putenv = ctypes.CDLL(None).putenv
+        self._putenv.argtypes = [ctypes.c_char_p]
+        self._buffers: dict[bytes, ctypes.Array[ctypes.c_char]] = {}
+
+    def put(self, name: Text, value: Text) -> None:
+        """As `os.putenv`."""
+        name = os.fsencode(name)
+        variable = name + b"=" + os.fsencode(value)
+        if not name or b"=" in name:
+            raise ValueError("illegal environment variable name")
+        if b"\0" in variable:
+            raise ValueError("embedded null byte")
+        buffer = self._buffers.get(name)
+        if buffer is None or len(buffer) <= len(variable):
+            buffer = ctypes.create_string_buffer(2 * len(variable))
+        buffer.value = variable
+        if self._putenv(buffer):
+            raise MemoryError
+        # Only now may the one before go: C has had it until here.
+        self._buffers[name] = buffer
 
 
 def parse_object(body: bytes) -> dict[str, Any]:
@@ -888,6 +919,8 @@ def main(arguments: Sequence[str]) -> None:
     options = Options(arguments, os.environ)
     served = open_socket(options.listen)
     keep_streams()
+    # `os.environ` calls whatever stands here.
+    os.putenv = Environment().put
     # Without `site` (a faster start) these are missing, and actions do call them.
     vars(builtins).setdefault("exit", sys.exit)
     vars(builtins).setdefault("quit", sys.exit)

@@ -105,6 +105,26 @@ def test_environment(runtime: Client) -> None:
     assert runtime.run({"names": ["__OW_API_KEY"]}, namespace="guest") == (200, {"__OW_API_KEY": None})
 
 
+def test_the_context_of_a_call_is_not_kept(runtime: Client) -> None:
+    """C's side of the environment, which programs of an action inherit, has it too; memory does not grow by it."""
+    runtime.init(
+        "import ctypes, os\n"
+        "getenv = ctypes.CDLL(None).getenv\n"
+        "getenv.restype = ctypes.c_char_p\n"
+        "def main(args):\n"
+        "    resident = int(open('/proc/self/statm').read().split()[1]) * os.sysconf('SC_PAGE_SIZE')\n"
+        "    return {'resident': resident, 'id': (getenv(b'__OW_TRANSACTION_ID') or b'').decode()}"
+    )
+    resident = []
+    for number in range(2000):
+        sent = f"{number}-" + "x" * (5000 + number % 100)
+        _, answer = runtime.run({}, transaction_id=sent)
+        assert answer["id"] == sent
+        resident.append(answer["resident"])
+    assert runtime.run({})[1]["id"] == ""
+    assert resident[-1] - resident[100] < 2**20
+
+
 @pytest.mark.parametrize("env", [{"A=B": "x"}, {"": "x"}, {"A": "x\0y"}, ["A"], "A"])
 def test_bad_environment_is_refused(runtime: Client, env: object) -> None:
     """What cannot be an environment is refused."""
