@@ -118,9 +118,12 @@ def _freezing(name: str) -> Fault:
         processes = [service, *below]
         for process in processes:
             _signal(process, signal.SIGSTOP)
-        yield
-        for process in processes:
-            _signal(process, signal.SIGCONT)
+        try:
+            yield
+        finally:
+            # Even if the run has failed: what is stopped cannot end.
+            for process in processes:
+                _signal(process, signal.SIGCONT)
 
     return freeze
 
