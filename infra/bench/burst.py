@@ -14,7 +14,7 @@ from minio.error import S3Error
 from infra.bench.clients import Failed, Rows, Uploader
 from infra.deployment import Deployment
 from infra.ledger.backfill import Backfill, Progress
-from infra.ledger.listing import ObjectStore
+from infra.ledger.listing import fetcher_of
 
 UPLOADERS = 4
 PAUSE_LOOK = 0.1
@@ -87,9 +87,7 @@ class Crowd:
     def _filling(self, prefix: str) -> Iterator[None]:
         """A backfill goes on inside."""
         deployment, stop = self.deployment, threading.Event()
-        keys = deployment.credentials
-        store = ObjectStore(deployment.endpoint, keys.access_key, keys.secret_key)
-        fetch = store.fetcher(BUCKET_BACKLOG)
+        fetch = fetcher_of(deployment, BUCKET_BACKLOG)
         backfill = Backfill(fetch, deployment.database_url, BUCKET_BACKLOG, prefix, "", stop)
         with ThreadPoolExecutor(1) as pool:
             running = pool.submit(backfill.run, Progress())

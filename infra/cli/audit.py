@@ -18,10 +18,8 @@ from infra.cli.progress import Counting
 from infra.cli.results import printable
 
 if TYPE_CHECKING:
-    from infra.deployment import Deployment
     from infra.ledger.audit import Seen
     from infra.ledger.compare import Difference
-    from infra.ledger.listing import FetchPage
 
 
 @click.command()
@@ -40,12 +38,12 @@ def command(
     """Compare the bucket with the rows, both ways.
 
     Reports what is missing (an object without an outcome), stale (an outcome about other bytes) and orphaned (a row
-    without an object), each with its key and reason. What may only be on its
-    way is looked at once more after --grace seconds. Of a bucket that is subscribed with a prefix or a suffix, name
-    these. Exits 0 if nothing differs, else 1.
+    without an object), each with its key and reason. What may only be on its way is looked at once more after --grace
+    seconds. Of a bucket that is subscribed with a prefix or a suffix, name these. Exits 0 if nothing differs, else 1.
     """
     from infra.deployment import existing
     from infra.ledger.audit import Seen, audit
+    from infra.ledger.listing import fetcher_of
     from infra.ledger.rows import feed, opened
 
     with explained():
@@ -56,19 +54,19 @@ def command(
             Counting(f"auditing {bucket}", lambda: _so_far(seen)),
             opened(deployment.database_url) as connection,
         ):
-            fetch = _listing(deployment, bucket)
-            keys = {"prefix": prefix, "suffix": suffix}
-            found = show.each(audit(fetch, connection, bucket, seen, **keys, grace=timedelta(seconds=grace)))
+            found = audit(
+                fetcher_of(deployment, bucket),
+                connection,
+                bucket,
+                seen,
+                prefix=prefix,
+                suffix=suffix,
+                grace=timedelta(seconds=grace),
+            )
+            found = show.each(found)
             repaired = feed(connection, bucket, found, "audit") if repair else sum(0 for _ in found)
         show.end(seen, repaired, time.monotonic() - began)
     sys.exit(Exit.FAILED if seen.differences else Exit.OK)
-
-
-def _listing(deployment: Deployment, bucket: str) -> FetchPage:
-    from infra.ledger.listing import ObjectStore
-
-    credentials = deployment.credentials
-    return ObjectStore(deployment.endpoint, credentials.access_key, credentials.secret_key).fetcher(bucket)
 
 
 def _so_far(seen: Seen) -> tuple[int, str]:

@@ -34,17 +34,15 @@ def command(*, data: Path, bucket: str | None, prefix: str, suffix: str) -> None
     from infra.cli.sweep import settings_of
     from infra.deployment import existing
     from infra.ledger.backfill import Backfill, Progress
-    from infra.ledger.listing import ObjectStore
+    from infra.ledger.listing import fetcher_of
 
     stop, progress = threading.Event(), Progress()
     for each in (signal.SIGTERM, signal.SIGINT):
         signal.signal(each, lambda *_: stop.set())
     with explained(), ExitStack() as stack:
         deployment = existing(data)
-        credentials = deployment.credentials
-        store = ObjectStore(deployment.endpoint, credentials.access_key, credentials.secret_key)
         bucket = bucket or deployment.bucket
-        backfill = Backfill(store.fetcher(bucket), deployment.database_url, bucket, prefix, suffix, stop)
+        backfill = Backfill(fetcher_of(deployment, bucket), deployment.database_url, bucket, prefix, suffix, stop)
         stack.enter_context(_sweeping(settings_of(deployment)))
         stack.enter_context(_counting(backfill, progress))
         backfill.run(progress)

@@ -66,8 +66,16 @@ class Backfill:
         """Feed the next differences; the key to go on after, None at the end."""
         seen = Seen()
         with opened(self.database_url) as connection:
-            keys = {"prefix": self.prefix, "suffix": self.suffix, "after": after}
-            found = audit(self.fetch, connection, self.bucket, seen, **keys, grace=None)
+            found = audit(
+                self.fetch,
+                connection,
+                self.bucket,
+                seen,
+                prefix=self.prefix,
+                suffix=self.suffix,
+                after=after,
+                grace=None,
+            )
             portion = list(_whole_keys(found, PORTION))
             progress.fed += feed(connection, self.bucket, (each for each in portion if each.listed), "backfill")
         progress.listed += seen.listed

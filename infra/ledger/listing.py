@@ -11,11 +11,15 @@ from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING
 from urllib.parse import quote, unquote_plus, urlsplit
 
 import urllib3
 from minio.credentials.credentials import Credentials
 from minio.signer import presign_v4
+
+if TYPE_CHECKING:
+    from infra.deployment import Deployment
 
 # One page holds at most 1000 entries, S3's own ceiling.
 TIMEOUT_PAGE = urllib3.Timeout(connect=5, read=120)
@@ -87,6 +91,12 @@ class ObjectStore:
             return answer.data
 
         return fetch
+
+
+def fetcher_of(deployment: Deployment, bucket: str) -> FetchPage:
+    """Fetches pages of a bucket with the deployment's own credentials; raises as `ObjectStore.fetcher`'s does."""
+    credentials = deployment.credentials
+    return ObjectStore(deployment.endpoint, credentials.access_key, credentials.secret_key).fetcher(bucket)
 
 
 def list_versions(fetch: FetchPage, prefix: str = "", after: str = "") -> Iterator[Listed]:
