@@ -19,7 +19,6 @@ from typing import Any
 
 import psycopg
 
-from actions.classify.settings import directories
 from infra import places
 from infra.services import minio_binary
 from infra.services.minio import Credentials, JournalTarget, MinioServer, WebhookTarget
@@ -133,12 +132,12 @@ class Deployment:
 
     @property
     def host(self) -> OpenWhiskHost:
-        return OpenWhiskHost(self.data / "host", self.api_port, self._auth_file, self.model_directories)
+        return OpenWhiskHost(self.data / "host", self.api_port, self._auth_file, self.model_setting)
 
     @property
-    def model_directories(self) -> Sequence[Path]:
-        """Each of these models speaks about every image."""
-        return directories(self.model) or [places.default_model()]
+    def model_setting(self) -> str:
+        """`PIXWHISK_MODEL` of the embedded host and of `classify` there."""
+        return self.model or str(places.default_model())
 
     @property
     def minio(self) -> MinioServer:
@@ -265,7 +264,7 @@ class Deployment:
             "PIXWHISK_DECLARE_TARGETS": "" if self.external.endpoint else "on",
             "PIXWHISK_BUCKET": self.bucket,
             # Somebody else's OpenWhisk has the model in its image.
-            **({} if self.external.apihost else {"PIXWHISK_MODEL": os.pathsep.join(map(str, self.model_directories))}),
+            **({} if self.external.apihost else {"PIXWHISK_MODEL": self.model_setting}),
         }
 
     def _own(self, variable: str) -> Deployment:

@@ -13,6 +13,7 @@ from urllib3 import PoolManager, Retry, Timeout
 from urllib3.exceptions import HTTPError
 
 from actions.classify.client import Minio, MinioException, S3Error
+from actions.classify.settings import directories
 from actions.errors import ActionError
 from actions.messages import ModelReference
 from infra import database, deploy, manifest, places
@@ -94,7 +95,7 @@ def _ask_feed(deployment: Deployment, trigger: str, lifecycle: str) -> Sequence[
 
 def models_of(deployment: Deployment) -> Sequence[ModelReference]:
     """Names and digests, from the models' cards. Raises `NotSetUp` when one is not there."""
-    return [_reference(directory) for directory in deployment.model_directories]
+    return [_reference(directory) for directory in directories(deployment.model_setting)]
 
 
 def _reference(directory: Path) -> ModelReference:

@@ -220,7 +220,7 @@ def _outcome(attempt: _Attempt, model: Model, verdict: Verdict, receipt: Mapping
         event=attempt.event,
         model=model.reference,
         picture=attempt.picture,
-        classifications=() if isinstance(verdict, Rejected) else verdict,
+        classifications=verdict if isinstance(verdict, tuple) else (),
         reason=rejection.code if rejection else None,
         detail=str(rejection) if rejection else None,
         receipt=receipt,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -19,12 +19,12 @@ _PASSED_PREFIXES = ("PIXWHISK_QUOTA", "PIXWHISK_TIMEOUT_", "PIXWHISK_POOL_")
 
 @dataclass(frozen=True, slots=True)
 class OpenWhiskHost:
-    """`auth_file` (0600) holds the key of namespace `guest`; `models` are the directories that stem cells load from."""
+    """`auth_file` (0600) holds the key of namespace `guest`; `model` is `PIXWHISK_MODEL`, what stem cells load."""
 
     directory: Path
     port: int
     auth_file: Path
-    models: Sequence[Path]
+    model: str
     environ: Mapping[str, str] = field(default_factory=lambda: os.environ, repr=False)
     name: str = "openwhisk"
 
@@ -40,7 +40,7 @@ class OpenWhiskHost:
         environment = {
             name: value for name, value in self.environ.items() if name in _PASSED or name.startswith(_PASSED_PREFIXES)
         }
-        environment |= {"PIXWHISK_MODEL": os.pathsep.join(map(str, self.models)), "PYTHONUNBUFFERED": "1"}
+        environment |= {"PIXWHISK_MODEL": self.model, "PYTHONUNBUFFERED": "1"}
         return Command([sys.executable, "-m", "infra.host", *arguments], environment, self.directory)
 
     def ready(self) -> bool:

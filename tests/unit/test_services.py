@@ -27,7 +27,7 @@ def test_the_host_is_told_its_settings_and_no_secret(tmp_path: Path) -> None:
         "PIXWHISK_TIMEOUT_BLOCKING": "5",
         "PIXWHISK_READABLE": "/models",
     }
-    host = OpenWhiskHost(tmp_path, 1, tmp_path / "auth", [tmp_path / "model"], {**told, **SECRETS})
+    host = OpenWhiskHost(tmp_path, 1, tmp_path / "auth", "/models/a", {**told, **SECRETS})
     environment = host.command().environment
     assert told.items() <= environment.items()
     assert "hush" not in repr(environment)
@@ -39,6 +39,6 @@ def test_services_listen_on_loopback_alone(tmp_path: Path) -> None:
     arguments = MinioServer(tmp_path, tmp_path / "minio", 9, Credentials("a", "b")).command().arguments
     assert arguments[arguments.index("--address") + 1] == "127.0.0.1:9"
     assert SETTINGS["listen_addresses"] == ""
-    host = OpenWhiskHost(tmp_path, 1, tmp_path / "auth", [tmp_path / "model"], {"PIXWHISK_HOST": "0.0.0.0"})
+    host = OpenWhiskHost(tmp_path, 1, tmp_path / "auth", "/models/a", {"PIXWHISK_HOST": "0.0.0.0"})
     assert "--host" not in host.command().arguments
     assert "PIXWHISK_HOST" not in host.command().environment
