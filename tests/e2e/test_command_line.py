@@ -18,7 +18,7 @@ import pytest
 
 from infra.cli.demo import packaged_photos
 from tests.e2e.test_main_job import COFFEE, wait_for
-from tests.fixtures.deployment import PIXWHISK, Deployment, eventually, free_ports, pixwhisk, start
+from tests.fixtures.deployment import DEADLINE, PIXWHISK, Deployment, eventually, free_ports, pixwhisk, start
 
 
 @pytest.fixture
@@ -105,17 +105,15 @@ def test_a_killed_up_leaves_nothing_and_the_next_one_starts(directory: Path) -> 
     assert len(first.rows("kept.png")) == 1
     put(first, "more.png")
     os.kill(json.loads(first.pixwhisk("status", "--json").stdout)["up"]["pid"], signal.SIGKILL)
-    eventually(lambda: not working_in(directory), "the end of every process", within=10)
+    eventually(lambda: not working_in(directory), "the end of every process")
 
 
 @pytest.mark.parametrize("service", ["minio", "openwhisk", "postgres"])
 def test_a_killed_service_comes_back(deployment: Deployment, service: str) -> None:
     """After kill -9 of one service photos become rows again without anybody's doing."""
-    programs = {"minio": "minio", "openwhisk": "infra.host", "postgres": "postgres"}
-    up = psutil.Process(json.loads(deployment.pixwhisk("status", "--json").stdout)["up"]["pid"])
-    (victim,) = [each for each in up.children() if any(programs[service] in word for word in each.cmdline()[:3])]
+    victim: psutil.Process = eventually(lambda: deployment.service(service), service)
     victim.kill()
-    eventually(lambda: not victim.is_running() or victim.status() == psutil.STATUS_ZOMBIE, "its end")
+    victim.wait(DEADLINE)
     eventually(lambda: deployment.pixwhisk("status", check=False).returncode == 0, f"{service} back")
     put(deployment, f"after {service}.png")
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import contextlib
 import ipaddress
 import json
 import os
@@ -11,6 +12,7 @@ import stat
 import subprocess
 import tempfile
 from collections.abc import Iterator, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -23,7 +25,7 @@ from psycopg import sql
 
 from infra.host.confine import SINCE_SIGNALS, landlock
 from tests.e2e.test_main_job import COFFEE, wait_for
-from tests.fixtures.deployment import PIXWHISK, Deployment, eventually, pixwhisk, start
+from tests.fixtures.deployment import PIXWHISK, Deployment, descendants, eventually, pixwhisk, start
 from tests.fixtures.needs import need
 
 # Where secrets are kept, in a directory that is the owner's alone: ours, what actions are bound to, MinIO's own users.
@@ -100,20 +102,14 @@ def use_the_feed(running: Deployment) -> None:
 def kill_services(running: Deployment) -> None:
     """Postgres, then MinIO are gone while an event is on its way."""
     with api(running) as owner:
-        for service, program in (("postgres", "postgres"), ("minio", "minio")):
-            for process in processes(running, program):
-                process.kill()
+        for service in ("postgres", "minio"):
+            victim: psutil.Process = eventually(partial(running.service, service), service)
+            victim.kill()
             lost = {"key": f"lost {service}.png", "eTag": "0" * 32, "size": 1, "sequencer": "1"}
             record = {"eventName": "s3:ObjectCreated:Put", "s3": {"bucket": {"name": running.bucket}, "object": lost}}
             owner.post("/actions/pixwhisk/classify-and-store?blocking=true", json={"Records": [record]})
             running.pixwhisk("status", check=False)
             eventually(lambda: running.pixwhisk("status", check=False).returncode == 0, f"{service} back")
-
-
-def processes(running: Deployment, program: str) -> list[psutil.Process]:
-    """The services' own processes whose command names `program`."""
-    up = psutil.Process(json.loads(running.pixwhisk("status", "--json", check=False).stdout)["up"]["pid"])
-    return [each for each in up.children() if any(program in word for word in each.cmdline()[:3])]
 
 
 def secrets_of(running: Deployment) -> dict[str, str]:
@@ -292,13 +288,10 @@ def test_everything_of_a_deployment_is_its_owners_alone(troubled: Deployment) ->
 
 def test_nothing_listens_but_on_loopback(troubled: Deployment) -> None:
     """Two ports, the API's and MinIO's; Postgres has its socket alone."""
-    up = psutil.Process(json.loads(troubled.pixwhisk("status", "--json").stdout)["up"]["pid"])
-    listening = [
-        each.laddr
-        for process in (up, *up.children(recursive=True))
-        for each in process.net_connections("inet")
-        if each.status == psutil.CONN_LISTEN
-    ]
+    listening = []
+    for process in troubled.processes():
+        with contextlib.suppress(psutil.NoSuchProcess):
+            listening += [each.laddr for each in process.net_connections("inet") if each.status == psutil.CONN_LISTEN]
     assert {each.port for each in listening} == {troubled.api_port, troubled.s3_port}
     assert all(ipaddress.ip_address(each.ip).is_loopback for each in listening)
 
@@ -321,17 +314,15 @@ def main(args):
 def test_an_action_reaches_nothing_of_the_deployment(troubled: Deployment) -> None:
     """One that anybody with the key deploys: no file, no environment of a service, no signal; `up` and MinIO go on."""
     need(landlock(), "this kernel has no Landlock (Linux 5.13 or later): actions are not confined here")
-    up = psutil.Process(json.loads(troubled.pixwhisk("status", "--json").stdout)["up"]["pid"])
-    pids = [each.pid for each in (up, *up.children(recursive=True)) if "proxy" not in " ".join(each.cmdline())]
+    up: psutil.Process = eventually(troubled.leader, "up")
+    pids = [each.pid for each in (up, *descendants(up, recursive=False))]
     files = [*(troubled.data / "secrets").iterdir(), troubled.data / "wskprops", *(troubled.data / "host").glob("*.db")]
     given = {"data": str(troubled.data), "files": [str(each) for each in files], "pids": pids}
     answer = run(troubled, TRYING, given | {"signals": landlock() >= SINCE_SIGNALS})
     assert [each for each in answer["came"] if each != ["failed", "PermissionError"]] == []
     assert len(pids) >= 5
     assert given_away(troubled, {"environment": json.dumps(answer["environment"]).encode()}) == []
-    for process in (up, *processes(troubled, "minio")):
-        assert process.is_running()
-        assert process.status() != psutil.STATUS_ZOMBIE
+    assert sorted(pids) == sorted(each.pid for each in (up, *descendants(up, recursive=False)))
 
 
 def run(running: Deployment, code: str, arguments: Mapping[str, Any]) -> dict[str, Any]:

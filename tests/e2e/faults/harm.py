@@ -32,7 +32,7 @@ PATIENCE = 60.0
 def _killing(name: str) -> Fault:
     @contextlib.contextmanager
     def kill(stage: Stage, _random: Random) -> Iterator[None]:
-        if (victim := stage.service(name)) is not None:
+        if (victim := stage.deployment.service(name)) is not None:
             with contextlib.suppress(psutil.NoSuchProcess):
                 victim.kill()
         yield
@@ -52,7 +52,7 @@ def kill_action(stage: Stage, random: Random) -> Iterator[None]:
 @contextlib.contextmanager
 def kill_up(stage: Stage, _random: Random) -> Iterator[None]:
     """`up` itself; somebody starts it again."""
-    if (leader := stage.leader()) is not None:
+    if (leader := stage.deployment.leader()) is not None:
         leader.kill()
     yield
     stage.up()
@@ -61,7 +61,7 @@ def kill_up(stage: Stage, _random: Random) -> Iterator[None]:
 @contextlib.contextmanager
 def kill_everything(stage: Stage, _random: Random) -> Iterator[None]:
     """All processes at once, as if the machine had gone; somebody starts it again."""
-    if (leader := stage.leader()) is not None:
+    if (leader := stage.deployment.leader()) is not None:
         for process in (leader, *leader.children(recursive=True)):
             with contextlib.suppress(psutil.NoSuchProcess):
                 process.kill()
@@ -92,7 +92,7 @@ def default_quotas(stage: Stage, random: Random) -> Iterator[None]:
 @contextlib.contextmanager
 def full_disk(stage: Stage, _random: Random) -> Iterator[None]:
     """Nothing that the host writes, or its containers do, finds room."""
-    host = stage.service("openwhisk")
+    host = stage.deployment.service("openwhisk")
     _limit_files(host, 1)
     yield
     for process in (host, *stage.containers()):
@@ -112,7 +112,7 @@ def _freezing(name: str) -> Fault:
 
     @contextlib.contextmanager
     def freeze(stage: Stage, _random: Random) -> Iterator[None]:
-        service = stage.service(name)
+        service = stage.deployment.service(name)
         # Of Postgres, those who answer are its children; of OpenWhisk they are containers, which go on.
         below = service.children() if service and name == "postgres" else []
         processes = [service, *below]

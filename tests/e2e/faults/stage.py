@@ -19,12 +19,9 @@ import httpx
 import psutil
 
 from infra import places
-from infra.services import lock
 from tests.e2e.faults.hooks import Mode
-from tests.fixtures.deployment import Deployment, environment_of, eventually, free_ports, pixwhisk
+from tests.fixtures.deployment import Deployment, descendants, environment_of, eventually, free_ports, pixwhisk
 
-# How a service is known among the children of `up`: a word of its command line.
-WORDS = {"postgres": "postgres", "minio": "minio", "openwhisk": "infra.host", "sweep": "sweep"}
 DEFAULT_QUOTAS = {"PIXWHISK_QUOTAS": "openwhisk"}
 
 
@@ -97,28 +94,9 @@ class Stage:
         """Who must have spoken about every object."""
         return [directory.name for directory in self.models or [places.default_model()]]
 
-    def leader(self) -> psutil.Process | None:
-        """`up` itself."""
-        holder = lock.holder(self.deployment.data)
-        with contextlib.suppress(psutil.NoSuchProcess):
-            return psutil.Process(holder.pid) if holder else None
-        return None
-
-    def service(self, name: str) -> psutil.Process | None:
-        """A service's process; None while it is down."""
-        leader = self.leader()
-        with contextlib.suppress(psutil.NoSuchProcess):
-            for child in leader.children() if leader else ():
-                if any(WORDS[name] in word for word in child.cmdline()[:8]):
-                    return child
-        return None
-
     def containers(self) -> list[psutil.Process]:
         """Processes in which actions run."""
-        host = self.service("openwhisk")
-        with contextlib.suppress(psutil.NoSuchProcess):
-            return host.children(recursive=True) if host else []
-        return []
+        return descendants(self.deployment.service("openwhisk"))
 
     def healthy(self) -> bool:
         return self.deployment.pixwhisk("status", check=False).returncode == 0

@@ -39,6 +39,6 @@ def kill_store_at_work(run: Run) -> None:
     """Once it has acknowledged some more operations."""
     before = run.truth.acknowledged()
     eventually(lambda: run.truth.acknowledged() >= before + BETWEEN_KILLS, "more operations", within=60)
-    store: psutil.Process = eventually(lambda: run.stage.service("minio"), "MinIO")
+    store: psutil.Process = eventually(lambda: run.stage.deployment.service("minio"), "MinIO")
     run.faults["kill -9 minio"] += 1
     store.kill()
