@@ -1,5 +1,7 @@
 """Fixtures live in `tests/fixtures`, one module per thing they provide."""
 
+import signal
+
 from hypothesis import HealthCheck, settings
 
 pytest_plugins = [
@@ -15,3 +17,6 @@ pytest_plugins = [
 # These machines are noisy and shared: how long an example takes says nothing about the program.
 settings.register_profile("pixwhisk", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("pixwhisk")
+
+# A shell without job control starts what goes into the background with Ctrl-C ignored, and children inherit that.
+signal.signal(signal.SIGINT, signal.default_int_handler)
