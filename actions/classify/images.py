@@ -48,6 +48,9 @@ _DECODER_ERRORS = (
     zlib.error,
 )
 
+# What a JPEG or a GIF can have at most. Beyond it the rows themselves cost more than the picture: eight bytes for the
+# place of each, and several copies of a long one.
+_LIMIT_SIDE = 2**16 - 1
 _STRIP_PIXELS = 2**18
 _ORIENTATION = 0x0112
 
@@ -136,6 +139,8 @@ def examine(file: BinaryIO, frame: Frame) -> Examined:
 def check(examined: Examined, limits: Limits) -> None:
     """Hold what the headers promise against the limits. Raises `TooManyPixels`."""
     width, height = examined.width, examined.height
+    if max(width, height) > _LIMIT_SIDE:
+        raise TooManyPixels(f"{width} x {height} pixels, at most {_LIMIT_SIDE} along a side; make it smaller")
     if width * height > limits.pixels:
         raise TooManyPixels(f"{width} x {height} pixels, at most {limits.pixels} in all; make it smaller")
     if examined.memory > limits.memory:

@@ -18,6 +18,16 @@ from PIL import Image
 
 Case = tuple[str, bytes]
 
+_FORMATS: tuple[tuple[str, dict[str, Any]], ...] = (
+    ("PNG", {}),
+    ("GIF", {}),
+    ("BMP", {}),
+    ("TIFF", {}),
+    ("TIFF", {"compression": "tiff_lzw"}),
+    ("WEBP", {"quality": 80}),
+    ("WEBP", {"lossless": True}),
+)
+
 
 def cases() -> Iterator[Case]:
     """Every case, by a name that is unique and fit for a key."""
@@ -30,6 +40,36 @@ def cases() -> Iterator[Case]:
     yield from _animations()
     yield from _polyglots()
     yield from _structures()
+
+
+def damaged(seed: int, count: int) -> Iterator[bytes]:
+    """Small cases and honest pictures of every format, changed at random, mostly where the headers are."""
+    shuffled = random.Random(seed)
+    formats = (*_FORMATS, ("JPEG", {}), ("JPEG", {"progressive": True}), ("TIFF", {"compression": "jpeg"}))
+    honest = [saved(photo(), name, **options) for name, options in formats]
+    base = [body for _, body in cases() if 16 < len(body) < 200_000] + honest * 20
+    for _ in range(count):
+        body = bytearray(shuffled.choice(base))
+        for _ in range(shuffled.choice((1, 1, 2, 4, 8, 32))):
+            _damage(body, shuffled, shuffled.choice(base))
+        yield bytes(body)
+
+
+def _damage(body: bytearray, shuffled: random.Random, other: bytes) -> None:
+    at = shuffled.randrange(min(len(body), shuffled.choice((64, 512, len(body)))) + 1)
+    match shuffled.randrange(5):
+        case 0:
+            body[at : at + 1] = bytes([shuffled.choice((0, 1, 0x7F, 0x80, 0xFE, 0xFF, shuffled.randrange(256)))])
+        case 1:
+            numbers = (b"\xff\xff\xff\xff", b"\0\0\0\0", b"\x7f\xff\xff\xff", b"\0\0\0\1", shuffled.randbytes(4))
+            body[at : at + 4] = shuffled.choice(numbers)
+        case 2:
+            del body[at : at + shuffled.choice((1, 2, 8, 100, 5000))]
+        case 3:
+            body[at:at] = body[: shuffled.choice((1, 4, 64, 3000))]
+        case _:
+            begin = shuffled.randrange(len(other))
+            body[at : at + 50] = other[begin : begin + 50]
 
 
 def saved(image: Image.Image, name: str, **options: Any) -> bytes:
@@ -113,16 +153,7 @@ def _truncated() -> Iterator[Case]:
             yield f"jpeg-{kind}-cut-before-marker-{number:02}-{marker:02x}", body[:at]
             if number % 3 == 0:
                 yield f"jpeg-{kind}-cut-inside-marker-{number:02}-{marker:02x}", body[: at + 3]
-    formats: list[tuple[str, dict[str, Any]]] = [
-        ("PNG", {}),
-        ("GIF", {}),
-        ("BMP", {}),
-        ("TIFF", {}),
-        ("TIFF", {"compression": "tiff_lzw"}),
-        ("WEBP", {"quality": 80}),
-        ("WEBP", {"lossless": True}),
-    ]
-    for name, options in formats:
+    for name, options in _FORMATS:
         body = saved(photo(), name, **options)
         detail = "-".join([name.lower(), *map(str, options)])
         yield f"{detail}-cut-at-12-bytes", body[:12]
@@ -226,6 +257,8 @@ def _bombs() -> Iterator[Case]:
     yield "png-bomb-100-megapixels-rgb", png(10_000, 10_000, 8, 2, bytes(30_001 * 1000))
     yield "png-bomb-largest-header", png(2**31 - 1, 2**31 - 1, 16, 6, b"")
     yield "png-bomb-zero-width", png(0, 100, 8, 2, b"")
+    yield "png-bomb-50-million-wide", png(50_000_000, 1, 8, 0, bytes(50_000_001))
+    yield "png-bomb-10-million-high", png(1, 10_000_000, 8, 0, bytes(20_000_000))
     yield "png-bomb-4-gigabytes-of-zeros-in-40-kB", png(100, 100, 8, 0, bytes(40_000_000))
     yield "gif-bomb-65535x65535", gif(65535, 65535)
     yield "gif-bomb-10000x10000", gif(10_000, 10_000)
@@ -250,6 +283,10 @@ def _bombs() -> Iterator[Case]:
         "tiff-bomb-strip-of-60-megabytes",
         plain_tiff(30_000, 2000, (259, 3, 1, 8), data=zlib.compress(bytes(60_000_000), 9)),
     )
+    yield (
+        "tiff-bomb-10-million-high",
+        plain_tiff(1, 10_000_000, (259, 3, 1, 8), data=zlib.compress(bytes(10_000_000), 9)),
+    )
     yield "tiff-bomb-fax", plain_tiff(100_000, 100_000, (258, 3, 1, 1), (259, 3, 1, 4), data=bytes(1000))
     yield "tiff-bomb-many-samples", plain_tiff(1000, 1000, (277, 3, 1, 60_000), data=bytes(100))
     yield "webp-bomb-16384x16384", riff((b"VP8X", b"\0\0\0\0" + b"\xff\x3f\0" * 2), (b"VP8L", bytes(30)))
@@ -258,6 +295,7 @@ def _bombs() -> Iterator[Case]:
     yield "webp-bomb-lossless-90-megapixels", saved(Image.new("RGB", (9500, 9500)), "WEBP", lossless=True, method=0)
     yield "bmp-bomb-run-lengths", bmp(9000, 9000, 8, 1, b"\xff\0" * 320_000)
     yield "bmp-bomb-run-lengths-of-half-bytes", bmp(3000, 3000, 4, 2, b"\xff\0" * 40_000)
+    yield "bmp-bomb-16-million-high", bmp(1, 2**24, 8, 0, bytes(100_000))
     yield "bmp-bomb-largest-header", bmp(2**31 - 1, 2**31 - 1, 24, 0, b"")
     yield "bmp-negative-width", bmp(-100, 100, 24, 0, bytes(30_000))
     yield "bmp-upside-down", bmp(100, -100, 24, 0, bytes(30_000))

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import base64
 import io
+import os
 import tomllib
+from collections import Counter
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote_plus
@@ -17,6 +20,8 @@ TABLE = Path(hostile.__file__).with_suffix(".toml")
 
 # The smallest container OpenWhisk sells, in MiB.
 LIMIT_PEAK = 128
+# `PIXWHISK_CASES=20000` for the long run.
+CASES = int(os.environ.get("PIXWHISK_CASES", "1500"))
 
 
 def records(minio: RunningMinio, bucket: str) -> list[dict[str, Any]]:
@@ -48,6 +53,18 @@ def test_every_hostile_file_ends_as_written_down(
     assert became(in_batches) == expected
     assert one_by_one.peak < LIMIT_PEAK
     assert in_batches.peak < LIMIT_PEAK
+
+
+def test_no_damage_to_a_file_does_harm(classify_container: ClassifyContainer) -> None:
+    """Whatever is changed in a file at random, it has one outcome, within 128 MB; the process lives."""
+    images = (base64.b64encode(each).decode() for each in hostile.damaged(seed=1, count=CASES))
+    lived = classify_container.run({"image": each} for each in images)
+    outcomes = [outcome for result in lived.results for outcome in result["outcomes"]]
+    assert len(outcomes) == CASES
+    found = Counter(outcome.get("reason") or outcome["status"] for outcome in outcomes)
+    assert set(found) <= {"classified", "corrupt-image", "empty-object", "too-many-pixels", "unsupported-format"}
+    assert min(found["classified"], found["corrupt-image"]) > CASES / 20
+    assert lived.peak < LIMIT_PEAK
 
 
 def test_every_hostile_event_ends_as_written_down(classify_container: ClassifyContainer) -> None:
