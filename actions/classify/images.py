@@ -51,7 +51,7 @@ _DECODER_ERRORS = (
 # What a JPEG or a GIF can have at most. Beyond it the rows themselves cost more than the picture: eight bytes for the
 # place of each, and several copies of a long one.
 _LIMIT_SIDE = 2**16 - 1
-_STRIP_PIXELS = 2**18
+_STRIP_PIXELS = 2**17
 _ORIENTATION = 0x0112
 
 

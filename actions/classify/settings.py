@@ -13,6 +13,9 @@ from urllib.parse import urlsplit
 from actions.errors import BadSettings
 
 MIB = 2**20
+# What each further model takes from decoding, so that a container of 128 MB holds two with a picture at the limit.
+# Twelve megapixels in four bytes each still pass with two.
+_DECODE_BYTES_MODEL = 4 * MIB
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,15 +44,17 @@ class Settings:
         """
         read = _Reader(params, environ)
         defaults = cls(models=())
+        models = directories(read.text("PIXWHISK_MODEL", required=True) or "")
+        decode_bytes = defaults.limit_decode_bytes - _DECODE_BYTES_MODEL * max(0, len(models) - 1)
         settings = cls(
-            models=directories(read.text("PIXWHISK_MODEL", required=True) or ""),
+            models=models,
             endpoint=read.url("AWS_ENDPOINT_URL_S3"),
             access_key=read.text("AWS_ACCESS_KEY_ID"),
             secret_key=read.text("AWS_SECRET_ACCESS_KEY"),
             region=read.text("AWS_REGION") or defaults.region,
             limit_bytes=read.number("LIMIT_BYTES", defaults.limit_bytes),
             limit_pixels=read.number("LIMIT_PIXELS", defaults.limit_pixels),
-            limit_decode_bytes=read.number("LIMIT_DECODE_BYTES", defaults.limit_decode_bytes),
+            limit_decode_bytes=read.number("LIMIT_DECODE_BYTES", decode_bytes),
             threads=read.number("PIXWHISK_THREADS", defaults.threads),
         )
         if read.text("PIXWHISK_MODEL") and not settings.models:

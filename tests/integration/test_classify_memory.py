@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import io
+import os
+from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -14,6 +17,8 @@ from tests.fixtures.minio import RunningMinio
 
 # What design.md promises for the whole process, in MiB.
 LIMIT_PEAK = 96
+# The smallest container OpenWhisk sells, in MiB.
+LIMIT_CONTAINER = 128
 
 
 def put(minio: RunningMinio, bucket: str, key: str, body: bytes) -> dict[str, Any]:
@@ -43,6 +48,26 @@ def test_twelve_megapixels_take_less_than_96_mebibytes(
     lived = classify_container.run([call] * 3)
     assert [result["outcomes"][0]["status"] for result in lived.results] == ["classified"] * 3
     assert lived.peak < LIMIT_PEAK
+
+
+@pytest.mark.parametrize(("models", "height"), [(1, 4540), (2, 4190)])
+def test_the_largest_picture_that_is_let_in_fits(
+    minio: RunningMinio,
+    bucket: str,
+    classify_container: ClassifyContainer,
+    second_model: Path,
+    *,
+    models: int,
+    height: int,
+) -> None:
+    """Of the kind that costs most beside its pixels, just below the limit, by one model and by two: within 128 MB."""
+    in_use = [classify_container.environment["PIXWHISK_MODEL"], str(second_model)][:models]
+    environment = {**classify_container.environment, "PIXWHISK_MODEL": os.pathsep.join(in_use)}
+    call = put(minio, bucket, "large.png", saved(photo(3000, height).convert("LA"), "PNG", compress_level=1))
+    lived = replace(classify_container, environment=environment).run([call] * 3)
+    statuses = [outcome["status"] for result in lived.results for outcome in result["outcomes"]]
+    assert statuses == ["classified"] * 3 * models
+    assert lived.peak < LIMIT_CONTAINER
 
 
 def test_two_thousand_calls_leave_a_container_as_it_was(
