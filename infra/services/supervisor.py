@@ -62,23 +62,26 @@ class Running:
         self.service.prepare()
         bound(self.log)
         command = self.service.command()
-        with self.log.open("ab") as log:
+        with self.log.open("ab") as log, _uninterrupted():
             self.process = _spawn(command, log.fileno())
         self.started, self.announced = time.monotonic(), False
 
     def alive(self) -> bool:
-        return self.process is not None and self.process.poll() is None
+        with _uninterrupted():
+            return self.process is not None and self.process.poll() is None
 
     def signal(self, number: signal.Signals) -> None:
-        if self.process is not None and self.alive():
-            self.process.send_signal(number)
+        if self.process is not None:
+            with _uninterrupted():
+                self.process.send_signal(number)
 
     def kill(self) -> None:
         """End the process and all that it left in its group."""
         if self.process is not None:
             with contextlib.suppress(ProcessLookupError, PermissionError):
                 os.killpg(self.process.pid, signal.SIGKILL)
-            self.process.wait()
+            with _uninterrupted():
+                self.process.wait()
 
 
 @dataclass(slots=True)
@@ -236,11 +239,22 @@ def ending(code: int | None) -> str:
     return f"exit status {code}"
 
 
+@contextlib.contextmanager
+def _uninterrupted() -> Iterator[None]:
+    # `Popen` takes a lock to look after its child. Were `Stopping` raised right behind that, nobody would give it back,
+    # and waiting for the child's end would have none.
+    mask = signal.pthread_sigmask(signal.SIG_BLOCK, _ENDING)
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, mask)
+
+
 def _spawn(command: Command, log: int) -> subprocess.Popen[bytes]:
     parent, stop_signal = os.getpid(), command.stop_signal
 
     def prepare() -> None:  # in the child, between fork and exec
-        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGCHLD})
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGCHLD, *_ENDING})
         _LIBC.prctl(_PR_SET_PDEATHSIG, int(stop_signal), 0, 0, 0)
         if os.getppid() != parent:
             os._exit(1)

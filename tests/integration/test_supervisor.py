@@ -12,6 +12,7 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import IO
 
 import psutil
 import pytest
@@ -139,6 +140,35 @@ def test_a_signal_interrupts_watching(supervised: Supervisor) -> None:
     with pytest.raises(Stopping):
         supervised.watch()
     timer.join()
+
+
+# From outside, because a thread of ours could only send a signal where the interpreter changes threads.
+SENDER = """
+import os, random, sys, time
+for line in sys.stdin:
+    time.sleep(random.random() / 2000)
+    os.kill(int(line), 15)
+"""
+
+
+def test_a_signal_at_any_moment_leaves_the_services_in_hand(supervised: Supervisor) -> None:
+    """Interrupted ten thousand times while it looks after its services, it can still see one end, and end them all."""
+    supervised.start()
+    with subprocess.Popen([sys.executable, "-c", SENDER], stdin=subprocess.PIPE, text=True, bufsize=1) as sender:
+        assert sender.stdin
+        for _ in range(10_000):
+            with pytest.raises(Stopping), stopping_on_signals():
+                asked_to_stop(supervised, sender.stdin)
+    os.kill(supervised.processes()["one"], signal.SIGKILL)
+    until(lambda: "one" not in supervised.processes(), "its end was not seen")
+    supervised.stop()
+
+
+def asked_to_stop(supervised: Supervisor, sender: IO[str]) -> None:
+    """Look after the services until the signal comes."""
+    sender.write(f"{os.getpid()}\n")
+    while True:
+        supervised.tend()
 
 
 def test_a_killed_supervisor_leaves_no_process(tmp_path: Path) -> None:
