@@ -134,7 +134,7 @@ class Run:
 
     def score(self) -> str:
         """For people, a line a thing."""
-        operations = list(self.truth.all())
+        operations = self.truth.all()
         kinds = Counter(operation.kind for operation in operations)
         post = self.stage.post.score()
         return "\n".join(

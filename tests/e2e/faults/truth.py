@@ -85,8 +85,10 @@ class Truth:
         for operation in operations:
             operation.ended = ended
 
-    def all(self) -> Iterator[Operation]:
-        return itertools.chain.from_iterable(self.operations.values())
+    def all(self) -> list[Operation]:
+        """As they are now; users may go on meanwhile."""
+        with self._lock:
+            return list(itertools.chain.from_iterable(self.operations.values()))
 
     def acknowledged(self) -> int:
         return sum(operation.acknowledged for operation in self.all())
