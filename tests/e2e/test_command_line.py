@@ -18,7 +18,16 @@ import pytest
 
 from infra.cli.demo import packaged_photos
 from tests.e2e.test_main_job import COFFEE, wait_for
-from tests.fixtures.deployment import DEADLINE, PIXWHISK, Deployment, eventually, free_ports, pixwhisk, start
+from tests.fixtures.deployment import (
+    DEADLINE,
+    PIXWHISK,
+    Deployment,
+    eventually,
+    free_ports,
+    pixwhisk,
+    start,
+    working_in,
+)
 
 
 @pytest.fixture
@@ -28,19 +37,6 @@ def directory() -> Iterator[Path]:
     yield made
     pixwhisk("down", "--data", str(made), check=False)
     shutil.rmtree(made)
-
-
-def working_in(directory: Path) -> list[psutil.Process]:
-    """Processes that name the directory in their arguments or work in it."""
-    found = []
-    for process in psutil.process_iter():
-        try:
-            named = any(str(directory) in word for word in process.cmdline())
-            if process.status() != psutil.STATUS_ZOMBIE and (named or process.cwd().startswith(str(directory))):
-                found.append(process)
-        except psutil.Error:
-            continue
-    return found
 
 
 def put(deployment: Deployment, key: str) -> None:

@@ -12,13 +12,11 @@ import pytest
 from PIL import Image
 
 from tests.data.hostile import photo, saved
-from tests.fixtures.container import ClassifyContainer
+from tests.fixtures.container import LIMIT_CONTAINER, ClassifyContainer
 from tests.fixtures.minio import RunningMinio
 
 # What design.md promises for the whole process, in MiB.
 LIMIT_PEAK = 96
-# The smallest container OpenWhisk sells, in MiB.
-LIMIT_CONTAINER = 128
 
 
 def put(minio: RunningMinio, bucket: str, key: str, body: bytes) -> dict[str, Any]:

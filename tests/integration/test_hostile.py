@@ -13,13 +13,11 @@ from urllib.parse import quote_plus
 
 from tests.data import hostile
 from tests.data.hostile_events import EVENTS
-from tests.fixtures.container import ClassifyContainer, Lived
+from tests.fixtures.container import LIMIT_CONTAINER, ClassifyContainer, Lived
 from tests.fixtures.minio import RunningMinio
 
 TABLE = Path(hostile.__file__).with_suffix(".toml")
 
-# The smallest container OpenWhisk sells, in MiB.
-LIMIT_PEAK = 128
 # `PIXWHISK_CASES=20000` for the long run.
 CASES = int(os.environ.get("PIXWHISK_CASES", "1500"))
 
@@ -51,8 +49,8 @@ def test_every_hostile_file_ends_as_written_down(
     in_batches = classify_container.run({"Records": every[start : start + 50]} for start in range(0, len(every), 50))
     assert became(one_by_one) == expected
     assert became(in_batches) == expected
-    assert one_by_one.peak < LIMIT_PEAK
-    assert in_batches.peak < LIMIT_PEAK
+    assert one_by_one.peak < LIMIT_CONTAINER
+    assert in_batches.peak < LIMIT_CONTAINER
 
 
 def test_no_damage_to_a_file_does_harm(classify_container: ClassifyContainer) -> None:
@@ -64,7 +62,7 @@ def test_no_damage_to_a_file_does_harm(classify_container: ClassifyContainer) ->
     found = Counter(outcome.get("reason") or outcome["status"] for outcome in outcomes)
     assert set(found) <= {"classified", "corrupt-image", "empty-object", "too-many-pixels", "unsupported-format"}
     assert min(found["classified"], found["corrupt-image"]) > CASES / 20
-    assert lived.peak < LIMIT_PEAK
+    assert lived.peak < LIMIT_CONTAINER
 
 
 def test_every_hostile_event_ends_as_written_down(classify_container: ClassifyContainer) -> None:
@@ -73,7 +71,7 @@ def test_every_hostile_event_ends_as_written_down(classify_container: ClassifyCo
     assert {name: came_to(result) for (name, _, _), result in zip(EVENTS, lived.results, strict=True)} == {
         name: expected for name, _, expected in EVENTS
     }
-    assert lived.peak < LIMIT_PEAK
+    assert lived.peak < LIMIT_CONTAINER
 
 
 def came_to(result: dict[str, Any]) -> list[str]:

@@ -61,10 +61,9 @@ def kill_up(stage: Stage, _random: Random) -> Iterator[None]:
 @contextlib.contextmanager
 def kill_everything(stage: Stage, _random: Random) -> Iterator[None]:
     """All processes at once, as if the machine had gone; somebody starts it again."""
-    if (leader := stage.deployment.leader()) is not None:
-        for process in (leader, *leader.children(recursive=True)):
-            with contextlib.suppress(psutil.NoSuchProcess):
-                process.kill()
+    for process in stage.deployment.processes():
+        with contextlib.suppress(psutil.NoSuchProcess):
+            process.kill()
     yield
     stage.up()
 

@@ -20,7 +20,15 @@ import psutil
 
 from infra import places
 from tests.e2e.faults.hooks import Mode
-from tests.fixtures.deployment import Deployment, descendants, environment_of, eventually, free_ports, pixwhisk
+from tests.fixtures.deployment import (
+    Deployment,
+    descendants,
+    environment_of,
+    eventually,
+    free_ports,
+    pixwhisk,
+    working_in,
+)
 
 DEFAULT_QUOTAS = {"PIXWHISK_QUOTAS": "openwhisk"}
 
@@ -101,17 +109,6 @@ class Stage:
     def healthy(self) -> bool:
         return self.deployment.pixwhisk("status", check=False).returncode == 0
 
-    def leftovers(self) -> list[psutil.Process]:
-        """Processes that work in the data directory, or name it."""
-        data, found = str(self.deployment.data), []
-        for process in psutil.process_iter():
-            with contextlib.suppress(psutil.Error):
-                if process.status() != psutil.STATUS_ZOMBIE and (
-                    any(data in word for word in process.cmdline()) or process.cwd().startswith(data)
-                ):
-                    found.append(process)
-        return found
-
 
 @contextlib.contextmanager
 def staged(
@@ -136,7 +133,7 @@ def staged(
         environment = environment_of(pixwhisk("env", "--data", str(data)).stdout)
         stage.deployment = Deployment(data, environment, api_port, s3_port)
         yield stage
-    assert stage.leftovers() == []
+    assert working_in(stage.deployment.data) == []
     shutil.rmtree(data)
 
 
