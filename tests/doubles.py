@@ -11,7 +11,7 @@ import traceback
 from collections.abc import Sequence
 from typing import Any
 
-from infra.host.running import Busy, Call, Executable, Pool, Ran, Status
+from infra.host.calls import Busy, Call, Executable, Pool, Ran, Status
 
 
 class InProcessPool:

@@ -16,7 +16,7 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
-from infra.host.pool import ENVIRONMENT
+from infra.host.containers.pool import ENVIRONMENT
 
 
 class Worker:

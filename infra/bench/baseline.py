@@ -15,8 +15,8 @@ from minio import Minio
 from minio.notificationconfig import NotificationConfig, QueueConfig
 
 from infra.bench.clients import Failed, Uploader
-from infra.deployment import Deployment
-from infra.host.pool import ENVIRONMENT
+from infra.deployment.record import Deployment
+from infra.host.containers.pool import ENVIRONMENT
 from infra.services import minio_binary
 from infra.services.minio import LOOPBACK, Credentials, MinioServer, WebhookTarget
 from infra.services.ports import free_port

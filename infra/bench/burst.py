@@ -11,10 +11,10 @@ from dataclasses import dataclass
 
 from minio.error import S3Error
 
+from infra.audit.backfill import Backfill, Progress
+from infra.audit.listing import fetcher_of
 from infra.bench.clients import Failed, Rows, Uploader
-from infra.deployment import Deployment
-from infra.ledger.backfill import Backfill, Progress
-from infra.ledger.listing import fetcher_of
+from infra.deployment.record import Deployment
 
 UPLOADERS = 4
 PAUSE_LOOK = 0.1

@@ -13,7 +13,7 @@ from typing import Any
 
 from infra.bench.calls import ACTION, timed
 from infra.bench.clients import Caller, Failed
-from infra.whisk import Whisk
+from infra.openwhisk.client import Whisk
 
 COPY = "pixwhisk-bench-classify"
 # A stem cell that was taken is replaced within this, in s, on any machine that does nothing else.

@@ -13,16 +13,16 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from infra import places
+from infra import paths
 from infra.bench import alone, baseline, burst, calls, cold, cost, machine, memory, pictures
 from infra.bench.clients import Caller, Rows, Uploader
 from infra.bench.figures import Spread, ratio, rounded
 from infra.bench.trickle import Trickle, Way
 from infra.bench.trickle import measure as measure_trickle
-from infra.deployment import Deployment
+from infra.deployment.record import Deployment
+from infra.openwhisk.client import Whisk
 from infra.services import lock
 from infra.services.minio_binary import MinioMissing
-from infra.whisk import Whisk
 
 Tell = Callable[[int], None]
 # Announces a part, which will tell how far it is of how much.
@@ -62,7 +62,7 @@ class Bench:
         self._usual = pictures.jpeg(*pictures.USUAL)
         self._pictures = pictures.different(self._usual)
         self._prefix = f"pixwhisk-bench-{time.time():.0f}/"
-        self._model = places.default_model()
+        self._model = paths.default_model()
 
     def run(self) -> dict[str, Any]:
         """Every figure that needs the deployment."""

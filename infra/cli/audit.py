@@ -18,8 +18,8 @@ from infra.cli.progress import Counting
 from infra.cli.results import printable
 
 if TYPE_CHECKING:
-    from infra.ledger.audit import Seen
-    from infra.ledger.compare import Difference
+    from infra.audit.compare import Difference
+    from infra.audit.report import Seen
 
 
 @click.command()
@@ -41,10 +41,10 @@ def command(
     without an object), each with its key and reason. What may only be on its way is looked at once more after --grace
     seconds. Of a bucket that is subscribed with a prefix or a suffix, name these. Exits 0 if nothing differs, else 1.
     """
-    from infra.deployment import existing
-    from infra.ledger.audit import Seen, audit
-    from infra.ledger.listing import fetcher_of
-    from infra.ledger.rows import feed, opened
+    from infra.audit.listing import fetcher_of
+    from infra.audit.report import Seen, audit
+    from infra.audit.rows import feed, opened
+    from infra.deployment.record import existing
 
     with explained():
         deployment, seen, began = existing(data), Seen(), time.monotonic()

@@ -17,7 +17,7 @@ from infra.cli.failures import Exit, explained
 from infra.cli.progress import Counting
 
 if TYPE_CHECKING:
-    from infra.ledger.backfill import Backfill, Progress
+    from infra.audit.backfill import Backfill, Progress
     from triggers.sweep.settings import Settings
 
 
@@ -31,10 +31,10 @@ def command(*, data: Path, bucket: str | None, prefix: str, suffix: str) -> None
 
     Goes on where it was interrupted. New uploads overtake it: they are classified first.
     """
+    from infra.audit.backfill import Backfill, Progress
+    from infra.audit.listing import fetcher_of
     from infra.cli.sweep import settings_of
-    from infra.deployment import existing
-    from infra.ledger.backfill import Backfill, Progress
-    from infra.ledger.listing import fetcher_of
+    from infra.deployment.record import existing
 
     stop, progress = threading.Event(), Progress()
     for each in (signal.SIGTERM, signal.SIGINT):

@@ -19,7 +19,7 @@ from infra.cli.failures import Failure, explained
 from infra.cli.progress import Counting
 
 if TYPE_CHECKING:
-    from infra.deployment import Deployment
+    from infra.deployment.record import Deployment
 
 
 @click.command()
@@ -68,7 +68,7 @@ def _deployed(data: Path) -> Iterator[tuple[Deployment, dict[str, float]]]:
     """A running deployment, and how long `up` takes here."""
     from infra.bench.figures import rounded
     from infra.bench.starting import timed
-    from infra.deployment import existing
+    from infra.deployment.record import existing
     from infra.services import lock
 
     directory = Path(tempfile.mkdtemp(prefix="pixwhisk-bench-"))
@@ -86,7 +86,7 @@ def _deployed(data: Path) -> Iterator[tuple[Deployment, dict[str, float]]]:
 
 
 def _start(directory: Path) -> None:
-    from infra.deployment import API_PORT, S3_PORT
+    from infra.deployment.record import API_PORT, S3_PORT
     from infra.services.ports import free_port
 
     recorded = (directory / "deployment.json").is_file()

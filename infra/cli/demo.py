@@ -12,13 +12,13 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from infra import places
+from infra import paths
 from infra.cli.detached import start_detached, stop
 from infra.cli.failures import Failure, explained
 from infra.cli.results import printable
 
 if TYPE_CHECKING:
-    from infra.deployment import Deployment
+    from infra.deployment.record import Deployment
 
 # Photos that installed packages bring along: package, file within it, name in the bucket.
 PHOTOS = (
@@ -45,7 +45,7 @@ def command(data: str | None, keep: bool) -> None:
     """
     from infra.services import lock
 
-    directory = places.data(data) if data else Path(tempfile.mkdtemp(prefix="pixwhisk-demo-"))
+    directory = paths.data(data) if data else Path(tempfile.mkdtemp(prefix="pixwhisk-demo-"))
     already = lock.holder(directory) is not None
     try:
         if not already:
@@ -63,7 +63,7 @@ def command(data: str | None, keep: bool) -> None:
 
 
 def _start(directory: Path) -> None:
-    from infra.deployment import API_PORT, S3_PORT, chosen
+    from infra.deployment.record import API_PORT, S3_PORT, chosen
     from infra.services.ports import free_port
 
     with explained():
@@ -76,8 +76,8 @@ def _start(directory: Path) -> None:
 
 
 def _show(directory: Path) -> None:
-    from infra.deployment import existing
-    from infra.results import connect
+    from infra.database.queries import connect
+    from infra.deployment.record import existing
 
     deployment = existing(directory)
     photos = list(packaged_photos())
@@ -100,7 +100,7 @@ def packaged_photos(photos: Sequence[tuple[str, str, str]] = PHOTOS) -> Iterator
 
 def _watch(deployment: Deployment, connection: Any, path: Path, key: str) -> tuple[str, dict[str, Any], float]:
     """Put one photo and wait for its row; milliseconds from before the PUT until the row could be read."""
-    from infra.furnishing import store_client
+    from infra.deployment.provisioning import store_client
 
     client = store_client(deployment)
     began = time.perf_counter()

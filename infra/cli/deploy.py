@@ -12,7 +12,7 @@ from infra.cli import options
 from infra.cli.failures import explained
 
 if TYPE_CHECKING:
-    from infra.whisk import Whisk
+    from infra.openwhisk.client import Whisk
 
 
 @click.command()
@@ -34,11 +34,11 @@ def command(
     """
     if image and kind:
         raise click.UsageError("--image and --kind exclude each other")
-    from infra import deploy, manifest
     from infra.cli import remote
     from infra.cli.migrate import migration
-    from infra.manifest import Runtime
-    from infra.whisk import Whisk
+    from infra.openwhisk import manifest, plan
+    from infra.openwhisk.client import Whisk
+    from infra.openwhisk.manifest import Runtime
 
     with explained():
         target = remote.find(apihost, auth, data)
@@ -47,8 +47,8 @@ def command(
         if migrated:
             click.echo(migrated)
     with explained(), Whisk(target.apihost, target.auth) as whisk:
-        wanted, state = deploy.prepare(whisk, remote.variables(data, target), Runtime(image, kind))
-        changes = deploy.plan(wanted, state)
+        wanted, state = plan.prepare(whisk, remote.variables(data, target), Runtime(image, kind))
+        changes = plan.plan(wanted, state)
         if kind:
             click.echo('# for the operator\'s runtimes.json, beside what its list "python" holds')
             click.echo(json.dumps(runtimes_snippet(kind, manifest.image()), indent=2))
@@ -57,7 +57,7 @@ def command(
             for change in changes:
                 click.echo(f"would {change}")
         else:
-            deploy.apply(whisk, target.auth, changes, click.echo)
+            plan.apply(whisk, target.auth, changes, click.echo)
             changed = url is not None and _use_models(whisk, url)
     if not (changes or migrated or changed):
         click.echo("nothing to change")
@@ -65,15 +65,16 @@ def command(
 
 def _use_models(whisk: Whisk, url: str) -> bool:
     """The models that now serve are those in use. Whether that is news."""
-    from infra import database, deploy
-    from infra.whisk import WhiskError
+    from infra.database import migrations
+    from infra.openwhisk import plan
+    from infra.openwhisk.client import WhiskError
 
     try:
-        models = deploy.serving_models(whisk)
+        models = plan.serving_models(whisk)
     except WhiskError as error:
         click.echo(f"models in use stay as they were: {error}", err=True)
         return False
-    changed = database.use_models(url, models)
+    changed = migrations.use_models(url, models)
     if changed:
         click.echo(f"models in use: {', '.join(each.name for each in models)}")
     return changed

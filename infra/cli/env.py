@@ -18,7 +18,7 @@ def command(data: Path) -> None:
 
     Use it as: eval "$(pixwhisk env)"
     """
-    from infra.deployment import existing
+    from infra.deployment.record import existing
 
     with explained():
         deployment = existing(data)

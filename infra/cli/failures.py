@@ -45,17 +45,17 @@ def _failure(error: Exception) -> Failure | None:
     # Late: these pull every client in, and only an error needs them.
     import psycopg
 
-    from infra.database import NewerSchema
-    from infra.deployment import BadEnvironment, NoDeployment
-    from infra.furnishing import NotSetUp, StoreFailed
-    from infra.ledger.listing import ListingRefused, StoreAway
-    from infra.manifest import BadManifest
+    from infra.audit.listing import ListingRefused, StoreAway
+    from infra.database.migrations import NewerSchema
+    from infra.deployment.provisioning import NotSetUp, StoreFailed
+    from infra.deployment.record import BadEnvironment, NoDeployment
+    from infra.openwhisk.client import Unreachable, WhiskError
+    from infra.openwhisk.manifest import BadManifest
     from infra.services.lock import Held
     from infra.services.minio_binary import MinioMissing
     from infra.services.ports import PortTaken
     from infra.services.postgres import PostgresMissing
     from infra.services.supervisor import ServiceFailed
-    from infra.whisk import Unreachable, WhiskError
 
     known: tuple[tuple[type[Exception] | tuple[type[Exception], ...], str, Exit], ...] = (
         ((BadEnvironment, BadManifest), "{}", Exit.USAGE),

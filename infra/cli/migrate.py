@@ -20,7 +20,7 @@ def command(*, data: Path, dry_run: bool) -> None:
     named pixwhisk_store, pixwhisk_view, pixwhisk_sweep and pixwhisk_journal are given what each needs. `pixwhisk up`
     does all this by itself.
     """
-    from infra.deployment import existing
+    from infra.deployment.record import existing
 
     with explained():
         change = migration(existing(data).database_url, dry_run=dry_run, grants=True)
@@ -32,11 +32,11 @@ def migration(url: str, *, dry_run: bool, grants: bool) -> str | None:
 
     `grants`: see to the roles as well where the schema itself is up to date.
     """
-    from infra import database
+    from infra.database import migrations
 
-    there, newest = database.revision(url), database.newest_revision()
+    there, newest = migrations.revision(url), migrations.newest_revision()
     if not dry_run and (grants or there != newest):
-        database.migrate(url)
+        migrations.migrate(url)
     if there == newest:
         return None
     return f"{'would migrate' if dry_run else 'migrated'} database schema {there or 'none'} → {newest}"

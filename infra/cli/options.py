@@ -6,11 +6,11 @@ from pathlib import Path
 
 import click
 
-from infra import places
+from infra import paths
 
 
 def _data(_context: click.Context, _parameter: click.Parameter, value: str | None) -> Path:
-    return places.data(value)
+    return paths.data(value)
 
 
 data = click.option(

@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from infra.cli.failures import Exit, Failure
-from infra.deployment import BUCKET, JOURNAL, NoDeployment, existing, named_database_url
-from infra.whisk import base_url
+from infra.deployment.record import BUCKET, JOURNAL, NoDeployment, existing, named_database_url
+from infra.openwhisk.client import base_url
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,7 +20,7 @@ def command(*, data: Path, key: str | None, reason: str | None, everything: bool
     """Make parked work owed again, as if it had never been tried."""
     import psycopg
 
-    from infra.deployment import existing
+    from infra.deployment.record import existing
     from triggers.sweep.owed import replay
 
     by, value = _chosen(key, reason, everything)

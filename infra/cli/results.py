@@ -33,17 +33,17 @@ def command(
     follow: bool,
 ) -> None:
     """Show rows of the database, newest first."""
-    from infra import results
-    from infra.deployment import existing
+    from infra.database import queries
+    from infra.deployment.record import existing
 
-    asked = results.Asked(keys, label, min_probability, limit)
-    with explained(), results.connect(existing(data).database_url) as connection:
+    asked = queries.Asked(keys, label, min_probability, limit)
+    with explained(), queries.connect(existing(data).database_url) as connection:
         if follow:
-            _follow(results.follow(connection, asked), as_json)
+            _follow(queries.follow(connection, asked), as_json)
         elif as_json:
-            click.echo(json.dumps({"results": [plain(row) for row in results.rows(connection, asked)]}))
+            click.echo(json.dumps({"results": [plain(row) for row in queries.rows(connection, asked)]}))
         else:
-            _print(results.rows(connection, asked))
+            _print(queries.rows(connection, asked))
 
 
 def _follow(rows: Any, as_json: bool) -> None:

@@ -15,8 +15,8 @@ from infra.cli.failures import Exit, explained
 from infra.cli.results import printable
 
 if TYPE_CHECKING:
-    from infra.health import Health
-    from infra.results import ModelCounts
+    from infra.database.queries import ModelCounts
+    from infra.deployment.health import Health
 
 
 @click.command()
@@ -27,8 +27,8 @@ def command(data: Path, as_json: bool) -> None:
 
     Exits 0 if every service answers, else 1.
     """
-    from infra.deployment import existing
-    from infra.health import examine
+    from infra.deployment.health import examine
+    from infra.deployment.record import existing
 
     with explained():
         health = examine(existing(data))

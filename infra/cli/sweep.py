@@ -13,7 +13,7 @@ from infra.cli import options
 from infra.cli.failures import Exit, Failure, explained
 
 if TYPE_CHECKING:
-    from infra.deployment import Deployment
+    from infra.deployment.record import Deployment
     from triggers.sweep.settings import Settings
 
 
@@ -31,7 +31,7 @@ def command(*, data: Path, watch: float | None, batch: int, in_flight: int | Non
     begun is noted, the rest is owed as before.
     """
     from actions.errors import ActionError
-    from infra.deployment import existing
+    from infra.deployment.record import existing
 
     stop = threading.Event()
     for each in (signal.SIGTERM, signal.SIGINT):

@@ -19,11 +19,11 @@ def command(data: Path, apihost: str | None, auth: str | None) -> None:
 
     The feed is told first, so that MinIO stops calling. Rows and objects stay.
     """
-    from infra import deploy
     from infra.cli import remote
-    from infra.whisk import Whisk
+    from infra.openwhisk import plan
+    from infra.openwhisk.client import Whisk
 
     with explained():
         target = remote.find(apihost, auth, data)
     with explained(), Whisk(target.apihost, target.auth) as whisk:
-        deploy.undeploy(whisk, target.auth, click.echo)
+        plan.undeploy(whisk, target.auth, click.echo)

@@ -17,7 +17,7 @@ from infra.cli.detached import start_detached
 from infra.cli.failures import Failure, explained
 
 if TYPE_CHECKING:
-    from infra.deployment import Deployment
+    from infra.deployment.record import Deployment
 
 
 @click.command()
@@ -67,8 +67,8 @@ def _absolute(value: str) -> str:
 
 
 def _run(data: Path, flags: dict[str, Any], ready_fd: int | None) -> None:
-    from infra import deployment as deployments
-    from infra.running import running
+    from infra.deployment import record as deployments
+    from infra.deployment.lifecycle import running
     from infra.services.supervisor import Stopping
 
     began = time.monotonic()

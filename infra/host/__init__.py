@@ -1,0 +1,1 @@
+"""The embedded OpenWhisk: one process for its controller, invoker, alarms and stores. Bundles in, activations out."""

@@ -16,12 +16,12 @@ from typing import IO
 
 import uvloop
 
-from infra.host.api import application
-from infra.host.host import assemble
-from infra.host.memory import keep_memory
-from infra.host.pool import PoolSettings, open_pool
-from infra.host.runtimes import local_runtimes
-from infra.host.server import listen, server
+from infra.host.api.routes import application
+from infra.host.api.server import listen, server
+from infra.host.assembly import assemble
+from infra.host.containers.kinds import local_runtimes
+from infra.host.containers.pool import PoolSettings, open_pool
+from infra.host.malloc import keep_memory
 from infra.host.settings import BadSettings, Settings, from_arguments
 
 USAGE, UNREACHABLE = 2, 3

@@ -8,7 +8,7 @@ import hmac
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from infra.host.refusals import CREDENTIALS_INVALID, CREDENTIALS_MISSING, unauthorized
+from infra.host.errors import CREDENTIALS_INVALID, CREDENTIALS_MISSING, unauthorized
 
 
 @dataclass(frozen=True, slots=True)

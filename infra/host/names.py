@@ -5,10 +5,12 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from infra.host.refusals import NAME_ILLEGAL, NAME_MALFORMED, NAMESPACE_ILLEGAL, Refusal
+from infra.host.errors import NAME_ILLEGAL, NAME_MALFORMED, NAMESPACE_ILLEGAL, Refusal
 
 # Java's `\w` is ASCII; so must ours be, or names would be accepted here that a real OpenWhisk refuses.
 LEGAL = re.compile(r"\A(\w|\w[\w@ .&-]{0,254}[\w@.&-])\Z", re.ASCII)
+# The namespace of the shared catalogue.
+SYSTEM = "whisk.system"
 LIMIT_NAME = 256
 
 

@@ -13,12 +13,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from infra import places
-from infra.host.archive import Retention
-from infra.host.names import LEGAL
-from infra.host.throttle import OPENWHISK_QUOTAS, Quotas
-
-SYSTEM = "whisk.system"
+from infra import paths
+from infra.host.activations.archive import Retention
+from infra.host.activations.throttle import OPENWHISK_QUOTAS, Quotas
+from infra.host.names import LEGAL, SYSTEM
 
 
 class BadSettings(Exception):
@@ -93,7 +91,7 @@ def parser(environ: Mapping[str, str]) -> argparse.ArgumentParser:
         "--data",
         help="directory of the host's files [`host` in the deployment's, which is PIXWHISK_DATA]",
         type=Path,
-        default=places.data(None, environ) / "host",
+        default=paths.data(None, environ) / "host",
     )
     option("--host", "address to listen on", "127.0.0.1")
     option("--port", "port to listen on", 3233, int)
@@ -108,7 +106,7 @@ def parser(environ: Mapping[str, str]) -> argparse.ArgumentParser:
     option("--pool-slots", "containers computing at once [the processors there are]", None, int)
     option("--pool-queue", "calls waiting for a container; more are refused with a 429", None, int)
     words = "file or directory that actions may read; several are separated by colons"
-    option("--readable", words, (), paths)
+    option("--readable", words, (), path_list)
     option("--timeout-blocking", "seconds a blocking invoke waits before it answers 202", 60.0, float)
     plaintext = environ.get("PIXWHISK_PLAINTEXT") == "true"
     words = "listen beyond loopback without TLS [PIXWHISK_PLAINTEXT=true]"
@@ -136,7 +134,7 @@ def from_arguments(arguments: Sequence[str], environ: Mapping[str, str]) -> Sett
     return settings
 
 
-def paths(text: str) -> list[Path]:
+def path_list(text: str) -> list[Path]:
     """As of `PATH`: absolute, from where we are now."""
     return [Path(each).resolve() for each in text.split(os.pathsep) if each]
 

@@ -8,7 +8,7 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 
-from infra import places
+from infra import paths
 
 ROOT = Path(__file__).resolve().parents[2]
 LOCKS = (ROOT / "requirements/model.txt", ROOT / "requirements/model-data.txt")
@@ -19,7 +19,7 @@ def directory(environ: Mapping[str, str] = os.environ) -> Path:
     key = hashlib.sha256(f"{sys.base_prefix}\0{sys.version}".encode())
     for lock in LOCKS:
         key.update(lock.read_bytes())
-    return places.cache(environ) / "environments" / f"model-{key.hexdigest()[:12]}"
+    return paths.cache(environ) / "environments" / f"model-{key.hexdigest()[:12]}"
 
 
 def stamp(directory: Path) -> Path:

@@ -14,8 +14,8 @@ from pathlib import Path
 from typing import Literal
 
 from actions.classify.model import directory_digest
-from infra import bundles
 from infra.model import card
+from infra.openwhisk import bundles
 from infra.setup.bootstrap import installer_environment
 
 Target = Literal["runtime", "tensorflow"]

@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from importlib.metadata import version
 from pathlib import Path
 
-from infra import places
+from infra import paths
 from infra.model import card, environment
 from infra.runtime.context import Base, CannotBuild, Sources, Target, write
 
@@ -51,7 +51,7 @@ def options() -> argparse.Namespace:
         metavar="MODULES",
         help="what a container has warm before it is told its action (default: %(default)s)",
     )
-    parser.add_argument("--model", type=Path, default=places.default_model(), metavar="DIR", help="as set-up builds it")
+    parser.add_argument("--model", type=Path, default=paths.default_model(), metavar="DIR", help="as set-up builds it")
     return parser.parse_args()
 
 

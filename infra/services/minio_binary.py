@@ -7,7 +7,7 @@ import shutil
 from collections.abc import Mapping
 from pathlib import Path
 
-from infra import places
+from infra import paths
 
 MODULE = "github.com/minio/minio"
 VERSION = "v0.0.0-20260212201848-7aac2a2c5b7c"
@@ -36,7 +36,7 @@ def provided(environ: Mapping[str, str] = os.environ) -> Path | None:
 
 def built(environ: Mapping[str, str] = os.environ) -> Path:
     """Where set-up puts the MinIO it builds; the name holds the version, so that a new one never runs as the old."""
-    return places.cache(environ) / "bin" / f"minio-{VERSION}"
+    return paths.cache(environ) / "bin" / f"minio-{VERSION}"
 
 
 def _executable(path: Path) -> Path | None:

@@ -6,7 +6,7 @@ import argparse
 import signal
 import sys
 
-from infra import places
+from infra import paths
 from infra.setup import steps
 from infra.setup.minio import Minio
 from infra.setup.model import Model
@@ -19,7 +19,7 @@ def main() -> int:
     parser.add_argument("--tests", action="store_true", help="also what only the tests need")
     wanted = parser.parse_args()
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # a plain `kill` ends it as tidily as Ctrl-C
-    cache, shown = places.cache(), screen()
+    cache, shown = paths.cache(), screen()
     try:
         failed = steps.run(
             [Minio(), Model(with_environment=wanted.tests)], Programs(cache / "logs"), shown, cache / "locks"

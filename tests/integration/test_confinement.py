@@ -16,11 +16,11 @@ from typing import Any
 
 import pytest
 
-from infra.host import confine, pool
-from infra.host.confine import SINCE_SIGNALS, Confinement, confined, landlock
-from infra.host.pool import LocalPool, PoolSettings
-from infra.host.running import Call, Executable
-from infra.host.runtimes import SOURCES, local_runtimes
+from infra.host.calls import Call, Executable
+from infra.host.containers import landlock, pool
+from infra.host.containers.kinds import SOURCES, local_runtimes
+from infra.host.containers.landlock import SINCE_SIGNALS, Confinement, confined, read_version
+from infra.host.containers.pool import LocalPool, PoolSettings
 from tests.fixtures.needs import need
 
 CONTEXT = {"activation_id": "0" * 32, "namespace": "guest", "action_name": "/guest/tried", "action_version": "0.0.1"}
@@ -53,7 +53,8 @@ DENIED = {"error": "PermissionError"}
 @pytest.fixture(autouse=True)
 def _landlock() -> None:
     need(
-        landlock(), "this kernel has no Landlock (Linux 5.13 or later, and not disabled): actions are not confined here"
+        read_version(),
+        "this kernel has no Landlock (Linux 5.13 or later, and not disabled): actions are not confined here",
     )
 
 
@@ -111,7 +112,7 @@ def test_an_action_reads_no_file_of_ours(secret: Path) -> None:
         "os.rename(secret, 'moved')",
         "os.listdir(home)",
         "os.listdir('/tmp')",
-        "open(sources + '/infra/deployment.py').read()",
+        "open(sources + '/infra/deployment/record.py').read()",
         "os.listdir(sources)",
         "open('/etc/shadow').read()",
     ]
@@ -167,7 +168,7 @@ def test_an_action_sees_no_secret_of_another_process(service: int) -> None:
 
 def test_an_action_signals_no_other_process(service: int) -> None:
     """It cannot end the host or a service; its own children it can."""
-    need(landlock() >= SINCE_SIGNALS, "this kernel's Landlock knows no signals (Linux 6.12 or later does)")
+    need(read_version() >= SINCE_SIGNALS, "this kernel's Landlock knows no signals (Linux 6.12 or later does)")
     own = "(lambda child: (child.kill(), child.wait()))(subprocess.Popen(['sleep', '60']))[1]"
     came = trying(
         ["os.kill(pid, 9)", "os.kill(host, 0)", "os.kill(os.getppid(), 9)", own], {"pid": service, "host": os.getpid()}
@@ -276,7 +277,7 @@ def test_node_actions_are_confined_alike(secret: Path, service: int) -> None:
     came = trying(attempts, {"secret": str(secret), "pid": service}, NODE, "nodejs:20")
     values = list(came.values())
     assert values[:3] == [{"error": "EACCES"}] * 3
-    assert values[3] == {"error": "EPERM"} or landlock() < SINCE_SIGNALS
+    assert values[3] == {"error": "EPERM"} or read_version() < SINCE_SIGNALS
     assert values[4:] == [{"value": "mine"}, {"value": "child\n"}]
 
 
@@ -293,7 +294,7 @@ def test_this_process_is_not_confined_by_starting_others(tmp_path: Path) -> None
 @pytest.mark.parametrize("version", [1, 2, 3, 4, 5, 6])
 def test_older_kernels_confine_files_as_well(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, version: int) -> None:
     """What each version of Landlock knows is asked of it, and no more."""
-    monkeypatch.setattr(confine, "landlock", lambda: version)
+    monkeypatch.setattr(landlock, "read_version", lambda: version)
     own, file = tmp_path / "own", tmp_path / "file"
     own.mkdir()
     file.touch()
@@ -308,8 +309,8 @@ def test_without_landlock_actions_run_and_the_host_says_what_that_means(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     """Files are open to them then; privileges are gone all the same."""
-    monkeypatch.setattr(confine, "landlock", lambda: 0)
-    monkeypatch.setattr(pool, "landlock", lambda: 0)
+    monkeypatch.setattr(landlock, "read_version", lambda: 0)
+    monkeypatch.setattr(pool, "read_version", lambda: 0)
     came = trying(["open(path, 'w').write('x')", "call('chroot', b'.')"], {"path": str(tmp_path / "file")})
     assert list(came.values()) == [{"value": 1}, DENIED]
     assert [record.message.split()[0] for record in caplog.records] == ["containers-not-confined"]

@@ -16,7 +16,7 @@ from sqlalchemy.pool import NullPool
 
 from actions.store.results import database_url as sqlalchemy_url
 from actions.store.schema import Base
-from infra import database as schema
+from infra.database import migrations as schema
 from infra.services.postgres import Role
 from tests.fixtures.postgres import Database, Server
 

@@ -13,9 +13,9 @@ from typing import Any
 import pytest
 from PIL import Image as Pictures
 
-from infra import bundles, manifest
-from infra.host.pool import ENVIRONMENT
+from infra.host.containers.pool import ENVIRONMENT
 from infra.model.card import CARD
+from infra.openwhisk import bundles, manifest
 from infra.runtime import image as runtime_image
 from tests.contract.proxy.containers import Client, logs_of
 from tests.fixtures.docker import MEMORY, DockerContainer, Image, built_image, docker

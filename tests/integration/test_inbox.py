@@ -17,7 +17,7 @@ from actions.events import ObjectEvent, parse_record, sequence_number
 from actions.messages import ModelReference, Outcome
 from actions.store import results
 from actions.store.settings import Settings
-from infra.database import use_models
+from infra.database.migrations import use_models
 from tests.fixtures.outcomes import EVENT_NAMES, MODEL, OTHER_MODEL, event, outcome
 from tests.fixtures.postgres import Database
 

@@ -15,7 +15,7 @@ from minio.versioningconfig import VersioningConfig
 
 from actions.events import SUBSCRIBED
 from actions.store.rows import SAME_EVENT
-from infra.database import migrate
+from infra.database.migrations import migrate
 from infra.services.minio import JournalTarget
 from tests.fixtures.minio import running_minio, until
 from tests.fixtures.postgres import Server, running_postgres

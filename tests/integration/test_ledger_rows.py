@@ -10,8 +10,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from infra.ledger import rows
-from infra.ledger.compare import Recorded
+from infra.audit import rows
+from infra.audit.compare import Recorded
 from tests.fixtures.postgres import Database
 
 Name = tuple[str, str]

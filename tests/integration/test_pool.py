@@ -18,9 +18,9 @@ from typing import Any
 
 import pytest
 
-from infra.host.pool import LocalPool, PoolSettings
-from infra.host.running import Busy, Call, Executable, Limits, Ran
-from infra.host.runtimes import SOURCES, local_runtimes
+from infra.host.calls import Busy, Call, Executable, Limits, Ran
+from infra.host.containers.kinds import SOURCES, local_runtimes
+from infra.host.containers.pool import LocalPool, PoolSettings
 from infra.services.ports import is_free
 from tests.fixtures.deployment import free_ports
 from tests.fixtures.needs import need
@@ -464,7 +464,7 @@ def test_stem_cells() -> None:
 
 def test_stem_cells_take_the_place_of_what_is_not_used(monkeypatch: pytest.MonkeyPatch) -> None:
     """Containers that nobody has called for a while, of revisions long gone perhaps, do not keep stem cells out."""
-    monkeypatch.setattr("infra.host.pool.INTERVAL_IDLE", 0.2)
+    monkeypatch.setattr("infra.host.containers.pool.INTERVAL_IDLE", 0.2)
     wanted = executable(ECHO, preload=("json",))
 
     async def test(pool: LocalPool) -> None:
@@ -515,8 +515,8 @@ def test_stop_while_running() -> None:
 
 HOST = """
 import asyncio, json, sys
-from infra.host.pool import LocalPool, PoolSettings
-from infra.host.running import Call, Executable
+from infra.host.containers.pool import LocalPool, PoolSettings
+from infra.host.calls import Call, Executable
 async def main():
     pool = LocalPool(PoolSettings(slots=8))
     await pool.start()

@@ -32,7 +32,7 @@ from actions.store import results
 from actions.store.__main__ import main, preload
 from actions.store.rows import as_json, prepare
 from actions.store.settings import Settings
-from infra.database import migrate, use_models
+from infra.database.migrations import migrate, use_models
 from tests.fixtures.outcomes import MODEL, OTHER_MODEL, event, outcome
 from tests.fixtures.postgres import Database, running_postgres
 

@@ -19,7 +19,7 @@ from actions.events import parse_record
 from actions.messages import ModelReference, Outcome
 from actions.store import results
 from actions.store.settings import Settings as StoreSettings
-from infra.database import migrate, use_models
+from infra.database.migrations import migrate, use_models
 from tests.fixtures.minio import until
 from tests.fixtures.outcomes import event
 from tests.fixtures.postgres import Database, running_postgres

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from infra import bundles
+from infra.openwhisk import bundles
 
 # A zip needs libraries too, but those are the runtime's; everything of ours must be inside.
 PRESENT = [name for name, entry in bundles.ENTRIES.items() if bundles.sources(entry)]

@@ -8,7 +8,7 @@ import os
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from infra.host.capture import SENTINEL, Capture
+from infra.host.containers.logs import SENTINEL, Capture
 
 TEXT = st.lists(st.sampled_from([b"a", b"\n", b"long " * 30_000, SENTINEL[:10], b"\xff", "ü".encode()]), max_size=12)
 

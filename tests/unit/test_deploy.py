@@ -9,10 +9,10 @@ from typing import Any
 import pytest
 
 from actions.events import SUBSCRIBED as EVENTS
-from infra import manifest
 from infra.cli.deploy import runtimes_snippet
-from infra.deploy import Change, State, plan
-from infra.manifest import BadManifest, Runtime, Wanted
+from infra.openwhisk import manifest
+from infra.openwhisk.manifest import BadManifest, Runtime, Wanted
+from infra.openwhisk.plan import Change, State, plan
 
 VARIABLES = {
     "AWS_ENDPOINT_URL_S3": "http://127.0.0.1:9000",

@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from infra import deployment as deployments
 from infra.cli import remote
 from infra.cli.failures import Failure
-from infra.deployment import BadEnvironment, NoDeployment
+from infra.deployment import record as deployments
+from infra.deployment.record import BadEnvironment, NoDeployment
 
 OUTSIDE = {
     "DATABASE_URL": "postgresql://me@db/pictures",

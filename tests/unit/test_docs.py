@@ -12,13 +12,13 @@ import click
 import pytest
 
 from actions.errors import ActionError, Rejected
-from infra import manifest
 from infra.cli import remote
 from infra.cli.__main__ import pixwhisk
 from infra.cli.deploy import runtimes_snippet
 from infra.cli.reference import document
-from infra.deploy import State, plan
-from infra.manifest import Runtime
+from infra.openwhisk import manifest
+from infra.openwhisk.manifest import Runtime
+from infra.openwhisk.plan import State, plan
 from triggers.sweep.invoking import SERVICES
 
 ROOT = Path(__file__).parents[2]

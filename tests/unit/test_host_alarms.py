@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from infra.host.alarms import NEVER, Alarm, AlarmKind, BadAlarm, parse_alarm
+from infra.host.alarms.schedule import NEVER, Alarm, AlarmKind, BadAlarm, parse_alarm
 
 NOON = 1_800_000_000.0 - 1_800_000_000.0 % 86_400 + 43_200
 

@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
-from infra.host.activations import Activation, new_id
-from infra.host.archive import Archive, Query, Retention
+from infra.host.activations.archive import Archive, Query, Retention
+from infra.host.activations.record import Activation, new_id
 
 
 def activation(start: int, **fields: Any) -> Activation:

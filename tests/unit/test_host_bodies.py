@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 from starlette.requests import Request
 
-from infra.host import transaction
-from infra.host.refusals import Refusal
-from infra.host.transaction import read_body
+from infra.host.api import request
+from infra.host.api.request import read_body
+from infra.host.errors import Refusal
 
 
 def sent(parts: Sequence[bytes], *, ends: bool = True, **headers: str) -> Request:
@@ -41,7 +41,7 @@ def test_a_body_in_time_and_size_is_read() -> None:
 
 def test_a_body_that_dawdles_is_a_408(monkeypatch: pytest.MonkeyPatch) -> None:
     """The time is for the whole of it: a byte now and then does not help."""
-    monkeypatch.setattr(transaction, "TIMEOUT_BODY_SECONDS", 0.05)
+    monkeypatch.setattr(request, "TIMEOUT_BODY_SECONDS", 0.05)
     refusal = refused(sent([b"0"], ends=False))
     assert refusal.status == 408
     assert refusal.headers["Connection"] == "close"

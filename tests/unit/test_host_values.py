@@ -10,14 +10,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from infra.host.api.web_responses import split_extension
 from infra.host.auth import Keyring
-from infra.host.documents import LIMIT_DEPTH, depth, dump, parse, parse_object
-from infra.host.entities import Action, Entity, Exec, Package, Rule, Trigger, TriggerRule, load
-from infra.host.execs import is_binary
-from infra.host.limits import parse_limits
-from infra.host.media import split_extension
-from infra.host.names import Name, checked_name, qualified
-from infra.host.parameters import (
+from infra.host.calls import Limits
+from infra.host.entities.exec_field import is_binary
+from infra.host.entities.limits import parse_limits
+from infra.host.entities.models import Action, Entity, Exec, Package, Rule, Trigger, TriggerRule, load
+from infra.host.entities.parameters import (
     Parameter,
     arguments_of,
     environment_of,
@@ -26,8 +25,9 @@ from infra.host.parameters import (
     parse_parameters,
     truthy,
 )
-from infra.host.refusals import Refusal, unauthorized
-from infra.host.running import Limits
+from infra.host.errors import Refusal, unauthorized
+from infra.host.json_bodies import LIMIT_DEPTH, depth, dump, parse, parse_object
+from infra.host.names import Name, checked_name, qualified
 from infra.host.settings import key_faults, parse_keys
 
 KEY = "789c46b1-0000-0000-0000-000000000000:" + "s" * 64

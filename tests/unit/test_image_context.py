@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from actions.classify.model import Card, directory_digest
-from infra import bundles
 from infra.model import card
+from infra.openwhisk import bundles
 from infra.runtime import context
 from infra.runtime.context import Base, Sources
 

@@ -7,8 +7,8 @@ from datetime import UTC, datetime
 from hypothesis import given
 from hypothesis import strategies as st
 
-from infra.ledger.compare import Difference, Recorded, compare
-from infra.ledger.listing import Listed, parse_page, sequencer_of
+from infra.audit.compare import Difference, Recorded, compare
+from infra.audit.listing import Listed, parse_page, sequencer_of
 
 OLD = datetime(2026, 11, 23, 12, tzinfo=UTC)
 

@@ -8,9 +8,9 @@ import socket
 
 import pytest
 
-from infra.host.container import LIMIT_RESULT, error_of, outcome, run_body
-from infra.host.running import Call, Executable
-from infra.host.wire import Lost, Response, TooSlow, connect
+from infra.host.calls import Call, Executable
+from infra.host.containers.connection import Lost, Response, TooSlow, connect
+from infra.host.containers.container import LIMIT_RESULT, error_of, outcome, run_body
 
 
 def answer(status: int, body: bytes) -> Response:

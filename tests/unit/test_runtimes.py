@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from infra.host.runtimes import NODE, PYTHON, SOURCES, Runtimes, UnknownKind
+from infra.host.containers.kinds import NODE, PYTHON, SOURCES, Runtimes, UnknownKind
 
 
 def test_defaults_resolve() -> None:

@@ -1,1 +1,1 @@
-"""Alembic migrations of the database, run by `infra.database.migrate`; not part of any action."""
+"""Alembic migrations of the database, run by `infra.database.migrations.migrate`; not part of any action."""

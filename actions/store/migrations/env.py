@@ -1,4 +1,4 @@
-"""How Alembic reaches the database: over the connection that `infra.database` hands in, inside its transaction."""
+"""How Alembic reaches the database: over the connection that `infra.database.migrations` hands in."""
 
 from __future__ import annotations
 

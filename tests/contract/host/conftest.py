@@ -7,8 +7,8 @@ from contextlib import closing
 
 import pytest
 
-from infra.host.pool import PoolSettings, open_pool
-from infra.host.running import Pool
+from infra.host.calls import Pool
+from infra.host.containers.pool import PoolSettings, open_pool
 from tests.contract.host.served import Namespace, Served, serving
 from tests.doubles import InProcessPool
 

@@ -13,13 +13,13 @@ from typing import Any
 
 import httpx
 
-from infra.host.api import application
-from infra.host.host import Host, assemble
-from infra.host.running import Pool
-from infra.host.runtimes import local_runtimes
-from infra.host.server import listen, server
-from infra.host.settings import SYSTEM, Settings, new_key
-from infra.host.throttle import Quotas
+from infra.host.activations.throttle import Quotas
+from infra.host.api.routes import application
+from infra.host.api.server import listen, server
+from infra.host.assembly import Host, assemble
+from infra.host.calls import Pool
+from infra.host.containers.kinds import local_runtimes
+from infra.host.names import SYSTEM
 from tests.fixtures.deployment import eventually
 
 ECHO = "def main(params):\n    print('echoing')\n    return params\n"

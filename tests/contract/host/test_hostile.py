@@ -13,11 +13,11 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from infra.host.api import application
-from infra.host.entities import Action
-from infra.host.host import Host, assemble
-from infra.host.runtimes import local_runtimes
-from infra.host.settings import SYSTEM, Settings, new_key
+from infra.host.api.routes import application
+from infra.host.assembly import Host, assemble
+from infra.host.containers.kinds import local_runtimes
+from infra.host.entities.models import Action
+from infra.host.names import SYSTEM
 from tests.doubles import InProcessPool
 
 # `PIXWHISK_CASES=20000` for the long run.

@@ -13,7 +13,7 @@ from typing import Any
 import httpx
 import pytest
 
-from infra.host.throttle import OPENWHISK_QUOTAS, Quotas
+from infra.host.activations.throttle import OPENWHISK_QUOTAS, Quotas
 from tests.contract.host.served import Namespace, Served, serving
 from tests.doubles import InProcessPool
 

@@ -13,7 +13,7 @@ from random import Random
 from PIL import Image
 
 from actions.classify.handler import handle
-from infra import places
+from infra import paths
 from tests.fixtures.model import SECOND_MODEL, KnownPhoto, second_word
 
 SIDE = 256
@@ -88,7 +88,7 @@ def _broken(picture: Picture) -> Picture:
 def _judged(name: str, head: bytes, tail: bytes) -> Picture:
     """Classified here and now, by no service at all."""
     image = base64.b64encode(head + b"m" * MARK + tail).decode()
-    (outcome,) = handle({"image": image}, _environment(places.default_model()))["outcomes"]
+    (outcome,) = handle({"image": image}, _environment(paths.default_model()))["outcomes"]
     verdict = outcome["classifications"][0]["label"] if outcome["classifications"] else outcome["reason"]
     return Picture(name, head, tail, outcome["status"], verdict)
 

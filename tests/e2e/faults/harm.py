@@ -19,7 +19,7 @@ from minio.credentials.providers import StaticProvider
 from minio.error import MinioAdminException
 from urllib3.exceptions import HTTPError
 
-from infra import deployment as deployments
+from infra.deployment import record as deployments
 from infra.services.postgres import Postgres
 from tests.e2e.faults.stage import DEFAULT_QUOTAS, Stage
 from tests.fixtures.deployment import eventually

@@ -18,7 +18,7 @@ from typing import Any
 import httpx
 import psutil
 
-from infra import places
+from infra import paths
 from tests.e2e.faults.hooks import Mode
 from tests.fixtures.deployment import (
     Deployment,
@@ -100,7 +100,7 @@ class Stage:
 
     def model_names(self) -> Sequence[str]:
         """Who must have spoken about every object."""
-        return [directory.name for directory in self.models or [places.default_model()]]
+        return [directory.name for directory in self.models or [paths.default_model()]]
 
     def containers(self) -> list[psutil.Process]:
         """Processes in which actions run."""

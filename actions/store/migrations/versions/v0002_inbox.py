@@ -41,8 +41,8 @@ CREATE INDEX inbox_owed ON inbox (backfill, id DESC) WHERE state = 'owed';
 CREATE INDEX inbox_parked ON inbox (reason) WHERE state = 'parked';
 CREATE INDEX inbox_settled ON inbox (received_at) WHERE state = 'settled';
 
--- Its owner sees all; who else sees rows is said with the grants (`infra.database`). For a role not named there,
--- `SELECT 1 FROM inbox` is planned as nothing at all.
+-- Its owner sees all; who else sees rows is said with the grants (`infra.database.migrations`). For a role not named
+-- there, `SELECT 1 FROM inbox` is planned as nothing at all.
 ALTER TABLE inbox ENABLE ROW LEVEL SECURITY;
 
 CREATE VIEW work AS

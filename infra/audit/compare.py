@@ -1,0 +1,108 @@
+"""A bucket's listing against the database's rows: two streams in the order of keys, merged in constant memory."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from operator import attrgetter
+from typing import Literal
+
+from infra.audit.listing import Listed
+
+Finding = Literal["missing", "stale", "orphaned"]
+
+
+@dataclass(frozen=True, slots=True)
+class Recorded:
+    """What the database knows of one object version.
+
+    `removed`: an outcome says it is deleted. `outcomes`: how many of the models in use have spoken about this very
+    ETag. `work`: why nothing is final yet (`owed`, or `parked: <reason>`), if so. `sequencer`: the place of the last
+    stored event in the order.
+    """
+
+    key: str
+    version_id: str | None
+    etag: str
+    removed: bool = False
+    marker: bool = False
+    outcomes: int = 0
+    work: str | None = None
+    sequencer: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """One object version about which bucket and database disagree. An orphan has no `listed`, news no `recorded`."""
+
+    finding: Finding
+    key: str
+    version_id: str | None
+    reason: str
+    listed: Listed | None = None
+    recorded: Recorded | None = None
+
+
+def compare(listed: Iterable[Listed], recorded: Iterable[Recorded], models: int = 1) -> Iterator[Difference]:
+    """Every difference, in the order of keys, where so many models must have spoken about each version.
+
+    Both streams must be ordered by the bytes of their keys.
+    """
+    for _, here, there in _by_key(listed, recorded):
+        known = {record.version_id: record for record in there}
+        for version in here:
+            if difference := _judge(version, known.pop(version.version_id, None), models):
+                yield difference
+        for record in known.values():
+            if not record.removed:
+                yield Difference("orphaned", record.key, record.version_id, "a row without an object", recorded=record)
+
+
+def _by_key(
+    listed: Iterable[Listed], recorded: Iterable[Recorded]
+) -> Iterator[tuple[str, list[Listed], list[Recorded]]]:
+    """Both streams' entries of each key, in memory one key at a time. Code points sort as bytes of UTF-8 do."""
+    keys = attrgetter("key")
+    here, there = itertools.groupby(listed, keys), itertools.groupby(recorded, keys)
+    left, right = next(here, None), next(there, None)
+    while left or right:
+        if right is None or (left is not None and left[0] < right[0]):
+            assert left is not None
+            yield left[0], list(left[1]), []
+            left = next(here, None)
+        elif left is None or right[0] < left[0]:
+            yield right[0], [], list(right[1])
+            right = next(there, None)
+        else:
+            yield left[0], list(left[1]), list(right[1])
+            left, right = next(here, None), next(there, None)
+
+
+def _judge(version: Listed, record: Recorded | None, models: int) -> Difference | None:
+    finding, reason = _finding(version, record, models)
+    if finding is None:
+        return None
+    return Difference(finding, version.key, version.version_id, reason, version, record)
+
+
+def _finding(version: Listed, record: Recorded | None, models: int) -> tuple[Finding | None, str]:
+    if record is None:
+        return "missing", "no event has been stored"
+    if record.work:
+        return "missing", record.work
+    return _marker_finding(record) if version.marker else _version_finding(version, record, models)
+
+
+def _marker_finding(record: Recorded) -> tuple[Finding | None, str]:
+    return (None, "") if record.marker else ("missing", "the delete marker is not recorded")
+
+
+def _version_finding(version: Listed, record: Recorded, models: int) -> tuple[Finding | None, str]:
+    if record.removed:
+        return "missing", "recorded as deleted, but it is there"
+    if record.etag != version.etag:
+        return "stale", f"the outcome is about ETag {record.etag or 'none'}, the object is {version.etag}"
+    if record.outcomes < models:
+        return "missing", f"{record.outcomes} of {models} models in use have an outcome"
+    return None, ""

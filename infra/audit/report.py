@@ -1,0 +1,109 @@
+"""An audit, from opened services to a stream of differences; what it has seen so far can be watched.
+
+A live bucket changes while it is audited: what differs may only be on its way. So whatever is young, and every row
+without an object (its object may have gone a moment ago), is looked at once more when the journal has had its time.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import TypeVar
+
+from infra.audit.compare import Difference, Recorded, compare
+from infra.audit.listing import FetchPage, Listed, list_versions
+from infra.audit.rows import Connection, models_in_use, recorded, recorded_key
+
+# The journal's row arrives up to 3 s after an upload, its outcome soon after.
+GRACE = timedelta(seconds=5)
+# More are reported as they were found: memory stays constant.
+LIMIT_SECOND_LOOKS = 10_000
+
+Entry = TypeVar("Entry", Listed, Recorded)
+
+
+@dataclass
+class Seen:
+    """How far an audit has come: entries listed, rows read, the last key listed, and differences by finding."""
+
+    listed: int = 0
+    rows: int = 0
+    key: str = ""
+    findings: dict[str, int] = field(default_factory=lambda: {"missing": 0, "stale": 0, "orphaned": 0})
+
+    @property
+    def differences(self) -> int:
+        return sum(self.findings.values())
+
+
+def audit(
+    fetch: FetchPage,
+    connection: Connection,
+    bucket: str,
+    seen: Seen,
+    *,
+    prefix: str = "",
+    suffix: str = "",
+    after: str = "",
+    grace: timedelta | None = GRACE,
+) -> Iterator[Difference]:
+    """Every difference between a bucket and the rows about it; `seen` is kept up to date.
+
+    Only keys that begin and end as said are looked at, as a subscription with the same filter tells of no others.
+    In the order of keys, apart from those that wanted a second look after `grace` (None: one look is enough).
+    """
+    models = models_in_use(connection)
+    listed = _listed(list_versions(fetch, prefix, after), seen)
+    rows = _rows(recorded(connection, bucket, prefix, after), seen)
+    if suffix:
+        listed = (entry for entry in listed if entry.key.endswith(suffix))
+        rows = (row for row in rows if row.key.endswith(suffix))
+    found = compare(listed, rows, models)
+    if grace is not None:
+        found = _twice(found, grace, lambda key: _again(fetch, connection, bucket, key, models))
+    for difference in found:
+        seen.findings[difference.finding] += 1
+        yield difference
+
+
+def _twice(
+    found: Iterable[Difference], grace: timedelta, again: Callable[[str], Iterable[Difference]]
+) -> Iterator[Difference]:
+    """What is old enough to be judged as it is found; the rest, by key, after `grace` as it then stands."""
+    young = datetime.now(UTC) - grace
+    doubtful: dict[str, None] = {}
+    for difference in found:
+        fresh = difference.listed is None or difference.listed.modified >= young
+        if fresh and len(doubtful) < LIMIT_SECOND_LOOKS:
+            doubtful[difference.key] = None
+        else:
+            yield difference
+    if doubtful:
+        time.sleep(grace.total_seconds())
+    for key in doubtful:
+        yield from again(key)
+
+
+def _again(fetch: FetchPage, connection: Connection, bucket: str, key: str, models: int) -> Iterator[Difference]:
+    # The row first: an object that comes in between is then news, and no orphan.
+    rows = recorded_key(connection, bucket, key)
+    listed = (entry for entry in list_versions(fetch, prefix=key) if entry.key == key)
+    return compare(listed, rows, models)
+
+
+def _listed(entries: Iterable[Listed], seen: Seen) -> Iterator[Listed]:
+    for entry in entries:
+        if entry.key < seen.key:
+            # Merging what is not sorted would report nonsense: better none.
+            raise RuntimeError(f"the store lists {entry.key!r} after {seen.key!r}: not in the order of their bytes")
+        seen.listed += 1
+        seen.key = entry.key
+        yield entry
+
+
+def _rows(rows: Iterable[Recorded], seen: Seen) -> Iterator[Recorded]:
+    for row in rows:
+        seen.rows += 1
+        yield row

@@ -1,0 +1,199 @@
+"""The database's side of an audit: rows as a stream in the order of keys, and the inbox that repairs go into."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from itertools import groupby, islice
+from typing import Any, Literal
+from urllib.parse import quote_plus
+
+import psycopg
+
+from infra.audit.compare import Difference, Recorded
+from infra.audit.listing import Listed, sequencer_of
+
+Lane = Literal["audit", "backfill"]
+Connection = psycopg.Connection[dict[str, Any]]
+
+# Rows a page. Memory of an audit is bounded by one of these and one of the listing.
+PAGE = 2000
+FED_AT_ONCE = 1000
+# A page is read off the indexes, in their order. Without statistics, as after a restore, Postgres would rather gather
+# and sort all that is left, for every page.
+OPTIONS = "-c enable_seqscan=off -c enable_bitmapscan=off"
+
+# Of one moment, what is stored and what is owed: up to a page of each, which may name the same version. An outcome
+# that only says the bytes were not there to read is none for an object that is there.
+_RECORDED = """
+(
+    SELECT 'stored' AS origin, key, version_id, etag, finality, sequencer,
+           (SELECT count(*) FROM outcomes JOIN models ON models.id = outcomes.model_id AND models.in_use
+            WHERE outcomes.object_id = objects.id AND outcomes.etag = objects.etag
+              AND coalesce(outcomes.reason, '') NOT IN ('object-gone', 'object-changed')) AS outcomes,
+           (SELECT state || coalesce(': ' || reason, '') FROM inbox
+            WHERE inbox.bucket = objects.bucket AND inbox.key = objects.key AND inbox.version_id = objects.version_id
+              AND inbox.state <> 'settled' ORDER BY inbox.sequencer DESC LIMIT 1) AS work
+    FROM objects WHERE bucket = %(bucket)s AND {keys}
+    ORDER BY key, version_id LIMIT %(page)s
+)
+UNION ALL
+(
+    SELECT 'owed', key, version_id, max(etag), 0, max(sequencer), 0, max(state || coalesce(': ' || reason, ''))
+    FROM inbox WHERE state <> 'settled' AND kind = 'created' AND bucket = %(bucket)s AND {keys}
+    GROUP BY key, version_id ORDER BY key, version_id LIMIT %(page)s
+)
+"""
+RECORDED = _RECORDED.format(
+    keys="key >= %(prefix)s AND starts_with(key, %(prefix)s) AND (key, version_id) > (%(key)s, %(version_id)s)"
+)
+RECORDED_KEY = _RECORDED.format(keys="key = %(key)s")
+# Behind every version of a key: what a version id may be begins with a lower character.
+LAST_VERSION = "~"
+
+
+@contextmanager
+def opened(url: str) -> Iterator[Connection]:
+    """A connection for one command, each statement its own transaction. Raises `psycopg.OperationalError` where nothing
+    answers.
+    """
+    with psycopg.connect(
+        url, autocommit=True, row_factory=psycopg.rows.dict_row, connect_timeout=5, options=OPTIONS
+    ) as connection:
+        yield connection
+
+
+def models_in_use(connection: Connection) -> int:
+    """How many models must have spoken about every object; one, before the first has."""
+    row = connection.execute("SELECT greatest(count(*), 1) AS models FROM models WHERE in_use").fetchone()
+    return int(row["models"]) if row else 1
+
+
+def recorded(connection: Connection, bucket: str, prefix: str = "", after: str = "") -> Iterator[Recorded]:
+    """Every object version the database knows of, ordered by the bytes of its key, read page by page as it is needed.
+
+    A statement for all of it would sort it all before the first row, and keep what others settle meanwhile from being
+    cleaned up.
+    """
+    key, version_id = after, LAST_VERSION if after else ""
+    more = True
+    while more:
+        place = {"bucket": bucket, "prefix": prefix, "key": key, "version_id": version_id, "page": PAGE}
+        rows = connection.execute(RECORDED, place).fetchall()
+        full = [max(found) for found in _by_origin(rows).values() if len(found) == PAGE]
+        if more := bool(full):
+            # Behind the end of the shorter one, it may have more.
+            key, version_id = min(full)
+            rows = [row for row in rows if _position(row) <= (key, version_id)]
+        yield from _merged(rows)
+
+
+def recorded_key(connection: Connection, bucket: str, key: str) -> Sequence[Recorded]:
+    """What the database knows of one key's versions now."""
+    return _merged(connection.execute(RECORDED_KEY, {"bucket": bucket, "key": key, "page": None}).fetchall())
+
+
+def _merged(rows: Iterable[Mapping[str, Any]]) -> Sequence[Recorded]:
+    """In order; what is stored also tells what is owed."""
+    ordered = sorted(rows, key=lambda row: (_position(row), row["origin"] == "owed"))
+    return [_recorded(next(of_version)) for _, of_version in groupby(ordered, _position)]
+
+
+def _by_origin(rows: Iterable[Mapping[str, Any]]) -> Mapping[str, Sequence[tuple[str, str]]]:
+    found: dict[str, list[tuple[str, str]]] = {"stored": [], "owed": []}
+    for row in rows:
+        found[row["origin"]].append(_position(row))
+    return found
+
+
+def _position(row: Mapping[str, Any]) -> tuple[str, str]:
+    """Where it stands in the order of the database, which is that of code points."""
+    return row["key"], row["version_id"]
+
+
+def _recorded(row: Mapping[str, Any]) -> Recorded:
+    return Recorded(
+        row["key"],
+        row["version_id"] or None,
+        row["etag"],
+        removed=row["finality"] == 2,
+        marker=row["finality"] == 1,
+        outcomes=row["outcomes"],
+        work=row["work"],
+        sequencer=row["sequencer"],
+    )
+
+
+def feed(connection: Connection, bucket: str, differences: Iterable[Difference], lane: Lane) -> int:
+    """Put what the differences ask for into the inbox, unless it is there already. Returns how many went in."""
+    fed, rest = 0, iter(differences)
+    while chunk := list(islice(rest, FED_AT_ONCE)):
+        events = [event_of(bucket, difference) for difference in chunk if not _is_work(difference)]
+        _insert(connection, events, lane)
+        fed += len(events)
+    return fed
+
+
+def event_of(bucket: str, difference: Difference) -> dict[str, Any]:
+    """The event that MinIO would have sent, had it sent one."""
+    if difference.listed is not None:
+        return _listed_event(bucket, difference.listed)
+    assert difference.recorded is not None
+    # The row's own sequencer: a removal wins over what it equals, and anything that came later wins over it.
+    described = {"key": quote_plus(difference.key), "sequencer": difference.recorded.sequencer}
+    return _event(bucket, "s3:ObjectRemoved:Delete", datetime.now(UTC), described, difference.version_id)
+
+
+def _listed_event(bucket: str, listed: Listed) -> dict[str, Any]:
+    described: dict[str, Any] = {"key": quote_plus(listed.key), "sequencer": sequencer_of(listed.modified)}
+    if listed.marker:
+        return _event(bucket, "s3:ObjectRemoved:DeleteMarkerCreated", listed.modified, described, listed.version_id)
+    described |= {"eTag": listed.etag, "size": listed.size}
+    return _event(bucket, "s3:ObjectCreated:Put", listed.modified, described, listed.version_id)
+
+
+def _event(bucket: str, name: str, moment: datetime, described: dict[str, Any], version: str | None) -> dict[str, Any]:
+    return {
+        "eventVersion": "2.0",
+        "eventSource": "pixwhisk:listing",
+        "eventTime": moment.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z"),
+        "eventName": name,
+        "s3": {
+            "bucket": {"name": bucket},
+            "object": described | ({"versionId": version} if version else {}),
+        },
+    }
+
+
+def _is_work(difference: Difference) -> bool:
+    return difference.recorded is not None and difference.recorded.work is not None
+
+
+def _insert(connection: Connection, events: Sequence[dict[str, Any]], lane: Lane) -> None:
+    with connection.transaction(), connection.cursor() as cursor:
+        cursor.executemany(
+            "INSERT INTO inbox (event_time, event_data, lane) VALUES (%s, %s, %s)",
+            [(event["eventTime"], json.dumps({"Records": [event]}), lane) for event in events],
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Backlog:
+    """How much of what a backfill fed is not done."""
+
+    owed: int
+    parked: int
+
+
+def backlog(connection: Connection, bucket: str, prefix: str = "") -> Backlog:
+    """What a backfill of these keys has fed and nobody has done yet."""
+    row = connection.execute(
+        "SELECT count(*) FILTER (WHERE state = 'owed') AS owed, count(*) FILTER (WHERE state = 'parked') AS parked"
+        " FROM inbox WHERE state <> 'settled' AND lane = 'backfill' AND bucket = %s AND starts_with(key, %s)",
+        (bucket, prefix),
+    ).fetchone()
+    assert row is not None
+    return Backlog(row["owed"], row["parked"])

@@ -1,0 +1,150 @@
+"""The database's schema, brought up to date: Alembic under one lock, then what each role may touch."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+import psycopg
+from psycopg import sql
+
+from actions.messages import ModelReference
+
+MIGRATIONS = Path(__file__).parents[2] / "actions" / "store" / "migrations"
+# Any number no other program is likely to lock.
+MIGRATION_LOCK = 0x7069_7877
+# Waiting behind a long query would queue every other query behind us.
+TIMEOUTS = "-c lock_timeout=10s -c statement_timeout=120s"
+
+# Least privilege, role by role. A role that does not exist (one role does all, in somebody's own database) is skipped.
+GRANTS: Mapping[str, Sequence[str]] = {
+    "pixwhisk_store": (
+        "SELECT, INSERT ON models TO {}",
+        "SELECT, INSERT, UPDATE ON objects TO {}",
+        "SELECT, INSERT, UPDATE, DELETE ON outcomes TO {}",
+        "SELECT (id, bucket, key, version_id, sequencer, finality, state) ON inbox TO {}",
+        "UPDATE (state, claim, settled_at) ON inbox TO {}",
+    ),
+    "pixwhisk_view": ("SELECT ON models, objects, outcomes, results, current_results, work TO {}",),
+    # MinIO looks whether the table is there; row security shows it no row.
+    "pixwhisk_journal": ("INSERT (event_time, event_data), SELECT (event_time) ON inbox TO {}",),
+    "pixwhisk_sweep": (
+        "SELECT ON models, objects, outcomes, results, current_results, work TO {}",
+        "SELECT, UPDATE, DELETE ON inbox TO {}",
+        "INSERT (event_time, event_data, lane) ON inbox TO {}",
+    ),
+}
+
+
+# Row security of `inbox`: who sees rows. MinIO's role may insert any and sees none, however many there are.
+POLICIES: Mapping[str, str] = {
+    "pixwhisk_store": "FOR ALL TO {} USING (true)",
+    "pixwhisk_journal": "FOR INSERT TO {} WITH CHECK (true)",
+    "pixwhisk_sweep": "FOR ALL TO {} USING (true)",
+}
+
+
+class NewerSchema(Exception):
+    """A later release has migrated the database: this one does not know its way there."""
+
+
+def migrate(url: str) -> None:
+    """Bring the database at `url` to the newest schema. Two at once are safe; nothing to do costs milliseconds.
+
+    Raises `NewerSchema` before anything is changed.
+    """
+    with _locked(url) as connection:
+        if _known(_revision(connection)) != newest_revision():
+            _upgrade(url)
+        for role in _existing(connection, GRANTS):
+            _allow(connection, role)
+
+
+def _allow(connection: psycopg.Connection, role: str) -> None:
+    """Say what the role may do, whether or not it has been said before."""
+    for grant in GRANTS[role]:
+        connection.execute(sql.SQL("GRANT " + grant).format(sql.Identifier(role)))
+    seen = "SELECT FROM pg_policies WHERE tablename = 'inbox' AND policyname = %s"
+    if role in POLICIES and connection.execute(seen, (role,)).fetchone() is None:
+        policy = sql.SQL("CREATE POLICY {0} ON inbox " + POLICIES[role].format("{0}"))
+        connection.execute(policy.format(sql.Identifier(role)))
+
+
+def revision(url: str) -> str | None:
+    """The last migration that the database at `url` has seen; None if it has seen none. Raises `NewerSchema`."""
+    with psycopg.connect(url, connect_timeout=5) as connection:
+        return _known(_revision(connection))
+
+
+def newest_revision() -> str:
+    """The last migration's revision, from the files' names: importing Alembic costs more than most starts need."""
+    revisions = (re.match(r"v(\d{4})_", path.name) for path in (MIGRATIONS / "versions").glob("v*.py"))
+    return max(found[1] for found in revisions if found)
+
+
+def use_models(url: str, models: Iterable[ModelReference]) -> bool:
+    """Make exactly these the models in use: each must speak about every object, and `current_results` shows what they
+    say. Those unknown so far are added. Whether that changes anything.
+    """
+    wanted = [(model.name, model.digest) for model in models]
+    names, digests = [name for name, _ in wanted], [digest for _, digest in wanted]
+    with psycopg.connect(url) as connection:
+        added = connection.execute(
+            "INSERT INTO models (name, digest) SELECT * FROM unnest(%s::text[], %s::text[]) ON CONFLICT DO NOTHING",
+            (names, digests),
+        )
+        changed = connection.execute(
+            "UPDATE models SET in_use = NOT in_use WHERE in_use <>"
+            " ((name, digest) IN (SELECT * FROM unnest(%s::text[], %s::text[])))",
+            (names, digests),
+        )
+        return added.rowcount + changed.rowcount > 0
+
+
+@contextmanager
+def _locked(url: str) -> Iterator[psycopg.Connection]:
+    """A transaction that no other migration runs beside; the lock ends with it."""
+    with psycopg.connect(url, options="-c statement_timeout=120s") as connection:
+        connection.execute("SELECT pg_advisory_xact_lock(%s)", (MIGRATION_LOCK,))
+        yield connection
+
+
+def _revision(connection: psycopg.Connection) -> str | None:
+    table = connection.execute("SELECT to_regclass('alembic_version')").fetchone()
+    if table is None or table[0] is None:
+        return None
+    row = connection.execute("SELECT version_num FROM alembic_version").fetchone()
+    return row[0] if row else None
+
+
+def _known(there: str | None) -> str | None:
+    newest = newest_revision()
+    if there and there > newest:
+        raise NewerSchema(f"the database's schema is {there}, this pixwhisk knows up to {newest}: use a newer one")
+    return there
+
+
+def _upgrade(url: str) -> None:
+    """All missing steps in one transaction, on a connection of its own while the caller holds the lock."""
+    # Late: half a second that only a new schema is worth.
+    from alembic import command
+    from alembic.config import Config
+    from sqlalchemy import create_engine
+    from sqlalchemy.pool import NullPool
+
+    config = Config()
+    config.set_main_option("script_location", str(MIGRATIONS).replace("%", "%%"))
+    engine = create_engine(
+        "postgresql+psycopg://", creator=lambda: psycopg.connect(url, options=TIMEOUTS), poolclass=NullPool
+    )
+    with engine.begin() as connection:
+        config.attributes["connection"] = connection
+        command.upgrade(config, "head")
+
+
+def _existing(connection: psycopg.Connection, roles: Iterable[str]) -> Sequence[str]:
+    """Those of `roles` that the server knows."""
+    found = connection.execute("SELECT rolname FROM pg_roles WHERE rolname = ANY(%s)", (list(roles),))
+    return sorted(name for (name,) in found)

@@ -1,0 +1,46 @@
+"""`up`: services started and watched, furnished while they start, and a clean end."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Iterator, Sequence
+
+from infra.deployment.record import Deployment
+from infra.services import lock, ports, sweeper
+from infra.services.supervisor import Supervisor, stopping_on_signals
+
+Report = Callable[[str], None]
+
+
+@contextlib.contextmanager
+def running(deployment: Deployment, report: Report) -> Iterator[Supervisor]:
+    """Everything up and ready inside; everything ended outside. Raises what `lock.held` and the services raise."""
+    deployment.data.mkdir(mode=0o700, parents=True, exist_ok=True)
+    with lock.held(deployment.data), stopping_on_signals():
+        ports.check(wanted_ports(deployment), deployment.data)
+        deployment.record()
+        supervisor = Supervisor(deployment.services(), deployment.logs, report)
+        try:
+            supervisor.spawn()
+            # Late: importing the clients takes as long as the services take to start.
+            from infra.deployment.provisioning import furnish, warm_up
+
+            supervisor.wait_until_ready()
+            furnish(deployment, report)
+            if sweeper.available():
+                supervisor.add(sweeper.Sweeper(deployment.data))
+            if not deployment.external.apihost:
+                warm_up(deployment, report)
+            yield supervisor
+        finally:
+            supervisor.stop()
+
+
+def wanted_ports(deployment: Deployment) -> Sequence[tuple[str, int]]:
+    """The ports that our own services listen on, with the flags that choose them."""
+    wanted: list[tuple[str, int]] = []
+    if not deployment.external.apihost:
+        wanted.append(("--api-port", deployment.api_port))
+    if not deployment.external.endpoint:
+        wanted.append(("--s3-port", deployment.s3_port))
+    return wanted

@@ -1,0 +1,153 @@
+"""What the services of a deployment must hold before it is of use: schema, users, bucket, entities, subscription."""
+
+from __future__ import annotations
+
+import functools
+import json
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+from urllib3 import PoolManager, Retry, Timeout
+from urllib3.exceptions import HTTPError
+
+from actions.classify.client import Minio, MinioException, S3Error
+from actions.classify.settings import directories
+from actions.errors import ActionError
+from actions.messages import ModelReference
+from infra import paths
+from infra.database import migrations
+from infra.deployment.record import Deployment
+from infra.openwhisk import manifest, plan
+from infra.openwhisk.client import Whisk, WhiskError
+from infra.services.minio_users import FEED, READER, User, UsersRefused, provide
+from triggers.feed.__main__ import Settings, connect
+from triggers.feed.handler import handle
+from triggers.feed.request import parse_request
+
+Report = Callable[[str], None]
+
+SEQUENCE = "pixwhisk/classify-and-store"
+
+
+class NotSetUp(Exception):
+    """Something that set-up makes is not there."""
+
+
+class StoreFailed(Exception):
+    """The object store does not answer, or refuses."""
+
+
+def furnish(deployment: Deployment, report: Report) -> None:
+    """Database and store as the actions need them, side by side; then the actions."""
+    with ThreadPoolExecutor(2) as workers:
+        tasks = [workers.submit(_furnish_database, deployment), workers.submit(_furnish_store, deployment)]
+        for task in tasks:
+            task.result()
+    with Whisk(deployment.apihost, deployment.auth) as whisk:
+        # The feed's own code, here and now: as an action it would have to start first.
+        read = functools.partial(_read_feed, deployment) if not deployment.external.endpoint else None
+        wanted, state = plan.prepare(whisk, deployment.variables(), read_feed=read)
+        plan.apply(whisk, deployment.auth, plan.plan(wanted, state), report)
+        if deployment.external.apihost:
+            migrations.use_models(deployment.database_url, plan.serving_models(whisk))
+        if read:
+            _refresh_targets(deployment, whisk, wanted)
+
+
+def warm_up(deployment: Deployment, report: Report) -> None:
+    """Run the sequence once, on nothing, so that no container has to be prepared before the first upload is a row."""
+    with Whisk(deployment.apihost, deployment.auth) as whisk:
+        try:
+            whisk.invoke(SEQUENCE, {"Records": []})
+        except WhiskError as error:
+            report(f"the actions do not work yet: {error}")
+
+
+def _read_feed(deployment: Deployment, feed: manifest.Feed) -> Sequence[Mapping[str, Any]]:
+    return _ask_feed(deployment, feed.trigger, "READ")
+
+
+def _refresh_targets(deployment: Deployment, whisk: Whisk, wanted: manifest.Wanted) -> None:
+    """Triggers that others subscribed have webhook targets in MinIO's configuration: they follow our port."""
+    ours = {feed.trigger for feed in wanted.feeds}
+    for trigger in plan.fed_triggers(whisk, wanted.package):
+        if trigger not in ours and _ask_feed(deployment, trigger, "READ"):
+            _ask_feed(deployment, trigger, "UPDATE")
+
+
+def _ask_feed(deployment: Deployment, trigger: str, lifecycle: str) -> Sequence[Mapping[str, Any]]:
+    variables = deployment.variables()
+    settings = Settings(
+        endpoint=deployment.endpoint,
+        access_key=deployment.feeder.access_key,
+        secret_key=deployment.feeder.secret_key,
+        journal=variables["PIXWHISK_JOURNAL_TARGET"],
+        apihost=variables["PIXWHISK_TRIGGER_APIHOST"],
+        declare=variables["PIXWHISK_DECLARE_TARGETS"] == "on",
+    )
+    asked = {"lifecycleEvent": lifecycle, "triggerName": f"/_/{trigger}", "authKey": deployment.auth}
+    try:
+        answer = handle(connect(settings), parse_request(asked, deployment.namespace))
+    except ActionError as error:
+        raise StoreFailed(f"feed of trigger {trigger}: {error}") from None
+    return list(answer["subscriptions"])
+
+
+def models_of(deployment: Deployment) -> Sequence[ModelReference]:
+    """Names and digests, from the models' cards. Raises `NotSetUp` when one is not there."""
+    return [_reference(directory) for directory in directories(deployment.model_setting)]
+
+
+def _reference(directory: Path) -> ModelReference:
+    try:
+        card = json.loads((directory / "card.json").read_bytes())
+        return ModelReference(card["name"], card["digest"])
+    except (OSError, ValueError, LookupError, TypeError):
+        if directory == paths.default_model():
+            raise NotSetUp("the model is not built yet: run `make setup`") from None
+        raise NotSetUp(f"{directory} holds no card.json with a name and a digest: give --model another") from None
+
+
+def store_client(deployment: Deployment) -> Minio:
+    """A client with the deployment's own credentials, which gives up within seconds."""
+    scheme, _, address = deployment.endpoint.partition("://")
+    web = PoolManager(timeout=Timeout(connect=3, read=30), retries=Retry(total=0))
+    keys = deployment.credentials
+    return Minio(address, keys.access_key, keys.secret_key, secure=scheme == "https", http_client=web)
+
+
+def _furnish_database(deployment: Deployment) -> None:
+    if not deployment.external.database_url:
+        deployment.postgres.provision()
+    migrations.migrate(deployment.database_url)
+    if not deployment.external.apihost:
+        migrations.use_models(deployment.database_url, models_of(deployment))
+
+
+def _furnish_store(deployment: Deployment) -> None:
+    try:
+        if not deployment.external.endpoint:
+            _make_users(deployment)
+        client = store_client(deployment)
+        if not client.bucket_exists(bucket_name=deployment.bucket):
+            client.make_bucket(bucket_name=deployment.bucket)
+    except S3Error as error:
+        raise StoreFailed(
+            f"MinIO at {deployment.endpoint} refuses bucket {deployment.bucket}: {error.message}"
+        ) from None
+    except UsersRefused as error:
+        raise StoreFailed(str(error)) from None
+    except (MinioException, HTTPError, OSError) as error:
+        raise StoreFailed(f"MinIO at {deployment.endpoint} does not answer: {type(error).__name__}") from None
+    except ValueError as error:
+        raise StoreFailed(f"bucket {deployment.bucket}: {error}; choose another with --bucket") from None
+
+
+def _make_users(deployment: Deployment) -> None:
+    users = (
+        User("pixwhisk-classify", READER, deployment.reader),
+        User("pixwhisk-feed", FEED, deployment.feeder),
+    )
+    provide(deployment.endpoint, deployment.credentials, users, deployment.data / "minio" / "users")

@@ -1,0 +1,173 @@
+"""The kinds of action this host runs, and the command that starts a container of each."""
+
+from __future__ import annotations
+
+import compileall
+import os
+import shutil
+import sys
+import sysconfig
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal, assert_never
+
+import infra.runtime
+from actions.classify.settings import directories
+from infra import paths
+from infra.host.containers.landlock import Confinement
+
+Family = Literal["python", "nodejs"]
+
+PROXIES = Path(infra.runtime.__file__).parent
+# Where `actions` and `triggers` are imported from for preloading.
+SOURCES = PROXIES.parent.parent
+PACKAGES = ("actions", "triggers")
+
+
+class UnknownKind(Exception):
+    """No such kind here; the message is OpenWhisk's own, listing those there are."""
+
+    def __init__(self, kind: str, valid: Sequence[str]) -> None:
+        super().__init__(
+            f"The specified runtime '{kind}' is not supported by this platform. Valid values are: "
+            + ", ".join(f"'{each}'" for each in valid)
+            + "."
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Runtime:
+    """One kind, as the operator of an OpenWhisk declares it."""
+
+    kind: str
+    family: Family
+    image: str
+    default: bool = False
+
+    def dump(self) -> dict[str, Any]:
+        return {
+            "kind": self.kind,
+            "image": self.image,
+            "default": self.default,
+            "deprecated": False,
+            "requireMain": False,
+            "attached": True,
+            "stemCells": [],
+        }
+
+
+PYTHON = (
+    Runtime("python:3", "python", "pixwhisk/runtime"),
+    Runtime("python:3.11", "python", "pixwhisk/runtime", default=True),
+)
+NODE = (Runtime("nodejs:20", "nodejs", "pixwhisk/runtime-nodejs", default=True),)
+
+
+@dataclass(frozen=True, slots=True)
+class Runtimes:
+    """What can be run. `environment` is given to every action process, beside its own directory and `PATH`.
+
+    A blackbox, whatever its image, runs in the local Python runtime. `readable` is what all of them may read beside
+    their own runtime.
+    """
+
+    declared: Sequence[Runtime] = PYTHON
+    environment: Mapping[str, str] = field(default_factory=dict)
+    node: str | None = None
+    readable: Sequence[Path] = ()
+
+    def resolve(self, kind: str) -> str:
+        """The declared kind meant by `kind` (`python:default` → `python:3.11`). Raises `UnknownKind`."""
+        for each in self.declared:
+            if kind == each.kind or (each.default and kind == f"{each.family}:default"):
+                return each.kind
+        raise UnknownKind(kind, sorted([each.kind for each in self.declared] + [*self._defaults()]))
+
+    def _defaults(self) -> set[str]:
+        return {f"{each.family}:default" for each in self.declared if each.default}
+
+    def document(self) -> dict[str, list[dict[str, Any]]]:
+        """`runtimes` of `GET /`: the kinds by family."""
+        families: dict[str, list[dict[str, Any]]] = {}
+        for each in self.declared:
+            families.setdefault(each.family, []).append(each.dump())
+        return families
+
+    def family(self, runtime: str) -> Family:
+        """The family of an executable's runtime. Raises `UnknownKind`."""
+        if runtime.startswith("blackbox:"):
+            return "python"
+        kind = self.resolve(runtime)
+        return next(each.family for each in self.declared if each.kind == kind)
+
+    def command(self, runtime: str, preload: Sequence[str], descriptor: int) -> list[str]:
+        """The proxy for `runtime`, serving the one connection it inherits as `descriptor`. Raises `UnknownKind`."""
+        family = self.family(runtime)
+        if family == "python":
+            return python_command(preload, descriptor)
+        if family == "nodejs":
+            return [self.node or "node", str(PROXIES / "proxy.js"), "--listen", f"connection:{descriptor}"]
+        assert_never(family)
+
+    def confinement(self, runtime: str, preload: Sequence[str]) -> Confinement:
+        """What a container of `runtime` sees of this machine. Raises `UnknownKind`."""
+        family = self.family(runtime)
+        if family == "python":
+            packages = [SOURCES / name for name in PACKAGES] if preload else []
+            # Importing from a directory takes listing it, and a list of one directory is one of all below.
+            return Confinement([*python_files(), *packages, PROXIES, *self.readable], [SOURCES] if preload else [])
+        if family == "nodejs":
+            return Confinement([*node_files(self.node), PROXIES, *self.readable])
+        assert_never(family)
+
+
+def python_command(preload: Sequence[str], descriptor: int) -> list[str]:
+    """Isolated (`-I`) and without `site` (`-S`): 15 ms less, and no checkout that an editable install would let in."""
+    libraries = dict.fromkeys([sysconfig.get_path("purelib"), sysconfig.get_path("platlib")])
+    command = [sys.executable, "-I", "-S", str(PROXIES / "proxy.py"), "--listen", f"connection:{descriptor}"]
+    for library in libraries:
+        command += ["--path", library]
+    if preload:
+        command += ["--preload-path", str(SOURCES)]
+    for module in preload:
+        command += ["--preload", module]
+    return command
+
+
+def compile_sources() -> None:
+    """Compile what has changed of the packages that containers preload: they cannot keep what they compile."""
+    for name in PACKAGES:
+        compileall.compile_dir(SOURCES / name, quiet=2)
+
+
+def python_files() -> list[Path]:
+    """This interpreter with its libraries, in and out of its virtual environment."""
+    return list(
+        dict.fromkeys(Path(each) for each in (sys.prefix, sys.exec_prefix, sys.base_prefix, sys.base_exec_prefix))
+    )
+
+
+def node_files(node: str | None) -> list[Path]:
+    """Node's program, and the libraries of an installation of its own; never all that lies around a lone program."""
+    if node is None:
+        return []
+    program = Path(node).resolve()
+    return [program, program.parent.parent / "lib"] if program.parent.name == "bin" else [program]
+
+
+def local_runtimes(
+    environment: Mapping[str, str] | None = None,
+    environ: Mapping[str, str] = os.environ,
+    readable: Sequence[Path] = (),
+) -> Runtimes:
+    """The kinds this machine can run: Python's always, Node's where `node` is on the `PATH`.
+
+    A stem cell knows `PIXWHISK_MODEL` before any action does, as in a container from the image's own environment. It
+    and all models of the user's cache may be read, and what is named as `readable`.
+    """
+    node = shutil.which("node")
+    image = {name: environ[name] for name in ("PIXWHISK_MODEL",) if environ.get(name)}
+    models = [paths.default_model(environ).parent, *directories(image.get("PIXWHISK_MODEL", ""))]
+    runtimes = PYTHON + NODE if node else PYTHON
+    return Runtimes(runtimes, {**image, **(environment or {})}, node, [*models, *readable])

@@ -1,0 +1,257 @@
+"""One container as a local process: started with nothing of ours but its declaration, limited, watched, ended.
+
+The process serves one end of a socket pair, so nobody else can reach it. It leads a session of its own. It also holds
+the read end of a pipe that only this host can write to: when the host ends, however, the kernel kills the whole group.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import fcntl
+import os
+import resource
+import shutil
+import signal
+import socket
+import subprocess
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from infra.host.containers.connection import Wire, connect
+from infra.host.containers.landlock import Confinement, confined
+from infra.host.containers.logs import Capture
+
+PAGE = resource.getpagesize()
+TICK = 1 / os.sysconf("SC_CLK_TCK")
+PATH = "/usr/local/bin:/usr/bin:/bin"
+
+LIMIT_FILES = 1024
+LIMIT_FILE_BYTES = 1 << 30
+# Counts all processes and threads of the user, ours included: a bound on fork bombs, not a measure.
+LIMIT_PROCESSES = 8192
+# What interpreters reserve and never touch.
+LIMIT_DATA_SPARE = 1 << 30
+# fcntl has no name for it before Python 3.13.
+F_SETSIG = 10
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """What a container uses: resident bytes of all its processes, its own processor seconds so far."""
+
+    resident: int
+    processor: float
+    asleep: bool
+
+
+@dataclass(slots=True)
+class Started:
+    """The ends of a new process that stay with us."""
+
+    process: subprocess.Popen[bytes]
+    connection: socket.socket
+    stdout: int
+    stderr: int
+    lifeline: int
+
+
+class Sandbox:
+    """A running container. `memory` is its limit in bytes. Whoever starts it awaits `ended`, with or without `kill`."""
+
+    def __init__(self, started: Started, directory: Path, memory: int) -> None:
+        self.memory = memory
+        self.exhausted = False
+        self.process_id = started.process.pid
+        self.capture = Capture(started.stdout, started.stderr)
+        self.wire: Wire | None = None
+        self._started = started
+        self._directory = directory
+        self._killed = False
+        self._exited: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._watch = os.pidfd_open(self.process_id)
+        self._status = os.open(f"/proc/{self.process_id}/status", os.O_RDONLY | os.O_CLOEXEC)
+        asyncio.get_running_loop().add_reader(self._watch, self._on_exit)
+
+    async def connect(self, limit: int) -> Wire:
+        """The connection to the proxy; responses are kept up to `limit` bytes."""
+        self.wire = await connect(self._started.connection, limit)
+        return self.wire
+
+    @property
+    def alive(self) -> bool:
+        return not self._exited.done() and not self._killed
+
+    def usage(self) -> Usage | None:
+        """None once the process is gone."""
+        try:
+            fields = Path(f"/proc/{self.process_id}/stat").read_text().rpartition(")")[2].split()
+            resident = sum(resident_bytes(each) for each in family(self.process_id))
+        except (OSError, ValueError):
+            return None
+        return Usage(resident, (int(fields[11]) + int(fields[12])) * TICK, asleep=fields[0] == "S")
+
+    def check(self, usage: Usage) -> None:
+        """Kill the container if it uses more memory than it may."""
+        if usage.resident > self.memory and self.alive:
+            self.exhausted = True
+            self.kill()
+
+    def peaked(self) -> bool:
+        """Whether memory went over the limit at any time, even between two looks."""
+        with suppress(OSError):
+            return peak_bytes(os.pread(self._status, 4096, 0)) > self.memory
+        return False
+
+    def forget_peak(self) -> None:
+        """Start measuring the peak anew: what loading took does not count against calls."""
+        with suppress(OSError):
+            Path(f"/proc/{self.process_id}/clear_refs").write_text("5")
+
+    def kill(self) -> None:
+        """End it and all its descendants now, whatever they are doing. Again is harmless."""
+        if self._killed:
+            return
+        self._killed = True
+        for each in family(self.process_id)[1:]:
+            with suppress(ProcessLookupError):
+                os.kill(each, signal.SIGKILL)
+        with suppress(ProcessLookupError):
+            os.killpg(self.process_id, signal.SIGKILL)
+        os.close(self._started.lifeline)
+
+    async def ended(self) -> None:
+        """Wait for the process to be gone; then leave nothing of it."""
+        await asyncio.shield(self._exited)
+        if self.wire is not None:
+            self.wire.close()
+        else:
+            self._started.connection.close()
+        self.capture.close()
+        os.close(self._status)
+        await asyncio.to_thread(shutil.rmtree, self._directory, ignore_errors=True)
+
+    async def exits(self, patience: float) -> bool:
+        """Whether the process ends within `patience` seconds."""
+        await asyncio.wait([self._exited], timeout=patience)
+        return self._exited.done()
+
+    def _on_exit(self) -> None:
+        asyncio.get_running_loop().remove_reader(self._watch)
+        os.close(self._watch)
+        # Before the process is reaped: until then its number, and its group's, cannot be anybody else's.
+        self.kill()
+        self._started.process.wait()
+        self._exited.set_result(None)
+
+
+def open_sandbox(
+    command: Callable[[int], Sequence[str]],
+    environment: Mapping[str, str],
+    directory: Path,
+    memory: int,
+    confinement: Confinement,
+) -> Sandbox:
+    """Start a container in `directory`, which is made and later removed. `command` is told the descriptor to serve.
+
+    `memory` is in bytes. Raises `OSError` where the process cannot be started or confined.
+    """
+    work = directory / "work"
+    work.mkdir(0o700, parents=True)
+    given = {"PATH": PATH, "LANG": "C.UTF-8", **environment, "HOME": str(work), "TMPDIR": str(work)}
+    started = launch(command, given, work, confinement)
+    limit(started.process.pid, memory)
+    try:
+        return Sandbox(started, directory, memory)
+    except OSError:
+        # Out of descriptors. The process sees its connection end, and goes by itself.
+        started.connection.close()
+        os.close(started.lifeline)
+        raise
+
+
+def launch(
+    command: Callable[[int], Sequence[str]], environment: Mapping[str, str], work: Path, confinement: Confinement
+) -> Started:
+    ours, theirs = socket.socketpair()
+    reading, lifeline = os.pipe()
+    out, out_end = os.pipe()
+    err, err_end = os.pipe()
+
+    def start() -> subprocess.Popen[bytes]:
+        return subprocess.Popen(
+            command(theirs.fileno()),
+            stdin=subprocess.DEVNULL,
+            stdout=out_end,
+            stderr=err_end,
+            pass_fds=(theirs.fileno(), reading),
+            env=environment,
+            cwd=work,
+            start_new_session=True,
+            umask=0o077,
+        )
+
+    try:
+        process = confined(confinement, work, start)
+        kill_group_with(reading, process.pid)
+    except BaseException:
+        ours.close()
+        for descriptor in (lifeline, out, err):
+            os.close(descriptor)
+        raise
+    finally:
+        theirs.close()
+        for descriptor in (reading, out_end, err_end):
+            os.close(descriptor)
+    return Started(process, ours, out, err, lifeline)
+
+
+def kill_group_with(reading: int, group: int) -> None:
+    """Have the kernel kill `group` when the last writer of this pipe is gone.
+
+    Unlike PR_SET_PDEATHSIG this needs no code in the child, reaches its children, and does not depend on the thread
+    that started it. It is a property of the open pipe, so it stays with the child's copy of `reading`.
+    """
+    fcntl.fcntl(reading, fcntl.F_SETOWN, -group)
+    fcntl.fcntl(reading, F_SETSIG, signal.SIGKILL)
+    fcntl.fcntl(reading, fcntl.F_SETFL, fcntl.fcntl(reading, fcntl.F_GETFL) | os.O_ASYNC)
+
+
+def limit(process_id: int, memory: int) -> None:
+    """Bounds that the kernel keeps. The one on memory is only a back-stop between two looks at what is resident."""
+    limits = {
+        resource.RLIMIT_CORE: 0,
+        resource.RLIMIT_NOFILE: LIMIT_FILES,
+        resource.RLIMIT_FSIZE: LIMIT_FILE_BYTES,
+        resource.RLIMIT_NPROC: LIMIT_PROCESSES,
+        resource.RLIMIT_DATA: 4 * memory + LIMIT_DATA_SPARE,
+    }
+    for name, most in limits.items():
+        # It may have ended already, and a limit of ours may be lower still.
+        with suppress(OSError, ValueError):
+            resource.prlimit(process_id, name, (most, most))
+
+
+def family(process_id: int) -> list[int]:
+    """A process and its descendants, as far as they can be seen."""
+    found = [process_id]
+    for each in found:
+        with suppress(OSError):
+            for task in os.listdir(f"/proc/{each}/task"):  # noqa: PTH208 - 20 times a second
+                children = Path(f"/proc/{each}/task/{task}/children").read_text()
+                found.extend(int(child) for child in children.split())
+    return found
+
+
+def resident_bytes(process_id: int) -> int:
+    try:
+        return int(Path(f"/proc/{process_id}/statm").read_text().split()[1]) * PAGE
+    except OSError:
+        return 0
+
+
+def peak_bytes(status: bytes) -> int:
+    """`VmHWM` of /proc/…/status; 0 for a process that is gone."""
+    _, found, after = status.partition(b"VmHWM:")
+    return int(after.split(None, 1)[0]) * 1024 if found else 0

@@ -1,0 +1,59 @@
+"""Limits of actions: their defaults, their bounds, and the words for a value out of bounds."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+from infra.host.calls import Limits
+from infra.host.errors import Refusal
+from infra.host.json_bodies import expected
+
+
+@dataclass(frozen=True, slots=True)
+class Bound:
+    """Smallest and largest value of one limit, and how a refusal names it: `memory size 1024 MB exceeds …`."""
+
+    least: int
+    most: int
+    subject: str
+    unit: str = ""
+
+    def check(self, value: int) -> None:
+        if not self.least <= value <= self.most:
+            side, threshold = ("below", self.least) if value < self.least else ("exceeds", self.most)
+            raise Refusal(400, f"{self.subject} {value}{self.unit} {side} allowed threshold of {threshold}{self.unit}")
+
+
+BOUNDS = {
+    "timeout": Bound(100, 300_000, "timeout", " milliseconds"),
+    "memory": Bound(128, 512, "memory size", " MB"),
+    "logs": Bound(0, 10, "logs size", " MB"),
+    "concurrency": Bound(1, 1, "concurrency"),
+}
+
+
+def parse_limits(raw: object, base: Limits) -> Limits:
+    """`base` with the fields that `raw` gives; unknown fields and nulls are ignored."""
+    given = expected(raw, dict, "limits") if raw is not None else {}
+    return replace(base, **{name: _bounded(name, given[name]) for name in BOUNDS if given.get(name) is not None})
+
+
+def _bounded(name: str, value: object) -> int:
+    number: int = expected(value, int, name)
+    # A number beyond 64 bits is no limit anybody means, and would not be printable either.
+    if abs(number) >= 2**63:
+        raise Refusal(400, f"{BOUNDS[name].subject} out of range")
+    BOUNDS[name].check(number)
+    return number
+
+
+def dump_limits(limits: Limits) -> Mapping[str, Any]:
+    # Not `asdict`, which copies deeply: this is part of every record.
+    return {
+        "timeout": limits.timeout,
+        "memory": limits.memory,
+        "logs": limits.logs,
+        "concurrency": limits.concurrency,
+    }

@@ -1,0 +1,1 @@
+"""OpenWhisk as a client sees it: its API, and manifest, zips and plan, by which `deploy` fills a namespace."""
