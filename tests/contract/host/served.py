@@ -20,6 +20,7 @@ from infra.host.assembly import Host, assemble
 from infra.host.calls import Pool
 from infra.host.containers.kinds import local_runtimes
 from infra.host.names import SYSTEM
+from infra.host.settings import Settings, new_key
 from tests.fixtures.deployment import eventually
 
 ECHO = "def main(params):\n    print('echoing')\n    return params\n"

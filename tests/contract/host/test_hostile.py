@@ -18,6 +18,7 @@ from infra.host.assembly import Host, assemble
 from infra.host.containers.kinds import local_runtimes
 from infra.host.entities.models import Action
 from infra.host.names import SYSTEM
+from infra.host.settings import Settings, new_key
 from tests.doubles import InProcessPool
 
 # `PIXWHISK_CASES=20000` for the long run.
