@@ -12,7 +12,7 @@ PYTHON ?= $(shell for python in python3 python3.13 python3.12 python3.11; do \
 	$$python -c '$(SUITS)' 2>/dev/null && echo $$python && break; done)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-tests demo test chaos check fix bench image lock clean
+.PHONY: help setup setup-tests demo test chaos check fix hooks bench image lock clean
 
 help: ## say what there is
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' Makefile
@@ -36,15 +36,21 @@ chaos: setup-tests ## break everything while users upload, for MINUTES (10); SEE
 	@PIXWHISK_CHAOS_MINUTES=$(MINUTES) PIXWHISK_CHAOS_SEED=$(SEED) \
 		$(IN)/python -m pytest tests/e2e/faults $(PYTEST_ARGS)
 
-check: $(VENV)/.complete ## format, lint, types and import contracts; changes nothing
+check: $(VENV)/.complete ## format, lint, types, import contracts, dependencies, dead code, documents; changes nothing
 	$(IN)/ruff format --check .
 	$(IN)/ruff check .
 	$(IN)/mypy
 	$(IN)/lint-imports
+	$(IN)/deptry .
+	$(IN)/vulture
+	$(IN)/python -m pytest --quiet --no-header -p no:cacheprovider tests/unit/test_docs.py
 
 fix: $(VENV)/.complete ## change what the tools can change
 	$(IN)/ruff check --fix .
 	$(IN)/ruff format .
+
+hooks: $(VENV)/.complete ## have git run fix and check before each commit
+	$(IN)/pre-commit install
 
 bench: setup ## measure this machine
 	@$(IN)/pixwhisk bench

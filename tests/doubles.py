@@ -11,7 +11,7 @@ import traceback
 from collections.abc import Sequence
 from typing import Any
 
-from infra.host.calls import Busy, Call, Executable, Pool, Ran, Status
+from infra.host.calls import Busy, Call, Executable, Ran, Status
 
 
 class InProcessPool:
@@ -24,7 +24,6 @@ class InProcessPool:
         self.capacity = capacity
         self.running = 0
         self.calls: list[Call] = []
-        self.prewarmed: list[Executable] = []
         self.started: set[str] = set()
         self.stopped = False
 
@@ -32,7 +31,7 @@ class InProcessPool:
         pass
 
     def prewarm(self, executables: Sequence[Executable]) -> None:
-        self.prewarmed = list(executables)
+        pass
 
     async def stop(self) -> None:
         self.stopped = True
@@ -91,8 +90,3 @@ def _status(result: Any) -> tuple[Status, Any]:
     if isinstance(result, dict | list):
         return 0, result
     return 2, {"error": "The action did not return a dictionary or array."}
-
-
-def pool_of(double: InProcessPool) -> Pool:
-    """For the type checker: the double keeps the seam's promise."""
-    return double

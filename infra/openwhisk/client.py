@@ -89,11 +89,10 @@ _REFUSALS: Mapping[int, type[Refused]] = {
 
 @dataclass(frozen=True, slots=True)
 class Activation:
-    """What a blocking call returned: the record's id and its result; `finished` is False after OpenWhisk's minute."""
+    """What a blocking call returned: the record's id and its result, None after OpenWhisk's minute."""
 
     activation_id: str | None
     result: Any
-    finished: bool = True
 
 
 class Whisk:
@@ -155,7 +154,7 @@ class Whisk:
         answer = self._exchange("POST", self._path("actions", action), {"blocking": "true"}, params)
         record = answer.fields()
         if answer.status == 202:
-            return Activation(record.get("activationId"), None, finished=False)
+            return Activation(record.get("activationId"), None)
         response = record.get("response")
         if not isinstance(response, Mapping):
             raise refusal(answer)

@@ -4,18 +4,21 @@ from __future__ import annotations
 
 import ast
 import json
+import os
 import re
 from collections.abc import Iterator
 from pathlib import Path
 
 import click
 import pytest
+import yaml
 
 from actions.errors import ActionError, Rejected
 from infra.cli import remote
 from infra.cli.__main__ import pixwhisk
 from infra.cli.deploy import runtimes_snippet
 from infra.cli.reference import document
+from infra.database.migrations import newest_revision
 from infra.openwhisk import manifest
 from infra.openwhisk.manifest import Runtime
 from infra.openwhisk.plan import State, plan
@@ -107,6 +110,11 @@ def test_the_snippet_shown_is_the_one_that_is_printed() -> None:
     assert json.loads(shown) == runtimes_snippet("python:3-pixwhisk", manifest.image())
 
 
+def test_the_migration_shown_is_the_newest() -> None:
+    """What a first `migrate` prints, in full."""
+    assert f"```\nmigrated database schema none → {newest_revision()}\n```" in OPERATIONS
+
+
 def test_the_plan_shown_is_the_manifest_s() -> None:
     """What a first `deploy --dry-run` prints."""
     variables = dict.fromkeys(re.findall(r"\$([A-Z_0-9]+)", manifest.PATH.read_text()), "x") | {
@@ -132,3 +140,13 @@ def anchors(text: str) -> set[str]:
     """As they are made from headings: lower case, without punctuation, with hyphens."""
     headings = re.findall(r"^#+ (.+)$", text, re.MULTILINE)
     return {re.sub(r"[^\w -]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+def test_the_hooks_and_ci_run_what_everybody_runs() -> None:
+    """git's hooks are targets of the Makefile; CI is the one script, which is there to be run."""
+    targets = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
+    (hooks,) = yaml.safe_load((ROOT / ".pre-commit-config.yaml").read_text())["repos"]
+    assert {hook["entry"].split()[-1] for hook in hooks["hooks"]} == {"fix", "check"} <= targets
+    jobs = yaml.safe_load((ROOT / ".github/workflows/ci.yml").read_text())["jobs"]
+    assert [step["run"] for job in jobs.values() for step in job["steps"] if "run" in step] == [".ci/run"]
+    assert os.access(ROOT / ".ci/run", os.X_OK)
