@@ -16,6 +16,7 @@ from minio.notificationconfig import NotificationConfig, QueueConfig
 
 from infra.bench.clients import Failed, Uploader
 from infra.deployment.record import Deployment
+from infra.deployment.variables import manifest_variables
 from infra.host.containers.pool import ENVIRONMENT
 from infra.services import minio_binary
 from infra.services.minio import LOOPBACK, Credentials, MinioServer, WebhookTarget
@@ -43,7 +44,7 @@ def running(deployment: Deployment, directory: Path) -> Iterator[Uploader]:
 @contextmanager
 def _receiver(deployment: Deployment, credentials: Credentials, port: int) -> Iterator[str]:
     """The process, and the URL of its webhook."""
-    variables = deployment.variables()
+    variables = manifest_variables(deployment)
     environment = {
         **ENVIRONMENT,
         "PATH": os.environ.get("PATH", os.defpath),

@@ -20,6 +20,7 @@ from infra.bench.figures import Spread, ratio, rounded
 from infra.bench.trickle import Trickle, Way
 from infra.bench.trickle import measure as measure_trickle
 from infra.deployment.record import Deployment
+from infra.deployment.variables import manifest_variables
 from infra.openwhisk.client import Whisk
 from infra.services import lock
 from infra.services.minio_binary import MinioMissing
@@ -209,7 +210,7 @@ def _target(name: str, found: Mapping[str, Any]) -> dict[str, Any]:
 
 def _inline(stack: ExitStack, deployment: Deployment, directory: Path) -> Uploader | None:
     """The baseline, where there is a MinIO to run it with."""
-    if "PIXWHISK_MODEL" not in deployment.variables():
+    if "PIXWHISK_MODEL" not in manifest_variables(deployment):
         return None
     try:
         return stack.enter_context(baseline.running(deployment, directory / "inline"))

@@ -44,10 +44,10 @@ def command(
     from infra.audit.listing import fetcher_of
     from infra.audit.report import Seen, audit
     from infra.audit.rows import feed, opened
-    from infra.deployment.record import existing
+    from infra.deployment.record import find_deployment
 
     with explained():
-        deployment, seen, began = existing(data), Seen(), time.monotonic()
+        deployment, seen, began = find_deployment(data), Seen(), time.monotonic()
         bucket = bucket or deployment.bucket
         show = _Json(bucket, prefix, suffix) if as_json else _Text()
         with (

@@ -34,13 +34,13 @@ def command(*, data: Path, bucket: str | None, prefix: str, suffix: str) -> None
     from infra.audit.backfill import Backfill, Progress
     from infra.audit.listing import fetcher_of
     from infra.cli.sweep import settings_of
-    from infra.deployment.record import existing
+    from infra.deployment.record import find_deployment
 
     stop, progress = threading.Event(), Progress()
     for each in (signal.SIGTERM, signal.SIGINT):
         signal.signal(each, lambda *_: stop.set())
     with explained(), ExitStack() as stack:
-        deployment = existing(data)
+        deployment = find_deployment(data)
         bucket = bucket or deployment.bucket
         backfill = Backfill(fetcher_of(deployment, bucket), deployment.database_url, bucket, prefix, suffix, stop)
         stack.enter_context(_sweeping(settings_of(deployment)))

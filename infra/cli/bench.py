@@ -68,7 +68,7 @@ def _deployed(data: Path) -> Iterator[tuple[Deployment, dict[str, float]]]:
     """A running deployment, and how long `up` takes here."""
     from infra.bench.figures import rounded
     from infra.bench.starting import timed
-    from infra.deployment.record import existing
+    from infra.deployment.record import find_deployment
     from infra.services import lock
 
     directory = Path(tempfile.mkdtemp(prefix="pixwhisk-bench-"))
@@ -76,10 +76,10 @@ def _deployed(data: Path) -> Iterator[tuple[Deployment, dict[str, float]]]:
         first, again = timed(_start, _stop, directory)
         up = {"firstSeconds": rounded(first), "againSeconds": rounded(again)}
         if lock.holder(data) is None:
-            yield existing(directory), up
+            yield find_deployment(directory), up
         else:
             _stop(directory)
-            yield existing(data), up
+            yield find_deployment(data), up
     finally:
         _stop(directory)
         shutil.rmtree(directory, ignore_errors=True)

@@ -63,12 +63,12 @@ def command(data: str | None, keep: bool) -> None:
 
 
 def _start(directory: Path) -> None:
-    from infra.deployment.record import API_PORT, S3_PORT, chosen
+    from infra.deployment.record import API_PORT, S3_PORT, choose_deployment
     from infra.services.ports import free_port
 
     with explained():
         recorded = (directory / "deployment.json").is_file()
-        deployment = chosen(directory)
+        deployment = choose_deployment(directory)
         preferred = (deployment.api_port, deployment.s3_port) if recorded else (API_PORT, S3_PORT)
         ports = {"api_port": free_port(preferred[0]), "s3_port": free_port(preferred[1])}
     click.echo("starting Postgres, MinIO and OpenWhisk …")
@@ -77,9 +77,9 @@ def _start(directory: Path) -> None:
 
 def _show(directory: Path) -> None:
     from infra.database.queries import connect
-    from infra.deployment.record import existing
+    from infra.deployment.record import find_deployment
 
-    deployment = existing(directory)
+    deployment = find_deployment(directory)
     photos = list(packaged_photos())
     if not photos:
         raise Failure("the sample photos are not installed: run `make setup`")

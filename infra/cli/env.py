@@ -18,10 +18,11 @@ def command(data: Path) -> None:
 
     Use it as: eval "$(pixwhisk env)"
     """
-    from infra.deployment.record import existing
+    from infra.deployment.record import find_deployment
+    from infra.deployment.variables import exported_variables, wsk_variables
 
     with explained():
-        deployment = existing(data)
-        variables = {"WSK_CONFIG_FILE": str(deployment.wskprops), **deployment.exported()}
+        deployment = find_deployment(data)
+        variables = wsk_variables(deployment) | exported_variables(deployment)
     for name, value in variables.items():
         click.echo(f"export {name}={shlex.quote(value)}")

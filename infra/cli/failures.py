@@ -47,10 +47,12 @@ def _failure(error: Exception) -> Failure | None:
 
     from infra.audit.listing import ListingRefused, StoreAway
     from infra.database.migrations import NewerSchema
+    from infra.deployment.external import BadEnvironment
     from infra.deployment.provisioning import NotSetUp, StoreFailed
-    from infra.deployment.record import BadEnvironment, NoDeployment
+    from infra.deployment.record import NoDeployment
     from infra.openwhisk.client import Unreachable, WhiskError
     from infra.openwhisk.manifest import BadManifest
+    from infra.services.kept import SecretMissing
     from infra.services.lock import Held
     from infra.services.minio_binary import MinioMissing
     from infra.services.ports import PortTaken
@@ -63,7 +65,7 @@ def _failure(error: Exception) -> Failure | None:
         (psycopg.OperationalError, "Postgres does not answer: {}", Exit.UNREACHABLE),
         (psycopg.Error, "Postgres refuses: {}", Exit.FAILED),
         (Held, "the data directory is in use by {}: `pixwhisk down` ends it, or choose another --data", Exit.FAILED),
-        ((NoDeployment, NotSetUp, PortTaken, MinioMissing, PostgresMissing), "{}", Exit.FAILED),
+        ((NoDeployment, SecretMissing, NotSetUp, PortTaken, MinioMissing, PostgresMissing), "{}", Exit.FAILED),
         ((ListingRefused, NewerSchema, ServiceFailed, WhiskError), "{}", Exit.FAILED),
     )
     for kinds, words, code in known:

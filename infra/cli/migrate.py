@@ -20,10 +20,10 @@ def command(*, data: Path, dry_run: bool) -> None:
     named pixwhisk_store, pixwhisk_view, pixwhisk_sweep and pixwhisk_journal are given what each needs. `pixwhisk up`
     does all this by itself.
     """
-    from infra.deployment.record import existing
+    from infra.deployment.record import find_deployment
 
     with explained():
-        change = migration(existing(data).database_url, dry_run=dry_run, grants=True)
+        change = migration(find_deployment(data).database_url, dry_run=dry_run, grants=True)
     click.echo(change or "nothing to change")
 
 

@@ -8,7 +8,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from infra.cli.failures import Exit, Failure
-from infra.deployment.record import BUCKET, JOURNAL, NoDeployment, existing, named_database_url
+from infra.deployment.external import named_database_url
+from infra.deployment.record import BUCKET, JOURNAL, NoDeployment, find_deployment
+from infra.deployment.variables import manifest_variables
 from infra.openwhisk.client import base_url
 
 
@@ -29,7 +31,7 @@ def find(apihost: str | None, auth: str | None, data: Path, environ: Mapping[str
     if host or apihost:
         raise Failure(f"no key for OpenWhisk at {host}: pass --auth, or set WSK_AUTH", Exit.USAGE)
     try:
-        deployment = existing(data, environ)
+        deployment = find_deployment(data, environ)
     except NoDeployment:
         raise Failure(
             "which OpenWhisk? Pass --apihost and --auth, or set WSK_APIHOST and WSK_AUTH", Exit.USAGE
@@ -40,8 +42,8 @@ def find(apihost: str | None, auth: str | None, data: Path, environ: Mapping[str
 def variables(data: Path, remote: Remote, environ: Mapping[str, str] = os.environ) -> dict[str, str]:
     """The manifest's variables: those of the deployment in the data directory, else the environment's own."""
     started = (data / "deployment.json").is_file()
-    deployment = existing(data, environ) if started else None
-    found = deployment.variables() if deployment else _of_environment(environ)
+    deployment = find_deployment(data, environ) if started else None
+    found = manifest_variables(deployment) if deployment else _of_environment(environ)
     if deployment and deployment.apihost != remote.apihost:
         found.pop("PIXWHISK_MODEL", None)  # a path of this machine; elsewhere the image has the model
     # Set but empty counts too: PIXWHISK_JOURNAL_TARGET= says that there is no journal.
@@ -53,7 +55,7 @@ def variables(data: Path, remote: Remote, environ: Mapping[str, str] = os.enviro
 def database_url(data: Path, environ: Mapping[str, str] = os.environ) -> str | None:
     """The database of somebody's own, whose schema is ours to see to; that of an embedded deployment `up` sees to."""
     if (data / "deployment.json").is_file():
-        return existing(data, environ).external.database_url
+        return find_deployment(data, environ).external.database_url
     return named_database_url(environ)
 
 

@@ -20,11 +20,14 @@ def command(*, data: Path, key: str | None, reason: str | None, everything: bool
     """Make parked work owed again, as if it had never been tried."""
     import psycopg
 
-    from infra.deployment.record import existing
+    from infra.deployment.record import find_deployment
     from triggers.sweep.owed import replay
 
     by, value = _chosen(key, reason, everything)
-    with explained(), psycopg.connect(existing(data).database_url, autocommit=True, connect_timeout=5) as connection:
+    with (
+        explained(),
+        psycopg.connect(find_deployment(data).database_url, autocommit=True, connect_timeout=5) as connection,
+    ):
         replayed = replay(connection, by, value)
     click.echo(f"{replayed} owed again: the sweep runs them")
 

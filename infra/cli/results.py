@@ -34,10 +34,10 @@ def command(
 ) -> None:
     """Show rows of the database, newest first."""
     from infra.database import queries
-    from infra.deployment.record import existing
+    from infra.deployment.record import find_deployment
 
     asked = queries.Asked(keys, label, min_probability, limit)
-    with explained(), queries.connect(existing(data).database_url) as connection:
+    with explained(), queries.connect(find_deployment(data).database_url) as connection:
         if follow:
             _follow(queries.follow(connection, asked), as_json)
         elif as_json:

@@ -28,10 +28,10 @@ def command(data: Path, as_json: bool) -> None:
     Exits 0 if every service answers, else 1.
     """
     from infra.deployment.health import examine
-    from infra.deployment.record import existing
+    from infra.deployment.record import find_deployment
 
     with explained():
-        health = examine(existing(data))
+        health = examine(find_deployment(data))
     if as_json:
         click.echo(json.dumps(document(health)))
     else:

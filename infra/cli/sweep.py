@@ -31,13 +31,13 @@ def command(*, data: Path, watch: float | None, batch: int, in_flight: int | Non
     begun is noted, the rest is owed as before.
     """
     from actions.errors import ActionError
-    from infra.deployment.record import existing
+    from infra.deployment.record import find_deployment
 
     stop = threading.Event()
     for each in (signal.SIGTERM, signal.SIGINT):
         signal.signal(each, lambda *_: stop.set())
     with explained():
-        settings = settings_of(existing(data), batch=batch, in_flight=in_flight)
+        settings = settings_of(find_deployment(data), batch=batch, in_flight=in_flight)
         try:
             _run(settings, stop, watch)
         except ActionError as error:
@@ -51,7 +51,7 @@ def settings_of(deployment: Deployment, *, batch: int | None = None, in_flight: 
     from triggers.sweep.settings import Settings
 
     params = {
-        "DATABASE_URL": deployment.sweep_database_url,
+        "DATABASE_URL": deployment.database_url_of("pixwhisk_sweep"),
         "WSK_APIHOST": deployment.apihost,
         "WSK_AUTH": deployment.auth,
     }

@@ -67,14 +67,14 @@ def _absolute(value: str) -> str:
 
 
 def _run(data: Path, flags: dict[str, Any], ready_fd: int | None) -> None:
-    from infra.deployment import record as deployments
     from infra.deployment.lifecycle import running
+    from infra.deployment.record import choose_deployment
     from infra.services.supervisor import Stopping
 
     began = time.monotonic()
     try:
         with explained():
-            deployment = deployments.chosen(data, **flags)
+            deployment = choose_deployment(data, **flags)
             with running(deployment, click.echo) as supervisor:
                 for line in endpoints(deployment):
                     click.echo(line)

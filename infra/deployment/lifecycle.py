@@ -5,7 +5,8 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Callable, Iterator, Sequence
 
-from infra.deployment.record import Deployment
+from infra.deployment.embedded import embedded_services
+from infra.deployment.record import Deployment, establish
 from infra.services import lock, ports, sweeper
 from infra.services.supervisor import Supervisor, stopping_on_signals
 
@@ -18,8 +19,8 @@ def running(deployment: Deployment, report: Report) -> Iterator[Supervisor]:
     deployment.data.mkdir(mode=0o700, parents=True, exist_ok=True)
     with lock.held(deployment.data), stopping_on_signals():
         ports.check(wanted_ports(deployment), deployment.data)
-        deployment.record()
-        supervisor = Supervisor(deployment.services(), deployment.logs, report)
+        establish(deployment)
+        supervisor = Supervisor(embedded_services(deployment), deployment.logs, report)
         try:
             supervisor.spawn()
             # Late: importing the clients takes as long as the services take to start.

@@ -19,6 +19,7 @@ from actions.messages import ModelReference
 from infra import paths
 from infra.database import migrations
 from infra.deployment.record import Deployment
+from infra.deployment.variables import manifest_variables
 from infra.openwhisk import manifest, plan
 from infra.openwhisk.client import Whisk, WhiskError
 from infra.services.minio_users import FEED, READER, User, UsersRefused, provide
@@ -48,7 +49,7 @@ def furnish(deployment: Deployment, report: Report) -> None:
     with Whisk(deployment.apihost, deployment.auth) as whisk:
         # The feed's own code, here and now: as an action it would have to start first.
         read = functools.partial(_read_feed, deployment) if not deployment.external.endpoint else None
-        wanted, state = plan.prepare(whisk, deployment.variables(), read_feed=read)
+        wanted, state = plan.prepare(whisk, manifest_variables(deployment), read_feed=read)
         plan.apply(whisk, deployment.auth, plan.plan(wanted, state), report)
         if deployment.external.apihost:
             migrations.use_models(deployment.database_url, plan.serving_models(whisk))
@@ -78,7 +79,7 @@ def _refresh_targets(deployment: Deployment, whisk: Whisk, wanted: manifest.Want
 
 
 def _ask_feed(deployment: Deployment, trigger: str, lifecycle: str) -> Sequence[Mapping[str, Any]]:
-    variables = deployment.variables()
+    variables = manifest_variables(deployment)
     settings = Settings(
         endpoint=deployment.endpoint,
         access_key=deployment.feeder.access_key,

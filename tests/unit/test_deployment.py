@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import functools
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from infra.cli import remote
 from infra.cli.failures import Failure
-from infra.deployment import record as deployments
-from infra.deployment.record import BadEnvironment, NoDeployment
+from infra.deployment.embedded import embedded_services
+from infra.deployment.external import BadEnvironment, External
+from infra.deployment.record import Deployment, NoDeployment, choose_deployment, establish, find_deployment
+from infra.deployment.variables import exported_variables, manifest_variables, wsk_variables
+from infra.services.kept import SecretMissing
 
 OUTSIDE = {
     "DATABASE_URL": "postgresql://me@db/pictures",
@@ -23,39 +28,73 @@ OUTSIDE = {
 
 def test_flags_are_remembered(tmp_path: Path) -> None:
     """What an `up` was told holds for the next one, until it is told otherwise."""
-    deployments.chosen(tmp_path, {}, bucket="photos", api_port=1234, s3_port=None).record()
-    again = deployments.chosen(tmp_path, {}, bucket=None, api_port=4321, s3_port=None)
+    establish(choose_deployment(tmp_path, {}, bucket="photos", api_port=1234, s3_port=None))
+    again = choose_deployment(tmp_path, {}, bucket=None, api_port=4321, s3_port=None)
     assert (again.bucket, again.api_port, again.s3_port) == ("photos", 4321, 9000)
 
 
 def test_secrets_are_made_once(tmp_path: Path) -> None:
     """Two commands see the same keys; two directories never do."""
-    one, again, other = (deployments.chosen(path, {}) for path in (tmp_path / "a", tmp_path / "a", tmp_path / "b"))
+    one, again, other = (choose_deployment(path, {}) for path in (tmp_path / "a", tmp_path / "a", tmp_path / "b"))
+    establish(one)
+    before = one.auth
+    establish(again)
+    establish(other)
+    assert one.auth == before
     assert (one.auth, one.credentials) == (again.auth, again.credentials)
     assert one.auth != other.auth
     assert one.credentials != other.credentials
     assert len({one.credentials, one.reader, one.feeder}) == 3
 
 
+def test_looking_at_a_deployment_makes_nothing(tmp_path: Path) -> None:
+    """Before `up` there is no secret to read, and asking for one names the command that makes it."""
+    deployment = choose_deployment(tmp_path, {})
+    looks: tuple[Callable[[], object], ...] = (
+        *(functools.partial(getattr, deployment, name) for name in vars(Deployment) if _is_property(name)),
+        lambda: exported_variables(deployment),
+        lambda: manifest_variables(deployment),
+        lambda: wsk_variables(deployment),
+        lambda: embedded_services(deployment),
+        lambda: deployment.postgres.socket_directory,
+    )
+    refused = [str(error) for error in map(_error_of, looks) if error]
+    assert len(refused) >= 8
+    assert all("`pixwhisk up` makes it" in error for error in refused)
+    assert list(tmp_path.iterdir()) == []
+
+
+def _is_property(name: str) -> bool:
+    return isinstance(vars(Deployment)[name], property)
+
+
+def _error_of(look: Callable[[], object]) -> SecretMissing | None:
+    try:
+        look()
+    except SecretMissing as error:
+        return error
+    return None
+
+
 def test_what_env_printed_does_not_make_services_foreign(tmp_path: Path) -> None:
     """After `eval "$(pixwhisk env)"` another `up` still starts its own services."""
-    first = deployments.chosen(tmp_path, {})
-    first.record()
-    again = deployments.chosen(tmp_path, first.exported())
-    assert again.external == deployments.External()
-    assert [service.name for service in again.services() if service.name != "minio"] == ["postgres", "openwhisk"]
+    first = choose_deployment(tmp_path, {})
+    establish(first)
+    again = choose_deployment(tmp_path, exported_variables(first))
+    assert again.external == External()
+    assert [service.name for service in embedded_services(again)] == ["postgres", "openwhisk", "minio"]
 
 
 def test_services_of_the_environment_replace_the_embedded_ones(tmp_path: Path) -> None:
     """With all three named nothing is started, and later commands know them without the environment."""
-    started = deployments.chosen(tmp_path, OUTSIDE)
-    started.record()
-    later = deployments.existing(tmp_path, {})
-    assert started.services() == []
+    started = choose_deployment(tmp_path, OUTSIDE)
+    establish(started)
+    later = find_deployment(tmp_path, {})
+    assert embedded_services(started) == []
     assert later.database_url == OUTSIDE["DATABASE_URL"]
     assert (later.apihost, later.auth) == ("https://whisk.example", "u:p")
     assert later.endpoint == OUTSIDE["AWS_ENDPOINT_URL_S3"]
-    assert later.variables()["PIXWHISK_DECLARE_TARGETS"] == ""
+    assert manifest_variables(later)["PIXWHISK_DECLARE_TARGETS"] == ""
 
 
 @pytest.mark.parametrize("missing", ["AWS_SECRET_ACCESS_KEY", "WSK_AUTH"])
@@ -63,7 +102,7 @@ def test_half_a_service_is_refused(tmp_path: Path, missing: str) -> None:
     """A service without its key is an error that names the variable."""
     environ = {name: value for name, value in OUTSIDE.items() if name != missing}
     with pytest.raises(BadEnvironment, match=missing):
-        deployments.chosen(tmp_path, environ)
+        choose_deployment(tmp_path, environ)
 
 
 @pytest.mark.parametrize(
@@ -86,7 +125,7 @@ def test_half_a_service_is_refused(tmp_path: Path, missing: str) -> None:
 def test_a_database_url_with_a_mistake_is_refused_and_not_repeated(tmp_path: Path, url: str) -> None:
     """libpq would take the rest of a password for a host, a port or a name, and say it when it fails."""
     with pytest.raises(BadEnvironment, match="DATABASE_URL: expected") as refused:
-        deployments.existing(tmp_path, {"DATABASE_URL": url})
+        find_deployment(tmp_path, {"DATABASE_URL": url})
     assert not any(part in str(refused.value) for part in ("hu@", "hush", "sh@", "zsh"))
 
 
@@ -103,22 +142,22 @@ def test_a_database_url_with_a_mistake_is_refused_and_not_repeated(tmp_path: Pat
 )
 def test_every_database_url_of_libpq_is_taken(tmp_path: Path, url: str) -> None:
     """With a socket, several servers, an address of IPv6, options, or nothing but a name."""
-    assert deployments.existing(tmp_path, {"DATABASE_URL": url}).database_url == url
+    assert find_deployment(tmp_path, {"DATABASE_URL": url}).database_url == url
 
 
 @pytest.mark.parametrize("name", ["AWS_ENDPOINT_URL_S3", "WSK_APIHOST", "PIXWHISK_TRIGGER_APIHOST"])
 def test_no_address_holds_a_password(tmp_path: Path, name: str) -> None:
     """Addresses are printed, so one with a password in it is refused, and not repeated."""
     with pytest.raises(BadEnvironment, match=name) as refused:
-        deployments.chosen(tmp_path, {**OUTSIDE, name: "https://me:hush@minio.example"})
+        choose_deployment(tmp_path, {**OUTSIDE, name: "https://me:hush@minio.example"})
     assert "hush" not in str(refused.value)
 
 
 def test_nothing_is_made_where_nothing_was_started(tmp_path: Path) -> None:
     """Looking at an empty directory is an error and leaves it empty; one service of the environment suffices for it."""
     with pytest.raises(NoDeployment, match="pixwhisk up"):
-        deployments.existing(tmp_path, {})
-    only_database = deployments.existing(tmp_path, {"DATABASE_URL": "postgresql://db"})
+        find_deployment(tmp_path, {})
+    only_database = find_deployment(tmp_path, {"DATABASE_URL": "postgresql://db"})
     assert only_database.database_url == "postgresql://db"
     with pytest.raises(NoDeployment, match="AWS_ENDPOINT_URL_S3"):
         _ = only_database.endpoint
@@ -128,9 +167,9 @@ def test_nothing_is_made_where_nothing_was_started(tmp_path: Path) -> None:
 def test_the_bucket_of_somebody_s_own_services(tmp_path: Path) -> None:
     """PIXWHISK_BUCKET says which; a deployment that was started here knows its own."""
     environ = {"DATABASE_URL": "postgresql://db", "PIXWHISK_BUCKET": "photos"}
-    assert deployments.existing(tmp_path, environ).bucket == "photos"
-    deployments.chosen(tmp_path, {}, bucket="own").record()
-    assert deployments.existing(tmp_path, environ).bucket == "own"
+    assert find_deployment(tmp_path, environ).bucket == "photos"
+    establish(choose_deployment(tmp_path, {}, bucket="own"))
+    assert find_deployment(tmp_path, environ).bucket == "own"
 
 
 def test_the_target_of_a_deployment(tmp_path: Path) -> None:

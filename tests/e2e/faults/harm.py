@@ -19,7 +19,7 @@ from minio.credentials.providers import StaticProvider
 from minio.error import MinioAdminException
 from urllib3.exceptions import HTTPError
 
-from infra.deployment import record as deployments
+from infra.deployment.record import find_deployment
 from infra.services.postgres import Postgres
 from tests.e2e.faults.stage import DEFAULT_QUOTAS, Stage
 from tests.fixtures.deployment import eventually
@@ -130,7 +130,7 @@ def _freezing(name: str) -> Fault:
 @contextlib.contextmanager
 def revoked_credentials(stage: Stage, _random: Random) -> Iterator[None]:
     """MinIO refuses `classify` whatever it asks for."""
-    user = deployments.existing(stage.deployment.data, {}).reader.access_key
+    user = find_deployment(stage.deployment.data, {}).reader.access_key
     _administer_store(stage, lambda administration: administration.user_disable(user))
     yield
     _administer_store(stage, lambda administration: administration.user_enable(user))
@@ -216,7 +216,7 @@ def _administered(stage: Stage, statement: str) -> bool:
 
 def _administer_store(stage: Stage, change: Callable[[Any], object]) -> None:
     """As MinIO's root, as soon as it is there."""
-    store = deployments.existing(stage.deployment.data, {})
+    store = find_deployment(stage.deployment.data, {})
     administration = MinioAdmin(
         endpoint=store.endpoint.removeprefix("http://"),
         credentials=StaticProvider(store.credentials.access_key, store.credentials.secret_key),

@@ -1,0 +1,38 @@
+"""The services that a deployment starts itself, as the supervisor takes them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from infra.deployment.record import FAST, JOURNAL, TRIGGER, Deployment
+from infra.services import minio_binary
+from infra.services.minio import JournalTarget, MinioServer, WebhookTarget
+from infra.services.openwhisk import OpenWhiskHost
+from infra.services.service import Service
+
+
+def embedded_services(deployment: Deployment) -> Sequence[Service]:
+    """Those whose place nobody else's takes, slowest to start first. Raises `SecretMissing` before `establish`."""
+    embedded: list[Service] = []
+    if not deployment.external.database_url:
+        embedded.append(deployment.postgres)
+    if not deployment.external.apihost:
+        embedded.append(_openwhisk(deployment))
+    if not deployment.external.endpoint:
+        embedded.append(_minio(deployment))
+    return embedded
+
+
+def _openwhisk(deployment: Deployment) -> OpenWhiskHost:
+    return OpenWhiskHost(
+        deployment.data / "host", deployment.api_port, deployment.secrets.auth_file, deployment.model_setting
+    )
+
+
+def _minio(deployment: Deployment) -> MinioServer:
+    """With both lanes' targets."""
+    hook = f"{deployment.trigger_apihost}/api/v1/namespaces/_/triggers/{TRIGGER}"
+    home = deployment.data / "minio"
+    journal = deployment.external.database_url or deployment.postgres.keywords("pixwhisk_journal")
+    targets = (WebhookTarget(FAST, hook, deployment.auth), JournalTarget(JOURNAL, journal, home / "journal"))
+    return MinioServer(home, minio_binary.find(), deployment.s3_port, deployment.secrets.credentials("root"), targets)
