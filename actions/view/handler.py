@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode, urlsplit
@@ -13,7 +13,7 @@ from urllib.parse import urlencode, urlsplit
 from jinja2 import Environment, select_autoescape
 
 from actions.errors import DatabaseUnavailable
-from actions.view.query import LIMIT_ROWS, BadQuery, Query, parse_query, select_rows
+from actions.view.query import LIMIT_COUNT, LIMIT_ROWS, BadQuery, Query, parse_query, select_count, select_rows
 
 Row = Mapping[str, Any]
 # Pictures are shown by signed links that outlive a look at the page, not much more.
@@ -28,9 +28,24 @@ Pictures = Callable[[str, str, str | None], str]
 
 @dataclass(frozen=True, slots=True)
 class Page:
+    """One page of rows. `count` is of all pages; beyond `LIMIT_COUNT` it only says that there are more."""
+
     query: Query
     rows: Sequence[Row]
     more: bool
+    count: int
+
+    @property
+    def counted(self) -> str:
+        """The count in words."""
+        if self.count > LIMIT_COUNT:
+            return f"more than {LIMIT_COUNT:,} results"
+        return f"{self.count:,} {'result' if self.count == 1 else 'results'}"
+
+    @property
+    def last(self) -> int:
+        """The number of the last page, as far as was counted."""
+        return max(1, -(-self.count // LIMIT_ROWS))
 
 
 def respond(
@@ -48,10 +63,10 @@ def respond(
     except BadQuery as error:
         return _plain_text(400, str(error))
     try:
-        found = rows(select_rows(query))
+        found, (counted,) = rows(select_rows(query)), rows(select_count(query))
     except DatabaseUnavailable as error:
         return _plain_text(503, str(error))
-    page = Page(query, found[:LIMIT_ROWS], more=len(found) > LIMIT_ROWS)
+    page = Page(query, found[:LIMIT_ROWS], more=len(found) > LIMIT_ROWS, count=counted["count"])
     return as_json(page) if query.as_json else as_html(page, picture, picture_origin)
 
 
@@ -77,13 +92,22 @@ def as_json(page: Page) -> dict[str, Any]:
     return {
         "statusCode": 200,
         "headers": _headers("application/json"),
-        "body": {"results": rows, "page": page.query.page, "more": page.more},
+        "body": {
+            "results": rows,
+            "page": page.query.page,
+            "more": page.more,
+            "count": min(page.count, LIMIT_COUNT),
+            "count_is_exact": page.count <= LIMIT_COUNT,
+        },
     }
 
 
 def as_html(page: Page, picture: Pictures | None, picture_origin: str) -> dict[str, Any]:
     html = _template().render(
         query=page.query,
+        page=page,
+        first=_link(page.query, 1),
+        last=_link(page.query, page.last),
         rows=[{**row, "picture": _picture(row, picture)} for row in page.rows],
         several_models=len({row["model"] for row in page.rows}) > 1,
         previous=_link(page.query, page.query.page - 1) if page.query.page > 1 else None,
@@ -128,7 +152,7 @@ def _origin(url: str) -> str:
 
 
 def _plain(value: object) -> object:
-    return value.isoformat() if isinstance(value, datetime) else value
+    return value.astimezone(UTC).isoformat() if isinstance(value, datetime) else value
 
 
 @functools.cache
@@ -136,7 +160,13 @@ def _template() -> Any:
     environment = Environment(autoescape=select_autoescape(default=True, default_for_string=True), trim_blocks=True)
     environment.filters["percent"] = lambda probability: f"{100 * (probability or 0):.0f} %"
     environment.filters["bytes"] = _bytes
+    environment.filters["time"] = _time
     return environment.from_string(Path(__file__).with_name("page.html").read_text(encoding="utf-8"))
+
+
+def _time(moment: datetime) -> str:
+    # As the command line shows it: a server cannot know where its reader is.
+    return moment.astimezone(UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
 
 
 def _bytes(size: int | None) -> str:

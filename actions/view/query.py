@@ -1,4 +1,4 @@
-"""What a visitor asked for: hostile text in, a checked `Query` out, and the one SQL statement it becomes."""
+"""What a visitor asked for: hostile text in, a checked `Query` out, and the SQL statements it becomes."""
 
 from __future__ import annotations
 
@@ -6,13 +6,16 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal, get_args
 
-from sqlalchemy import Select, column, select, table
+from sqlalchemy import ColumnElement, Select, String, column, exists, func, select, table
+from sqlalchemy.dialects.postgresql import JSONB
 
 Status = Literal["classified", "rejected", "deleted"]
 
 # 96 rows of labels stay far below OpenWhisk's 1 MiB result.
 LIMIT_ROWS = 96
 LIMIT_TEXT = 200
+# Counting further would take longer than showing the page.
+LIMIT_COUNT = 10_000
 
 COLUMNS = (
     "bucket", "key", "version_id", "size", "status", "label", "probability", "labels", "reason", "detail", "model",
@@ -27,7 +30,7 @@ class BadQuery(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Query:
-    """Which rows: `text` is looked for in labels and keys; pages are counted from 1, newest first."""
+    """Which rows: `text` is looked for in keys and in all shown labels; pages are counted from 1, newest first."""
 
     text: str = ""
     bucket: str = ""
@@ -52,15 +55,36 @@ def parse_query(params: Mapping[str, Any]) -> Query:
 
 def select_rows(query: Query) -> Select[Any]:
     """The rows of one page, and one more that tells whether there is a next page."""
-    rows = select(RESULTS).order_by(RESULTS.c.stored_at.desc(), RESULTS.c.key, RESULTS.c.model)
+    rows = select(RESULTS).where(*_conditions(query))
+    newest = (RESULTS.c.stored_at.desc(), RESULTS.c.key, RESULTS.c.model)
+    return rows.order_by(*newest).limit(LIMIT_ROWS + 1).offset((query.page - 1) * LIMIT_ROWS)
+
+
+def select_count(query: Query) -> Select[Any]:
+    """How many rows all pages have together, in column `count`: no more than one beyond `LIMIT_COUNT`."""
+    found = select(RESULTS.c.key).where(*_conditions(query)).limit(LIMIT_COUNT + 1).subquery()
+    return select(func.count().label("count")).select_from(found)
+
+
+def _conditions(query: Query) -> list[ColumnElement[bool]]:
+    conditions: list[ColumnElement[bool]] = []
     if query.text:
         pattern = f"%{_escaped(query.text)}%"
-        rows = rows.where(RESULTS.c.label.ilike(pattern, escape="\\") | RESULTS.c.key.ilike(pattern, escape="\\"))
+        conditions.append(RESULTS.c.key.ilike(pattern, escape="\\") | _has_label(pattern))
     if query.bucket:
-        rows = rows.where(RESULTS.c.bucket == query.bucket)
+        conditions.append(RESULTS.c.bucket == query.bucket)
     if query.status:
-        rows = rows.where(RESULTS.c.status == query.status)
-    return rows.limit(LIMIT_ROWS + 1).offset((query.page - 1) * LIMIT_ROWS)
+        conditions.append(RESULTS.c.status == query.status)
+    return conditions
+
+
+def _has_label(pattern: str) -> ColumnElement[bool]:
+    """Of any label that is shown with the row, or of its synonyms."""
+    each = func.jsonb_array_elements(RESULTS.c.labels, type_=JSONB).column_valued("each")
+    names = (each.op("->>")("label"), each.op("->>")("className"))
+    return exists().where(
+        names[0].cast(String).ilike(pattern, escape="\\") | names[1].cast(String).ilike(pattern, escape="\\")
+    )
 
 
 def _text(params: Mapping[str, Any], name: str) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta, timezone
 from typing import Any
 
 import pytest
@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from actions.errors import DatabaseUnavailable
 from actions.view.handler import Row, respond
-from actions.view.query import LIMIT_ROWS, BadQuery, parse_query, select_rows
+from actions.view.query import LIMIT_COUNT, LIMIT_ROWS, BadQuery, parse_query, select_rows
 
 ESPRESSO: dict[str, Any] = {
     "bucket": "images",
@@ -34,8 +34,12 @@ ESPRESSO: dict[str, Any] = {
 }
 
 
-def rows(*found: Row) -> Any:
-    def answer(_statement: Any) -> Sequence[Row]:
+def rows(*found: Row, count: int | None = None) -> Any:
+    """What the database says: these rows for a page, and their number (or another) when they are counted."""
+
+    def answer(statement: Any) -> Sequence[Row]:
+        if statement.column_descriptions[0]["name"] == "count":
+            return [{"count": len(found) if count is None else count}]
         return found
 
     return answer
@@ -85,6 +89,32 @@ def test_more_rows_than_a_page_holds_lead_to_the_next() -> None:
     body = respond({"q": "esp"}, rows(*[ESPRESSO] * (LIMIT_ROWS + 1)), None)["body"]
     assert body.count("<article>") == LIMIT_ROWS
     assert "?q=esp&amp;page=2" in body
+
+
+def test_a_page_says_how_many_there_are() -> None:
+    """Of all pages together; where they are too many to count, only that; in JSON as a number."""
+    assert ">1 result</p>" in respond({}, rows(ESPRESSO), None)["body"]
+    assert ">1,234 results, page 2</p>" in respond({"page": "2"}, rows(ESPRESSO, count=1234), None)["body"]
+    many = rows(ESPRESSO, count=LIMIT_COUNT + 1)
+    assert ">more than 10,000 results</p>" in respond({}, many, None)["body"]
+    document = respond({"format": "json"}, many, None)["body"]
+    assert (document["count"], document["count_is_exact"]) == (LIMIT_COUNT, False)
+
+
+def test_a_page_past_the_end_says_so_and_leads_back() -> None:
+    """Instead of claiming that there is nothing."""
+    body = respond({"q": "esp", "page": "9"}, rows(count=200), None)["body"]
+    assert "Page 9 is past the end: there are 200 results." in body
+    assert 'href="?q=esp&amp;page=1"' in body
+    assert 'href="?q=esp&amp;page=3"' in body
+    assert "newer" not in body
+
+
+def test_times_have_their_zone() -> None:
+    """Always UTC, whatever zone the database speaks in: the command line shows the same."""
+    moved = ESPRESSO | {"stored_at": ESPRESSO["stored_at"].astimezone(timezone(timedelta(hours=5, minutes=30)))}
+    assert "2026-11-23 04:00:00 UTC" in respond({}, rows(moved), None)["body"]
+    assert respond({"format": "json"}, rows(moved), None)["body"]["results"][0]["stored_at"].endswith("04:00:00+00:00")
 
 
 @pytest.mark.parametrize(
