@@ -8,8 +8,8 @@ from typing import Any
 
 from actions.boundary import answer
 from actions.classify.handler import handle
-from actions.classify.memory import return_memory_early
 from actions.classify.warmth import warm
+from actions.malloc import return_memory_early
 
 return_memory_early()
 

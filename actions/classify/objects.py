@@ -16,7 +16,6 @@ from urllib.parse import urlsplit
 
 import urllib3
 
-from actions.classify.client import InvalidResponseError, Minio, MinioException, S3Error, ServerError
 from actions.classify.settings import Settings
 from actions.errors import (
     BadSettings,
@@ -29,6 +28,7 @@ from actions.errors import (
     TooManyBytes,
 )
 from actions.events import ObjectEvent
+from actions.minio_client import InvalidResponseError, Minio, MinioException, S3Error, ServerError
 
 if TYPE_CHECKING:
     from urllib3.response import BaseHTTPResponse

@@ -16,7 +16,7 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
-from infra.host.containers.pool import ENVIRONMENT
+from infra.host.containers.members import ENVIRONMENT
 
 
 class Worker:
@@ -82,10 +82,11 @@ def rate(team: Sequence[Worker], count: int) -> float:
 
 def main(picture: Path, model: Path) -> None:
     """Work until there is no more input."""
-    from actions.classify import images, memory
+    from actions.classify import images
     from actions.classify.model import best, load
+    from actions.malloc import return_memory_early
 
-    memory.return_memory_early()
+    return_memory_early()
     body, limits = picture.read_bytes(), images.Limits(10**8, 2**26)
     loaded, card = load(model, 1)
 

@@ -17,7 +17,7 @@ from minio.notificationconfig import NotificationConfig, QueueConfig
 from infra.bench.clients import Failed, Uploader
 from infra.deployment.record import Deployment
 from infra.deployment.variables import manifest_variables
-from infra.host.containers.pool import ENVIRONMENT
+from infra.host.containers.members import ENVIRONMENT
 from infra.services import minio_binary
 from infra.services.minio import LOOPBACK, Credentials, MinioServer, WebhookTarget
 from infra.services.ports import free_port

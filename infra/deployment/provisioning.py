@@ -12,10 +12,10 @@ from typing import Any
 from urllib3 import PoolManager, Retry, Timeout
 from urllib3.exceptions import HTTPError
 
-from actions.classify.client import Minio, MinioException, S3Error
 from actions.classify.settings import directories
 from actions.errors import ActionError
 from actions.messages import ModelReference
+from actions.minio_client import Minio, MinioException, S3Error
 from infra import paths
 from infra.database import migrations
 from infra.deployment.record import Deployment

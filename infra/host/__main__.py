@@ -16,12 +16,12 @@ from typing import IO
 
 import uvloop
 
+from actions.malloc import keep_memory
 from infra.host.api.routes import application
 from infra.host.api.server import listen, server
 from infra.host.assembly import assemble
 from infra.host.containers.kinds import local_runtimes
 from infra.host.containers.pool import PoolSettings, open_pool
-from infra.host.malloc import keep_memory
 from infra.host.settings import BadSettings, Settings, from_arguments
 
 USAGE, UNREACHABLE = 2, 3
@@ -61,7 +61,7 @@ def main(arguments: Sequence[str], environ: Mapping[str, str] = os.environ) -> i
 async def _serve(settings: Settings, listening: socket.socket) -> None:
     scheme = "https" if settings.tls_certificate else "http"
     address = f"{scheme}://{settings.host}:{listening.getsockname()[1]}"
-    runtimes = local_runtimes({"__OW_API_HOST": address}, readable=settings.readable)
+    runtimes = local_runtimes({**settings.container_environment, "__OW_API_HOST": address}, settings.readable)
     host = assemble(settings, open_pool(PoolSettings(runtimes, **settings.pool)), runtimes)
     log.info("host-starting address=%s settings=%r", address, settings)
     # For whoever started us on port 0; connections are taken from now on, and answered once all is loaded.

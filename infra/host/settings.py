@@ -28,7 +28,7 @@ class Settings:
     """`keys` maps namespaces to `uuid:secret`; it is left out of `repr`. `port` 0 takes any free one.
 
     `pool` holds what is to differ from the pool's own defaults: `memory`, `slots`, `queue`. `readable` is what actions
-    may read beside programs, libraries and the model.
+    may read beside programs and libraries, `container_environment` what each container's environment begins with.
     """
 
     data: Path
@@ -43,6 +43,7 @@ class Settings:
     timeout_blocking_seconds: float = 60.0
     pool: Mapping[str, int] = field(default_factory=dict)
     readable: Sequence[Path] = ()
+    container_environment: Mapping[str, str] = field(default_factory=dict, repr=False)
 
     def check(self) -> None:
         """Refuse to speak plainly to other machines unless told to: the keys would cross the network readable."""
@@ -107,6 +108,8 @@ def parser(environ: Mapping[str, str]) -> argparse.ArgumentParser:
     option("--pool-queue", "calls waiting for a container; more are refused with a 429", None, int)
     words = "file or directory that actions may read; several are separated by colons"
     option("--readable", words, (), path_list)
+    words = "names, separated by commas, of variables that containers get as this process has them"
+    option("--container-variables", words, (), _name_list)
     option("--timeout-blocking", "seconds a blocking invoke waits before it answers 202", 60.0, float)
     plaintext = environ.get("PIXWHISK_PLAINTEXT") == "true"
     words = "listen beyond loopback without TLS [PIXWHISK_PLAINTEXT=true]"
@@ -129,6 +132,7 @@ def from_arguments(arguments: Sequence[str], environ: Mapping[str, str]) -> Sett
         timeout_blocking_seconds=given.timeout_blocking,
         pool=_pool(given),
         readable=given.readable,
+        container_environment=_pick_variables(given.container_variables, environ),
     )
     settings.check()
     return settings
@@ -137,6 +141,16 @@ def from_arguments(arguments: Sequence[str], environ: Mapping[str, str]) -> Sett
 def path_list(text: str) -> list[Path]:
     """As of `PATH`: absolute, from where we are now."""
     return [Path(each).resolve() for each in text.split(os.pathsep) if each]
+
+
+def _name_list(text: str) -> list[str]:
+    return [each for each in text.split(",") if each]
+
+
+def _pick_variables(names: Sequence[str], environ: Mapping[str, str]) -> Mapping[str, str]:
+    if missing := [name for name in names if name not in environ]:
+        raise BadSettings(f"--container-variables {','.join(missing)}: not set")
+    return {name: environ[name] for name in names}
 
 
 def _quotas(given: argparse.Namespace) -> Quotas:

@@ -4,22 +4,27 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from actions.classify.settings import directories
+from infra import paths
 from infra.services.minio import LOOPBACK
 from infra.services.probe import answers
 from infra.services.service import Command
 
 # What of our environment the host may see: where programs are, and settings of the host itself.
-_PASSED = ("PATH", "HOME", "LANG", "TMPDIR", "PIXWHISK_CACHE", "PIXWHISK_READABLE", "XDG_CACHE_HOME")
+_PASSED = ("PATH", "HOME", "LANG", "TMPDIR")
 _PASSED_PREFIXES = ("PIXWHISK_QUOTA", "PIXWHISK_TIMEOUT_", "PIXWHISK_POOL_")
 
 
 @dataclass(frozen=True, slots=True)
 class OpenWhiskHost:
-    """`auth_file` (0600) holds the key of namespace `guest`; `model` is `PIXWHISK_MODEL`, what stem cells load."""
+    """`auth_file` (0600) holds the key of namespace `guest`; `model` is `PIXWHISK_MODEL`, what stem cells load.
+
+    The host itself knows nothing of models: what its containers may read and are told for their sake is said here.
+    """
 
     directory: Path
     port: int
@@ -34,14 +39,31 @@ class OpenWhiskHost:
 
     def prepare(self) -> None:
         self.directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+        # A container sees what was there when it started being confined; models come and go below this one.
+        _models(self.environ).mkdir(parents=True, exist_ok=True)
 
     def command(self) -> Command:
         arguments = ["--data", str(self.directory), "--port", str(self.port), "--auth-file", str(self.auth_file)]
         environment = {
             name: value for name, value in self.environ.items() if name in _PASSED or name.startswith(_PASSED_PREFIXES)
         }
-        environment |= {"PIXWHISK_MODEL": self.model, "PYTHONUNBUFFERED": "1"}
+        environment |= {
+            "PIXWHISK_MODEL": self.model,
+            # A stem cell loads its model before it knows its action, so the model cannot only be a parameter of that.
+            "PIXWHISK_CONTAINER_VARIABLES": "PIXWHISK_MODEL",
+            "PIXWHISK_READABLE": os.pathsep.join(map(str, self._readable())),
+            "PYTHONUNBUFFERED": "1",
+        }
         return Command([sys.executable, "-m", "infra.host", *arguments], environment, self.directory)
+
+    def _readable(self) -> Sequence[Path]:
+        """The models of the user's cache, those in use, and what else is named for the operator's own actions."""
+        named = self.environ.get("PIXWHISK_READABLE", "")
+        return [_models(self.environ), *(each.resolve() for each in (*directories(self.model), *directories(named)))]
 
     def ready(self) -> bool:
         return answers(LOOPBACK, self.port)
+
+
+def _models(environ: Mapping[str, str]) -> Path:
+    return paths.default_model(environ).parent

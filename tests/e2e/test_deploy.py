@@ -116,7 +116,10 @@ def elsewhere(tmp_path_factory: pytest.TempPathFactory, second_model: Path) -> I
         postgres.start()
         stack.callback(postgres.stop)
         make_roles(postgres, data, secrets)
-        whisk = stack.enter_context(embedded_host(tmp_path_factory.mktemp("whisk"), "--readable", str(second_model)))
+        models = paths.default_model().parent
+        whisk = stack.enter_context(
+            embedded_host(tmp_path_factory.mktemp("whisk"), "--readable", f"{models}:{second_model}")
+        )
         minio = stack.enter_context(running_minio(tmp_path_factory.mktemp("minio")))
         environment = told(postgres, minio, whisk, data, secrets)
         ours = Elsewhere(minio, whisk, environment)

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 from PIL import Image as Pictures
 
-from infra.host.containers.pool import ENVIRONMENT
+from infra.host.containers.members import ENVIRONMENT
 from infra.model.card import CARD
 from infra.openwhisk import bundles, manifest
 from infra.runtime import image as runtime_image

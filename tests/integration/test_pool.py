@@ -53,7 +53,7 @@ def with_pool(test: Callable[[LocalPool], Awaitable[None]], **settings: Any) -> 
     async def running() -> None:
         pool = LocalPool(PoolSettings(**settings))
         await pool.start()
-        directory = pool._directory
+        directory = pool._members.directory
         assert directory is not None
         try:
             await test(pool)
@@ -464,7 +464,8 @@ def test_stem_cells() -> None:
 
 def test_stem_cells_take_the_place_of_what_is_not_used(monkeypatch: pytest.MonkeyPatch) -> None:
     """Containers that nobody has called for a while, of revisions long gone perhaps, do not keep stem cells out."""
-    monkeypatch.setattr("infra.host.containers.pool.INTERVAL_IDLE", 0.2)
+    monkeypatch.setattr("infra.host.containers.watch.INTERVAL_IDLE", 0.2)
+    monkeypatch.setattr("infra.host.containers.stem_cells.UNUSED_AFTER", 0.2)
     wanted = executable(ECHO, preload=("json",))
 
     async def test(pool: LocalPool) -> None:
@@ -525,7 +526,7 @@ async def main():
     busy = ("import os, subprocess\\ndef main(args):\\n  child = subprocess.Popen(['sleep', '600']).pid\\n"
             "  open('child', 'w').write(f'{os.getpid()} {child}')\\n  while True: pass")
     asyncio.create_task(pool.run(Call(Executable("b", "2", "python:3.11", "main", busy, False), {}, {})))
-    print(json.dumps({"idle": first.result["p"], "directory": str(pool._directory)}), flush=True)
+    print(json.dumps({"idle": first.result["p"], "directory": str(pool._members.directory)}), flush=True)
     await asyncio.sleep(600)
 asyncio.run(main())
 """
@@ -548,7 +549,7 @@ def test_no_orphan_after_the_host_is_killed() -> None:
     asyncio.run(until(lambda: not any(map(exists, processes))))
 
     async def next_pool(pool: LocalPool) -> None:
-        assert pool._directory != directory
+        assert pool._members.directory != directory
 
     with_pool(next_pool)
     assert not directory.exists()

@@ -2,4 +2,4 @@
 
 # First of all, before anything imports `minio`: its administration's ciphers are left out until the feed declares a
 # target, which few calls do.
-import actions.classify.client  # noqa: F401
+import actions.minio_client  # noqa: F401

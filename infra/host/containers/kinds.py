@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import compileall
-import os
 import shutil
 import sys
 import sysconfig
@@ -13,8 +12,6 @@ from pathlib import Path
 from typing import Any, Literal, assert_never
 
 import infra.runtime
-from actions.classify.settings import directories
-from infra import paths
 from infra.host.containers.landlock import Confinement
 
 Family = Literal["python", "nodejs"]
@@ -156,18 +153,10 @@ def node_files(node: str | None) -> list[Path]:
     return [program, program.parent.parent / "lib"] if program.parent.name == "bin" else [program]
 
 
-def local_runtimes(
-    environment: Mapping[str, str] | None = None,
-    environ: Mapping[str, str] = os.environ,
-    readable: Sequence[Path] = (),
-) -> Runtimes:
+def local_runtimes(environment: Mapping[str, str] | None = None, readable: Sequence[Path] = ()) -> Runtimes:
     """The kinds this machine can run: Python's always, Node's where `node` is on the `PATH`.
 
-    A stem cell knows `PIXWHISK_MODEL` before any action does, as in a container from the image's own environment. It
-    and all models of the user's cache may be read, and what is named as `readable`.
+    A stem cell has `environment` before it knows its action, as a container has what its image sets.
     """
     node = shutil.which("node")
-    image = {name: environ[name] for name in ("PIXWHISK_MODEL",) if environ.get(name)}
-    models = [paths.default_model(environ).parent, *directories(image.get("PIXWHISK_MODEL", ""))]
-    runtimes = PYTHON + NODE if node else PYTHON
-    return Runtimes(runtimes, {**image, **(environment or {})}, node, [*models, *readable])
+    return Runtimes(PYTHON + NODE if node else PYTHON, environment or {}, node, readable)

@@ -1,0 +1,54 @@
+"""Looks at running containers again and again: which is over its memory, which only waits, which nobody uses.
+
+Docker would have a cgroup keep the limit. A process's resident memory has to be looked at, so between two looks a
+container can go over it; the peak that the kernel remembers tells after the call (`Sandbox.peaked`).
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+
+from infra.host.containers.members import Member, Members
+from infra.host.containers.sandbox import Usage
+
+# Seconds between two looks at running containers.
+INTERVAL = 0.05
+# Processor time within one interval below which a running container counts as waiting for something.
+WAITING = 0.005
+INTERVAL_IDLE = 5.0
+
+
+async def watch(members: Members, looked: Callable[[], None]) -> None:
+    """Kill those over their memory, mark those that only wait; after each round `looked` may let calls go."""
+    while True:
+        await asyncio.sleep(INTERVAL)
+        for member in members:
+            if member.busy or not member.started.done():
+                _look_at(member)
+        looked()
+
+
+async def end_idle(members: Members, idle: float, looked: Callable[[], None]) -> None:
+    """End what nobody has called for `idle` seconds; stem cells stay."""
+    while True:
+        await asyncio.sleep(min(INTERVAL_IDLE, idle))
+        longest = asyncio.get_running_loop().time() - idle
+        for member in members:
+            if not member.busy and member.revision is not None and member.used < longest:
+                members.destroy(member)
+        looked()
+
+
+def _look_at(member: Member) -> None:
+    usage = member.sandbox.usage()
+    if usage is None:
+        return
+    member.sandbox.check(usage)
+    member.waiting = member.busy and member.last is not None and waits(member.last, usage)
+    member.last = usage
+
+
+def waits(before: Usage, now: Usage) -> bool:
+    """Whether a container did nothing between two looks. One that merely got no processor time is not asleep."""
+    return before.asleep and now.asleep and now.processor - before.processor < WAITING
