@@ -23,7 +23,7 @@ COMMANDS: Mapping[str, str] = {
     "migrate": "Bring the database's schema up to date.",
     "deploy": "Bring any OpenWhisk to what the manifest wants.",
     "undeploy": "Take everything the manifest made away again.",
-    "bench": "Measure this deployment.",
+    "bench": "Measure this machine, or a deployment.",
 }
 
 

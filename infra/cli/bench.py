@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import sys
 import tempfile
@@ -13,7 +14,7 @@ from typing import IO, TYPE_CHECKING
 
 import click
 
-from infra.cli import options
+from infra import paths
 from infra.cli.detached import start_detached, stop
 from infra.cli.failures import Failure, explained
 from infra.cli.progress import Counting
@@ -23,16 +24,17 @@ if TYPE_CHECKING:
 
 
 @click.command()
-@options.data
+@click.option("--data", metavar="DIR", help="Measure what runs there.  [default: one of its own, for the time]")
 @click.option("--json", "document", type=click.File("w", lazy=False), metavar="FILE", help="All of it, for programs.")
 @click.option("--plots", type=click.Path(file_okay=False, path_type=Path), metavar="DIR", help="Charts, as SVG.")
 @click.option("--quick", is_flag=True, help="A little of each: to see that it works, not how fast.")
-def command(*, data: Path, document: IO[str] | None, plots: Path | None, quick: bool) -> None:
-    """Measure this deployment.
+def command(*, data: str | None, document: IO[str] | None, plots: Path | None, quick: bool) -> None:
+    """Measure this machine, or a deployment.
 
-    Measures the deployment that runs in the data directory; where none runs, one of its own, in a temporary directory.
-    Every time is measured beside what it is compared with, in turns, so that the ratios hold on a busy machine as well.
-    Objects and rows that it makes are deleted again. Takes some three minutes, --quick half a minute.
+    Uses a deployment of its own, in a temporary directory, unless --data names one that runs; services that the
+    environment names are left alone. Every time is measured beside what it is compared with, in turns, so that the
+    ratios hold on a busy machine as well. Objects and rows that it makes are deleted again. Takes some three minutes,
+    --quick half a minute.
     """
     # Late, here and below: `--help` needs none of it.
     from infra.bench import measuring
@@ -41,14 +43,14 @@ def command(*, data: Path, document: IO[str] | None, plots: Path | None, quick: 
     from infra.bench.table import table
 
     try:
-        with explained(), _deployed(data) as (deployment, up):
+        with explained(), _deployed(paths.data(data) if data else None) as (deployment, up):
             plan = measuring.QUICK if quick else measuring.Plan()
             with Parts() as parts:
                 bench = measuring.Bench(deployment, plan, parts.begin)
                 try:
                     measured = bench.run()
                 finally:
-                    if deployment.data == data:
+                    if data:
                         parts.begin("clearing up", 1)
                         bench.clean()
             found = measuring.document(measured, up, quick=quick)
@@ -64,34 +66,38 @@ def command(*, data: Path, document: IO[str] | None, plots: Path | None, quick: 
 
 
 @contextmanager
-def _deployed(data: Path) -> Iterator[tuple[Deployment, dict[str, float]]]:
+def _deployed(data: Path | None) -> Iterator[tuple[Deployment, dict[str, float]]]:
     """A running deployment, and how long `up` takes here."""
     from infra.bench.figures import rounded
     from infra.bench.starting import timed
+    from infra.deployment.external import without_services
     from infra.deployment.record import find_deployment
     from infra.services import lock
 
-    directory = Path(tempfile.mkdtemp(prefix="pixwhisk-bench-"))
+    if data is not None and lock.holder(data) is None:
+        raise Failure(f"nothing runs in {data}: start it with `pixwhisk up --data {data}`, or leave --data out")
+    directory, environ = Path(tempfile.mkdtemp(prefix="pixwhisk-bench-")), without_services(os.environ)
     try:
         first, again = timed(_start, _stop, directory)
         up = {"firstSeconds": rounded(first), "againSeconds": rounded(again)}
-        if lock.holder(data) is None:
-            yield find_deployment(directory), up
+        if data is None:
+            yield find_deployment(directory, environ), up
         else:
             _stop(directory)
-            yield find_deployment(data), up
+            yield find_deployment(data, environ), up
     finally:
         _stop(directory)
         shutil.rmtree(directory, ignore_errors=True)
 
 
 def _start(directory: Path) -> None:
+    from infra.deployment.external import without_services
     from infra.deployment.record import API_PORT, S3_PORT
     from infra.services.ports import free_port
 
     recorded = (directory / "deployment.json").is_file()
     ports = {} if recorded else {"api_port": free_port(API_PORT), "s3_port": free_port(S3_PORT)}
-    start_detached(directory, ports, lambda _line: None)
+    start_detached(directory, ports, lambda _line: None, without_services(os.environ))
 
 
 def _stop(directory: Path) -> None:

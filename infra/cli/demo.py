@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import tempfile
 import time
@@ -41,7 +42,8 @@ _PAUSE = 0.002
 def command(data: str | None, keep: bool) -> None:
     """Watch photos become rows: the main job, end to end.
 
-    Starts everything, puts sample photos into the bucket, and prints each row as it lands in Postgres.
+    Starts everything, puts sample photos into the bucket, and prints each row as it lands in Postgres. Services that
+    the environment names are left alone: all that it uses is its own.
     """
     from infra.services import lock
 
@@ -63,23 +65,26 @@ def command(data: str | None, keep: bool) -> None:
 
 
 def _start(directory: Path) -> None:
+    from infra.deployment.external import without_services
     from infra.deployment.record import API_PORT, S3_PORT, choose_deployment
     from infra.services.ports import free_port
 
     with explained():
         recorded = (directory / "deployment.json").is_file()
-        deployment = choose_deployment(directory)
+        environ = without_services(os.environ)
+        deployment = choose_deployment(directory, environ)
         preferred = (deployment.api_port, deployment.s3_port) if recorded else (API_PORT, S3_PORT)
         ports = {"api_port": free_port(preferred[0]), "s3_port": free_port(preferred[1])}
     click.echo("starting Postgres, MinIO and OpenWhisk …")
-    start_detached(directory, ports, click.echo)
+    start_detached(directory, ports, click.echo, environ)
 
 
 def _show(directory: Path) -> None:
     from infra.database.queries import connect
+    from infra.deployment.external import without_services
     from infra.deployment.record import find_deployment
 
-    deployment = find_deployment(directory)
+    deployment = find_deployment(directory, without_services(os.environ))
     photos = list(packaged_photos())
     if not photos:
         raise Failure("the sample photos are not installed: run `make setup`")

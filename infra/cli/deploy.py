@@ -22,8 +22,16 @@ if TYPE_CHECKING:
 @click.option("--image", metavar="NAME", help="The runtime image, with tag, instead of the manifest's.")
 @click.option("--kind", metavar="NAME", help="A kind the operator declared for the runtime, instead of an image.")
 @click.option("--dry-run", is_flag=True, help="Only say what would change; secrets are not shown.")
+@options.force
 def command(
-    *, data: Path, apihost: str | None, auth: str | None, image: str | None, kind: str | None, dry_run: bool
+    *,
+    data: Path,
+    apihost: str | None,
+    auth: str | None,
+    image: str | None,
+    kind: str | None,
+    dry_run: bool,
+    force: bool,
 ) -> None:
     """Bring any OpenWhisk to what the manifest wants.
 
@@ -39,16 +47,23 @@ def command(
     from infra.openwhisk import manifest, plan
     from infra.openwhisk.client import Whisk
     from infra.openwhisk.manifest import Runtime
+    from infra.openwhisk.rights import Unintended, find_unintended
 
     with explained():
         target = remote.find(apihost, auth, data)
         url = remote.database_url(data)
-        migrated = migration(url, dry_run=dry_run, grants=False) if url else None
-        if migrated:
-            click.echo(migrated)
     with explained(), Whisk(target.apihost, target.auth) as whisk:
         wanted, state = plan.prepare(whisk, remote.variables(data, target), Runtime(image, kind))
         changes = plan.plan(wanted, state)
+        # First, before anything is changed and above whatever else a dry run says.
+        unintended = find_unintended(changes, state, remote.deployer(data))
+        if unintended and not (dry_run or force):
+            raise Unintended(unintended)
+        for line in () if force else unintended:
+            click.echo(f"would need --force: {line}")
+        migrated = migration(url, dry_run=dry_run, grants=False) if url else None
+        if migrated:
+            click.echo(migrated)
         if kind:
             click.echo('# for the operator\'s runtimes.json, beside what its list "python" holds')
             click.echo(json.dumps(runtimes_snippet(kind, manifest.image()), indent=2))

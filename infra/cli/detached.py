@@ -21,8 +21,15 @@ TIMEOUT_READY = 90.0
 TIMEOUT_DOWN = 15.0
 
 
-def start_detached(data: Path, flags: Mapping[str, object], report: Callable[[str], None]) -> None:
-    """Run `pixwhisk up` in a session of its own; returns when it is ready. Raises `Failure` with its own reason."""
+def start_detached(
+    data: Path,
+    flags: Mapping[str, object],
+    report: Callable[[str], None],
+    environ: Mapping[str, str] | None = None,
+) -> None:
+    """Run `pixwhisk up` in a session of its own, with `environ` (None: ours); returns when it is ready. Raises
+    `Failure` with its own reason.
+    """
     reader, writer = os.pipe()
     logs = data / "logs"
     # One by one: a mode given to `mkdir` is not for the parents it makes on the way.
@@ -30,8 +37,8 @@ def start_detached(data: Path, flags: Mapping[str, object], report: Callable[[st
         directory.mkdir(mode=0o700, parents=True, exist_ok=True)
     arguments = [sys.executable, "-m", "infra.cli", "up", "--data", str(data), "--ready-fd", str(writer)]
     for name, value in flags.items():
-        if value is not None:
-            arguments += [f"--{name.replace('_', '-')}", str(value)]
+        if value is not None and value is not False:
+            arguments += [f"--{name.replace('_', '-')}", *([] if value is True else [str(value)])]
     log = logs / "up.log"
     with log.open("ab") as output:
         offset = output.tell()
@@ -40,6 +47,7 @@ def start_detached(data: Path, flags: Mapping[str, object], report: Callable[[st
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=output,
+            env=environ,
             pass_fds=[writer],
             start_new_session=True,
         )

@@ -52,6 +52,7 @@ def _failure(error: Exception) -> Failure | None:
     from infra.deployment.record import NoDeployment
     from infra.openwhisk.client import Unreachable, WhiskError
     from infra.openwhisk.manifest import BadManifest
+    from infra.openwhisk.rights import Unintended
     from infra.services.kept import SecretMissing
     from infra.services.lock import Held
     from infra.services.minio_binary import MinioMissing
@@ -66,7 +67,7 @@ def _failure(error: Exception) -> Failure | None:
         (psycopg.Error, "Postgres refuses: {}", Exit.FAILED),
         (Held, "the data directory is in use by {}: `pixwhisk down` ends it, or choose another --data", Exit.FAILED),
         ((NoDeployment, SecretMissing, NotSetUp, PortTaken, MinioMissing, PostgresMissing), "{}", Exit.FAILED),
-        ((ListingRefused, NewerSchema, ServiceFailed, WhiskError), "{}", Exit.FAILED),
+        ((ListingRefused, NewerSchema, ServiceFailed, Unintended, WhiskError), "{}", Exit.FAILED),
     )
     for kinds, words, code in known:
         if isinstance(error, kinds):

@@ -19,4 +19,7 @@ data = click.option(
     callback=_data,
     help="The deployment's directory.  [default: PIXWHISK_DATA, then .pixwhisk here]",
 )
+force = click.option(
+    "--force", is_flag=True, help="Also give actions more rights than they have, move or unset what they are bound to."
+)
 as_json = click.option("--json", "as_json", is_flag=True, help="One JSON document, for programs.")

@@ -12,6 +12,7 @@ from infra.deployment.external import named_database_url
 from infra.deployment.record import BUCKET, JOURNAL, NoDeployment, find_deployment
 from infra.deployment.variables import manifest_variables
 from infra.openwhisk.client import base_url
+from infra.openwhisk.rights import Deployer
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +51,14 @@ def variables(data: Path, remote: Remote, environ: Mapping[str, str] = os.enviro
     found |= {name: environ[name] for name in _OVERRIDES if name in environ}
     found["PIXWHISK_TRIGGER_APIHOST"] = environ.get("PIXWHISK_TRIGGER_APIHOST") or remote.apihost
     return {"PIXWHISK_BUCKET": BUCKET, "PIXWHISK_JOURNAL_TARGET": JOURNAL, **found}
+
+
+def deployer(data: Path, environ: Mapping[str, str] = os.environ) -> Deployer:
+    """The keys that an action gets which has none of its own."""
+    if not (data / "deployment.json").is_file():
+        return Deployer(named_database_url(environ), environ.get("AWS_ACCESS_KEY_ID"))
+    deployment = find_deployment(data, environ)
+    return Deployer(deployment.database_url, deployment.credentials.access_key)
 
 
 def database_url(data: Path, environ: Mapping[str, str] = os.environ) -> str | None:

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     callback=lambda _context, _option, value: value and _absolute(value),
     help="The model's directory; of several, each gives every image a row.  [default: what set-up built]",
 )
+@options.force
 @click.option("--detach", is_flag=True, help="Return when all is ready; `pixwhisk down` stops it.")
 @click.option("--ready-fd", type=int, hidden=True)
 def command(
@@ -40,6 +41,7 @@ def command(
     api_port: int | None,
     s3_port: int | None,
     model: str | None,
+    force: bool,
     detach: bool,
     ready_fd: int | None,
 ) -> None:
@@ -50,10 +52,10 @@ def command(
     """
     flags: dict[str, Any] = {"bucket": bucket, "api_port": api_port, "s3_port": s3_port, "model": model}
     if detach:
-        start_detached(data, flags, click.echo)
+        start_detached(data, {**flags, "force": force}, click.echo)
     else:
         with _telling(ready_fd):
-            _run(data, flags, ready_fd)
+            _run(data, flags, ready_fd, force=force)
 
 
 def _absolute(value: str) -> str:
@@ -66,7 +68,7 @@ def _absolute(value: str) -> str:
     return os.pathsep.join(map(str, found))
 
 
-def _run(data: Path, flags: dict[str, Any], ready_fd: int | None) -> None:
+def _run(data: Path, flags: dict[str, Any], ready_fd: int | None, *, force: bool) -> None:
     from infra.deployment.lifecycle import running
     from infra.deployment.record import choose_deployment
     from infra.services.supervisor import Stopping
@@ -75,7 +77,9 @@ def _run(data: Path, flags: dict[str, Any], ready_fd: int | None) -> None:
     try:
         with explained():
             deployment = choose_deployment(data, **flags)
-            with running(deployment, click.echo) as supervisor:
+            for line in foreign(deployment):
+                click.echo(line)
+            with running(deployment, click.echo, force=force) as supervisor:
                 for line in endpoints(deployment):
                     click.echo(line)
                 click.echo(f"started    in {time.monotonic() - began:.1f} s")
@@ -84,6 +88,19 @@ def _run(data: Path, flags: dict[str, Any], ready_fd: int | None) -> None:
                 supervisor.watch()
     except Stopping:
         click.echo("stopped")
+
+
+def foreign(deployment: Deployment) -> list[str]:
+    """Which services of somebody else's are used, and what names them, a line each."""
+    from infra.database.address import database_place
+
+    external = deployment.external
+    named = (
+        ("Postgres", "DATABASE_URL", external.database_url and database_place(external.database_url)),
+        ("MinIO", "AWS_ENDPOINT_URL_S3", external.endpoint),
+        ("OpenWhisk", "WSK_APIHOST", external.apihost),
+    )
+    return [f"using {service} at {place}, which {name} names" for service, name, place in named if place]
 
 
 def endpoints(deployment: Deployment) -> list[str]:

@@ -74,6 +74,17 @@ class External:
         return {name: value for name, value in values.items() if value}
 
 
+def without_services(environ: Mapping[str, str]) -> dict[str, str]:
+    """The environment for what must only use services of its own: others are not named in it."""
+    ours = {"PIXWHISK_CACHE", "PIXWHISK_MODEL"}
+    foreign = ("AWS_", "PG", "PIXWHISK_", "WSK_")
+    return {
+        name: value
+        for name, value in environ.items()
+        if name in ours or not (name == "DATABASE_URL" or name.startswith(foreign))
+    }
+
+
 def named_database_url(environ: Mapping[str, str]) -> str | None:
     """`DATABASE_URL`. Raises `BadEnvironment`, without repeating it, for one that libpq would not read as it was meant:
     of a password with characters that end something in a URL, libpq's own words hold the rest.

@@ -14,8 +14,10 @@ Report = Callable[[str], None]
 
 
 @contextlib.contextmanager
-def running(deployment: Deployment, report: Report) -> Iterator[Supervisor]:
-    """Everything up and ready inside; everything ended outside. Raises what `lock.held` and the services raise."""
+def running(deployment: Deployment, report: Report, *, force: bool = False) -> Iterator[Supervisor]:
+    """Everything up and ready inside; everything ended outside. Raises what `lock.held`, the services and `furnish`
+    raise; `force` is the last one's.
+    """
     deployment.data.mkdir(mode=0o700, parents=True, exist_ok=True)
     with lock.held(deployment.data), stopping_on_signals():
         ports.check(wanted_ports(deployment), deployment.data)
@@ -27,7 +29,7 @@ def running(deployment: Deployment, report: Report) -> Iterator[Supervisor]:
             from infra.deployment.provisioning import furnish, warm_up
 
             supervisor.wait_until_ready()
-            furnish(deployment, report)
+            furnish(deployment, report, force=force)
             if sweeper.available():
                 supervisor.add(sweeper.Sweeper(deployment.data))
             if not deployment.external.apihost:

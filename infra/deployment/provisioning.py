@@ -22,6 +22,7 @@ from infra.deployment.record import Deployment
 from infra.deployment.variables import manifest_variables
 from infra.openwhisk import manifest, plan
 from infra.openwhisk.client import Whisk, WhiskError
+from infra.openwhisk.rights import Deployer, Unintended, find_unintended
 from infra.services.minio_users import FEED, READER, User, UsersRefused, provide
 from triggers.feed.__main__ import Settings, connect
 from triggers.feed.handler import handle
@@ -40,8 +41,12 @@ class StoreFailed(Exception):
     """The object store does not answer, or refuses."""
 
 
-def furnish(deployment: Deployment, report: Report) -> None:
-    """Database and store as the actions need them, side by side; then the actions."""
+def furnish(deployment: Deployment, report: Report, *, force: bool = False) -> None:
+    """Database and store as the actions need them, side by side; then the actions. Somebody else's OpenWhisk is looked
+    at before anything is changed: raises `Unintended` for what needs `force` there.
+    """
+    if deployment.external.apihost and not force:
+        _refuse_unintended(deployment)
     with ThreadPoolExecutor(2) as workers:
         tasks = [workers.submit(_furnish_database, deployment), workers.submit(_furnish_store, deployment)]
         for task in tasks:
@@ -55,6 +60,14 @@ def furnish(deployment: Deployment, report: Report) -> None:
             migrations.use_models(deployment.database_url, plan.serving_models(whisk))
         if read:
             _refresh_targets(deployment, whisk, wanted)
+
+
+def _refuse_unintended(deployment: Deployment) -> None:
+    deployer = Deployer(deployment.database_url, deployment.credentials.access_key)
+    with Whisk(deployment.apihost, deployment.auth) as whisk:
+        wanted, state = plan.prepare(whisk, manifest_variables(deployment))
+        if unintended := find_unintended(plan.plan(wanted, state), state, deployer):
+            raise Unintended(unintended)
 
 
 def warm_up(deployment: Deployment, report: Report) -> None:

@@ -37,11 +37,14 @@ class Runtime:
 
 @dataclass(frozen=True, slots=True)
 class Entity:
-    """One entity as it should be. `body` is what is PUT; `settings` are its secret parameters' names."""
+    """One entity as it should be. `body` is what is PUT; `unset` are the inputs that were left out of it, for their
+    variables are not set.
+    """
 
     collection: str
     name: str
     body: Mapping[str, Any] = field(repr=False)
+    unset: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +91,12 @@ def wanted(
     inputs = _Inputs(variables, missing)
     entities = [Entity("packages", package, {"annotations": [], "parameters": []})]
     entities += [
-        Entity("actions", f"{package}/{name}", _action(action, inputs, zip_of(name), runtime))
+        Entity(
+            "actions",
+            f"{package}/{name}",
+            _action(action, inputs, zip_of(name), runtime),
+            inputs.unset(action.get("inputs", {})),
+        )
         for name, action in described.get("actions", {}).items()
     ]
     entities += [
@@ -121,6 +129,10 @@ class _Inputs:
         """Values by name; an input whose variable is unset or empty is left out."""
         resolved = {name: self._value(each) for name, each in described.items()}
         return {name: value for name, value in resolved.items() if value not in (None, "")}
+
+    def unset(self, described: Mapping[str, Any]) -> frozenset[str]:
+        """Names of the inputs that are left out."""
+        return frozenset(described.keys() - self.values(described).keys())
 
     def parameters(self, described: Mapping[str, Any]) -> Parameters:
         """As OpenWhisk binds them. Names in capitals are settings: environment at `/init`, and not to be overridden."""
