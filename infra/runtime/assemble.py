@@ -163,11 +163,11 @@ def write_files(root: Path) -> None:
 def finish(layer: Path) -> None:
     """Compile all Python files, then give everything one date and one of two modes."""
     compile_all(layer)
-    for proxy in layer.glob("pixwhisk/code/proxy.py"):
-        # It tells its own frames by the name of the file it was started as.
-        started = proxy.with_suffix(".pyc")
+    for entry in layer.glob("pixwhisk/code/proxy/__main__.py"):
+        # Python caches what is imported, never the file it was started with.
+        started = entry.with_suffix(".pyc")
         name = str(Path("/", started.relative_to(layer)))
-        py_compile.compile(str(proxy), str(started), name, doraise=True, invalidation_mode=UNCHECKED)
+        py_compile.compile(str(entry), str(started), name, doraise=True, invalidation_mode=UNCHECKED)
     for path in everything(layer):
         if not path.is_symlink():
             path.chmod(0o755 if path.is_dir() or path.stat().st_mode & 0o100 else 0o644)

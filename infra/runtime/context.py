@@ -109,7 +109,8 @@ def write(directory: Path, sources: Sources, base: Base) -> None:
 def code() -> Iterator[tuple[str, Path]]:
     """Our own files by their names in the image: the proxy, and all that an action's zip may hold."""
     names = {name for entry in bundles.ENTRIES.values() for name in bundles.sources(entry)}
-    yield "proxy.py", HERE / "proxy.py"
+    for path in sorted((HERE / "proxy").glob("*.py")):
+        yield f"proxy/{path.name}", path
     for name in sorted(names):
         yield name, ROOT / name
 

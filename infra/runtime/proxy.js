@@ -1,7 +1,7 @@
 /**
  * The action container's side of OpenWhisk's contract for Node: `POST /init` once, then `POST /run` again and again.
  *
- * One file, no packages. The action is loaded into this very process. The counterpart of proxy.py, which says more:
+ * One file, no packages. The action is loaded into this very process. The counterpart of `proxy/`, which says more:
  *
  *     node proxy.js [--listen HOST:PORT | unix:PATH | fd:NUMBER | connection:NUMBER]
  *

@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from infra.runtime.proxy import BadArchive, extract
+from infra.runtime.proxy.archive import BadArchive, extract
 
 FILES = {"__main__.py": "def main(args): return {}\n" * 5, "package/module.py": "x = 1\n" * 50, "data": ""}
 

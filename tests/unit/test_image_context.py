@@ -64,7 +64,7 @@ def test_code_is_what_the_zips_hold() -> None:
     named = dict(context.code())
     for entry in bundles.ENTRIES.values():
         assert set(bundles.sources(entry)) <= named.keys()
-    assert named["proxy.py"].read_bytes() == (context.HERE / "proxy.py").read_bytes()
+    assert named["proxy/__main__.py"].read_bytes() == (context.HERE / "proxy/__main__.py").read_bytes()
 
 
 def test_card_of_the_runtime_is_the_model_s(model: Path, tmp_path: Path) -> None:

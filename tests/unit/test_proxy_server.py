@@ -7,15 +7,18 @@ import threading
 
 import pytest
 
-from infra.runtime import proxy
+from infra.runtime.proxy import http
+from infra.runtime.proxy.action import Action
+from infra.runtime.proxy.preload import Preloaded
+from infra.runtime.proxy.server import Server
 
 
 @pytest.mark.parametrize("sent", [b"P", b"POST /run HTTP/1.1\r\n", b"POST /run HTTP/1.1\r\nContent-Length: 9\r\n\r\n{"])
 def test_slow_request_is_ended(sent: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
     """A request that does not become complete in time is refused and its connection closed."""
-    monkeypatch.setattr(proxy, "TIMEOUT_REQUEST", 0.1)
+    monkeypatch.setattr(http, "TIMEOUT_REQUEST", 0.1)
     ours, theirs = socket.socketpair()
-    server = proxy.Server(theirs, proxy.Action(proxy.Preloaded((), ())), alone=True)
+    server = Server(theirs, Action(Preloaded((), ())), alone=True)
     thread = threading.Thread(target=server.serve)
     thread.start()
     with ours:

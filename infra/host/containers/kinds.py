@@ -122,7 +122,7 @@ class Runtimes:
 def python_command(preload: Sequence[str], descriptor: int) -> list[str]:
     """Isolated (`-I`) and without `site` (`-S`): 15 ms less, and no checkout that an editable install would let in."""
     libraries = dict.fromkeys([sysconfig.get_path("purelib"), sysconfig.get_path("platlib")])
-    command = [sys.executable, "-I", "-S", str(PROXIES / "proxy.py"), "--listen", f"connection:{descriptor}"]
+    command = [sys.executable, "-I", "-S", str(PROXIES / "proxy/__main__.py"), "--listen", f"connection:{descriptor}"]
     for library in libraries:
         command += ["--path", library]
     if preload:
@@ -133,9 +133,11 @@ def python_command(preload: Sequence[str], descriptor: int) -> list[str]:
 
 
 def compile_sources() -> None:
-    """Compile what has changed of the packages that containers preload: they cannot keep what they compile."""
-    for name in PACKAGES:
-        compileall.compile_dir(SOURCES / name, quiet=2)
+    """Compile what has changed of what every container imports, the proxy itself and the packages that are preloaded:
+    containers cannot keep what they compile.
+    """
+    for directory in (PROXIES / "proxy", *(SOURCES / name for name in PACKAGES)):
+        compileall.compile_dir(directory, quiet=2)
 
 
 def python_files() -> list[Path]:

@@ -89,7 +89,7 @@ class ProcessContainer:
 
 
 def python() -> tuple[str, ...]:
-    return (sys.executable, "-I", "-S", str(PROXIES / "proxy.py"))
+    return (sys.executable, "-I", "-S", str(PROXIES / "proxy/__main__.py"))
 
 
 def node(found: str) -> tuple[str, ...]:

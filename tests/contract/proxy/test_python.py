@@ -56,7 +56,7 @@ def test_exception(runtime: Client) -> None:
     assert returned(runtime, "return 1 / args['by']", {"by": 0}) == (200, {"error": "division by zero"})
     logged = logs_of(runtime, 1)[1]
     assert "ZeroDivisionError: division by zero" in logged
-    assert "proxy.py" not in logged
+    assert "/proxy/" not in logged
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,219 @@
+"""The action: what `/init` makes and `/run` calls."""
+
+# pathlib delays a cold start.
+# ruff: noqa: PTH102, PTH109, PTH112, PTH118, PTH123
+
+from __future__ import annotations
+
+import binascii
+import gc
+import json
+import os
+import sys
+
+from .archive import BadArchive, extract
+from .logs import show
+from .preload import forget
+from .replies import Refused, encode
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+    from types import ModuleType
+    from typing import Any
+
+    from .preload import Preloaded
+    from .replies import Reply
+
+
+class Action:
+    """At most one action, from `/init` on. Its directory is the working directory."""
+
+    def __init__(self, preloaded: Preloaded) -> None:
+        self.preloaded = preloaded
+        self.call: Callable[[Any], Any] | None = None
+        self.context: set[str] = set()
+        self.attempts = 0
+
+    def init(self, body: bytes) -> Reply:
+        if self.call is not None:
+            raise Refused(403, "Cannot initialize the action more than once.")
+        value = parse_object(body).get("value")
+        if not isinstance(value, dict):
+            raise Refused(400, "Error unmarshaling request: value is not an object.")
+        code = decoded(value)
+        environment = checked_environment(value.get("env") or {})
+        del body
+        gc.disable()
+        try:
+            self._load(code, str(value.get("main") or "main"), environment)
+            gc.freeze()
+        finally:
+            gc.enable()
+        return 200, b'{"ok":true}'
+
+    def _load(self, code: bytes, main: str, environment: Mapping[str, str]) -> None:
+        saved = dict(os.environ), list(sys.path), os.getcwd()
+        self.attempts += 1
+        directory = new_directory(self.attempts)
+        try:
+            unfold(code, directory)
+            os.environ.update(environment)
+            self.call = self._imported(directory, main)
+        finally:
+            if self.call is None:
+                undo(directory, *saved)
+
+    def _imported(self, directory: str, main: str) -> Callable[[Any], Any]:
+        os.chdir(directory)
+        self.preloaded.adopt(directory)
+        sys.path[:0] = [directory, *virtual_environment(directory)]
+        sys.dont_write_bytecode = True
+        return import_main(directory, main)
+
+    def run(self, body: bytes) -> Reply:
+        request = parse_object(body)
+        if self.call is None:
+            raise Refused(500, "no action defined yet")
+        self._set_context(request)
+        try:
+            result = self.call(request.get("value", {}))
+        except BaseException as failure:  # noqa: BLE001 - process boundary: whatever the action raises is its result
+            show(failure)
+            result = {"error": described(failure)}
+        return encoded(result)
+
+    def _set_context(self, request: Mapping[str, object]) -> None:
+        names = set()
+        for key, value in request.items():
+            if key != "value" and key.isidentifier() and value is not None:
+                names.add(name := f"__OW_{key.upper()}")
+                os.environ[name] = as_text(value).replace("\0", "")
+        # A caller's key must not outlive its own call.
+        for name in self.context - names:
+            os.environ.pop(name, None)
+        self.context = names
+
+
+def parse_object(body: bytes) -> dict[str, Any]:
+    try:
+        parsed = json.loads(body)
+    except (ValueError, RecursionError) as failure:
+        raise Refused(400, f"Error unmarshaling request: {failure}") from None
+    if not isinstance(parsed, dict):
+        raise Refused(400, "Error unmarshaling request: not an object.")
+    return parsed
+
+
+def decoded(value: Mapping[str, Any]) -> bytes:
+    code = value.get("code")
+    if not isinstance(code, str) or not code.strip():
+        raise Refused(403, "Missing main/no code to execute.")
+    try:
+        return binascii.a2b_base64(code.strip(), strict_mode=True) if value.get("binary") else code.encode()
+    except ValueError as failure:
+        raise Refused(400, f"cannot decode the request: {failure}") from None
+
+
+def checked_environment(environment: object) -> dict[str, str]:
+    if not isinstance(environment, dict):
+        raise Refused(400, "Error unmarshaling request: env is not an object.")
+    named = {name: as_text(value) for name, value in environment.items()}
+    for name, text in named.items():
+        if not name or "=" in name or "\0" in name + text:
+            raise Refused(400, f"Error unmarshaling request: env holds a name or value that cannot be set: {name!r}.")
+    return named
+
+
+def as_text(value: object) -> str:
+    """OpenWhisk sends text only; other senders mean what they would see in JSON."""
+    if isinstance(value, str):
+        return value.encode(errors="replace").decode()
+    return "" if value is None else json.dumps(value)
+
+
+def new_directory(attempt: int) -> str:
+    base = os.environ.get("TMPDIR") or "/tmp"  # noqa: S108 - the directory itself is new, private and unguessable
+    directory = os.path.join(os.path.realpath(base), f"action-{os.getpid()}-{attempt}-{os.urandom(6).hex()}")
+    os.mkdir(directory, 0o700)
+    return directory
+
+
+def unfold(code: bytes, directory: str) -> None:
+    """Put the action's files in place: an archive's, or the code itself as `__main__.py`."""
+    try:
+        if code.startswith((b"PK\x03\x04", b"PK\x05\x06", b"\x1f\x8b")):
+            extract(code, directory)
+            return
+    except BadArchive as failure:
+        print(f"The action's archive was refused: {failure}", file=sys.stderr)
+        raise Refused(400, f"The action's archive was refused: {failure}") from None
+    with open(os.path.join(directory, "__main__.py"), "wb") as file:
+        file.write(code)
+
+
+def virtual_environment(directory: str) -> list[str]:
+    """The libraries of a `virtualenv` directory that the action brings."""
+    versioned = f"virtualenv/lib/python{sys.version_info[0]}.{sys.version_info[1]}/site-packages"
+    path = os.path.join(directory, versioned)
+    return [path] if os.path.isdir(path) else []
+
+
+def import_main(directory: str, main: str) -> Callable[[Any], Any]:
+    """Import `__main__.py` under the name OpenWhisk's launcher gives it: `if __name__ == "__main__"` stays asleep."""
+    path = os.path.join(directory, "__main__.py")
+    try:
+        with open(path, "rb") as file:
+            program = compile(file.read(), path, "exec", dont_inherit=True)
+    except (OSError, SyntaxError, ValueError, RecursionError, MemoryError) as failure:
+        show(failure)
+        raise Refused(502, "The action failed to generate or locate a binary. See logs for details.") from None
+    module = type(sys)("main__")
+    module.__file__ = path
+    sys.modules["main__"] = module
+    try:
+        exec(program, vars(module))  # noqa: S102 - running the action's code is what this program is for
+        return found(module, main)
+    except BaseException as failure:  # noqa: BLE001 - process boundary: the action's module may raise anything
+        show(failure)
+        raise Refused(502, "Cannot start action. Check logs for details.") from None
+
+
+def found(module: ModuleType, main: str) -> Callable[[Any], Any]:
+    function: Callable[[Any], Any] = getattr(module, main)
+    if not callable(function):
+        raise TypeError(f"{main!r} is not a function.")
+    return function
+
+
+def undo(directory: str, environment: Mapping[str, str], path: Sequence[str], working: str) -> None:
+    """After a failed `/init`: leave nothing of it behind, so that a better one may follow."""
+    # Late: only failures pay for it.
+    import shutil
+
+    os.chdir(working)
+    os.environ.clear()
+    os.environ.update(environment)
+    sys.path[:] = path
+    for name in list(sys.modules):
+        if str(getattr(sys.modules[name], "__file__", None)).startswith(directory):
+            forget(name)
+    shutil.rmtree(directory, ignore_errors=True)
+
+
+def described(failure: BaseException) -> str:
+    """What the caller is told: an exception's own words, or its kind where it has none or ends processes."""
+    if isinstance(failure, Exception):
+        return str(failure) or type(failure).__name__
+    return f"{type(failure).__name__}: {failure}"
+
+
+def encoded(result: object) -> Reply:
+    if not isinstance(result, dict | list | tuple):
+        raise Refused(502, "The action did not return a dictionary or array.")
+    try:
+        return 200, encode(result).encode()
+    except (TypeError, ValueError, RecursionError) as failure:
+        raise Refused(
+            502, f"The action did not return a dictionary or array. Its result is no JSON: {failure}"
+        ) from None

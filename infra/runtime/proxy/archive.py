@@ -1,0 +1,142 @@
+"""Archives: bytes in, files in a directory out."""
+
+# pathlib delays a cold start.
+# ruff: noqa: PTH101, PTH103, PTH118, PTH123
+
+from __future__ import annotations
+
+import os
+import struct
+import zlib
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from typing import IO
+
+LIMIT_ENTRIES = 20_000
+LIMIT_EXTRACTED = 512 << 20
+
+
+class BadArchive(Exception):
+    """The action's archive is damaged, hostile or larger than allowed."""
+
+
+class Entry:
+    """One file of an archive. `read` returns exactly `size` bytes or raises `BadArchive`."""
+
+    __slots__ = ("mode", "name", "read", "size")
+
+    def __init__(self, name: str, mode: int, size: int, read: Callable[[], bytes]) -> None:
+        self.name = name
+        self.mode = mode
+        self.size = size
+        self.read = read
+
+
+def extract(archive: bytes, directory: str) -> None:
+    """Write the archive's files below `directory`. Nothing is written anywhere else, nor beyond the limits."""
+    total = 0
+    made = {directory}
+    for count, entry in enumerate(entries(archive), 1):
+        total += entry.size
+        if count > LIMIT_ENTRIES or total > LIMIT_EXTRACTED:
+            raise BadArchive(f"more than {LIMIT_ENTRIES} files or {LIMIT_EXTRACTED >> 20} MiB")
+        try:
+            write_entry(entry, checked_path(entry.name, directory), made)
+        except (OSError, EOFError, ValueError, struct.error, zlib.error) as failure:
+            raise BadArchive(f"{entry.name[:100]!r}: {failure}") from None
+
+
+def entries(archive: bytes) -> Iterator[Entry]:
+    return zip_entries(archive) if archive.startswith(b"PK") else tar_entries(archive)
+
+
+def checked_path(name: str, directory: str) -> str:
+    parts = name.split("/")
+    if name.startswith("/") or ".." in parts or "\\" in name or "\0" in name:
+        raise BadArchive(f"{name[:100]!r} leads out of the archive")
+    return os.path.join(directory, *parts)
+
+
+def write_entry(entry: Entry, path: str, made: set[str]) -> None:
+    parent, name = os.path.split(path)
+    if parent not in made:
+        os.makedirs(parent, 0o700, exist_ok=True)
+        made.add(parent)
+    if not name:
+        return
+    with open(path, "wb") as file:
+        file.write(entry.read())
+    if entry.mode & 0o111:
+        os.chmod(path, 0o700)
+
+
+def zip_entries(archive: bytes) -> Iterator[Entry]:
+    """Walk the zip's central directory (no zip64: 48 MB of code never needs it)."""
+    try:
+        end = archive.rindex(b"PK\x05\x06")
+        count, _, start, _ = struct.unpack_from("<HIIH", archive, end + 10)
+        for _ in range(count):
+            entry, start = zip_entry(archive, start)
+            yield entry
+    except (ValueError, struct.error):
+        raise BadArchive("the zip's directory is damaged") from None
+
+
+def zip_entry(archive: bytes, start: int) -> tuple[Entry, int]:
+    magic, host, flags, method, crc, packed, size, named, extra, comment, mode, offset = struct.unpack_from(
+        "<4sxBxxHH4xIIIHHH6xHI", archive, start
+    )
+    if magic != b"PK\x01\x02":
+        raise ValueError
+    raw = archive[start + 46 : start + 46 + named]
+    name = raw.decode("utf-8" if flags & 0x800 else "cp437")
+    # The upper half of the attributes holds Unix's mode where the zip was made on Unix (3) or macOS (19).
+    mode = mode if host in (3, 19) else 0
+    if mode & 0o170000 == 0o120000 or flags & 1 or method not in (0, 8):
+        raise BadArchive(f"{name[:100]!r}: links, encryption and methods but deflate are refused")
+
+    def read() -> bytes:
+        return unpack(archive, offset, packed, size, crc, deflated=method == 8)
+
+    return Entry(name, mode, size, read), start + 46 + named + extra + comment
+
+
+def unpack(archive: bytes, offset: int, packed: int, size: int, crc: int, *, deflated: bool) -> bytes:
+    """One member's bytes; never unpacks more than `size`, whatever the member holds."""
+    named, extra = struct.unpack_from("<HH", archive, offset + 26)
+    start = offset + 30 + named + extra
+    data = archive[start : start + packed]
+    if deflated:
+        try:
+            data = zlib.decompressobj(-15).decompress(data, size + 1)
+        except zlib.error:
+            raise BadArchive("a member of the zip is damaged") from None
+    if len(data) != size or zlib.crc32(data) != crc:
+        raise BadArchive("a member of the zip is damaged")
+    return data
+
+
+def tar_entries(archive: bytes) -> Iterator[Entry]:
+    # Late: rare, and tarfile is slow to import.
+    import io
+    import tarfile
+    from functools import partial
+
+    def read(content: IO[bytes]) -> bytes:
+        try:
+            return content.read()
+        except tarfile.TarError:
+            raise ValueError("damaged") from None
+
+    try:
+        with tarfile.open(fileobj=io.BytesIO(archive), mode="r:gz") as tar:
+            for member in tar:
+                if not (member.isfile() or member.isdir()):
+                    raise BadArchive(f"{member.name[:100]!r}: neither file nor directory")
+                content = tar.extractfile(member)
+                name = member.name.removeprefix("./") + ("" if content else "/")
+                yield Entry(name, member.mode, member.size, partial(read, content) if content else bytes)
+    except (tarfile.TarError, EOFError, OSError, ValueError, zlib.error):
+        raise BadArchive("the tar.gz is damaged") from None
