@@ -5,17 +5,17 @@ from __future__ import annotations
 import hashlib
 import io
 import json
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field, replace
-from functools import cache, lru_cache, partial
+from functools import lru_cache, partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, BinaryIO
 
-from actions.classify import images
-from actions.classify.images import Frame
+from actions.classify import pictures
 from actions.classify.inputs import parse_inputs, without_injected
 from actions.classify.model import Card, Model, best, load
+from actions.classify.pictures import Frame
 from actions.classify.prefetch import Arrival, arrivals
 from actions.classify.settings import Settings
 from actions.classify.stages import Stages, resident_megabytes
@@ -74,18 +74,26 @@ def _results(outcomes: Sequence[Outcome]) -> list[dict[str, Any]]:
 Verdict = tuple[Classification, ...] | Rejected
 
 
-@dataclass(slots=True)
-class _Attempt:
-    """One image on its way to an outcome by each model; what is known of it stays known when it is rejected half-way.
+@dataclass(frozen=True, slots=True)
+class _Subject:
+    """What is spoken about: one record's object, and what became known of its bytes.
 
-    `rejection` is for all models alike, and then there are no `verdicts`; nor are there of what was removed.
+    `verdicts` are the models', in their order; a `rejection` is for all models alike, and then there are none, nor are
+    there of what was removed.
     """
 
     event: ObjectEvent
-    stages: Stages
     picture: Picture = field(default_factory=Picture)
     rejection: Rejected | None = None
-    verdicts: list[Verdict] = field(default_factory=list)
+    verdicts: tuple[Verdict, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class _View:
+    """A picture as one frame shows it, or why it cannot be shown; what was learnt of it on the way stays known."""
+
+    picture: Picture
+    pixels: bytes | Rejected
 
 
 class _Activation:
@@ -93,7 +101,7 @@ class _Activation:
 
     def __init__(self, settings: Settings, topk: int, stages: Stages) -> None:
         self._settings, self._topk, self._stages = settings, topk, stages
-        self._limits = images.Limits(settings.limit_pixels, settings.limit_decode_bytes)
+        self._limits = pictures.Limits(settings.limit_pixels, settings.limit_decode_bytes)
         self._models, self._cold = self._load()
 
     def _load(self) -> tuple[Sequence[tuple[Model, Card]], bool]:
@@ -112,12 +120,11 @@ class _Activation:
         """An image given inline goes by the digest of its bytes."""
         digest = hashlib.sha256(body).hexdigest()
         event = ObjectEvent("created", bucket="", key=f"sha256:{digest}", size=len(body))
-        attempt = _Attempt(event, self._stages, Picture(len(body), digest))
+        subject = _Subject(event, Picture(len(body), digest))
         if len(body) > self._settings.limit_bytes:
-            attempt.rejection = TooManyBytes(f"{len(body)} bytes, at most {self._settings.limit_bytes}")
-        else:
-            self._look(attempt, io.BytesIO(body))
-        return self._outcomes(attempt)
+            too_many = TooManyBytes(f"{len(body)} bytes, at most {self._settings.limit_bytes}")
+            return self._outcomes(replace(subject, rejection=too_many), self._stages)
+        return self._outcomes(self._look(subject, io.BytesIO(body), self._stages), self._stages)
 
     def of_records(self, records: Sequence[ObjectEvent | BadEvent]) -> list[Outcome]:
         """One outcome per record and model, in the order of the records; none for events that change no bytes."""
@@ -134,68 +141,58 @@ class _Activation:
     def _of_record(
         self, record: ObjectEvent | BadEvent, arriving: Iterator[Arrival], *, quiet: bool
     ) -> Sequence[Outcome]:
-        stages = Stages(quiet=True) if quiet else self._stages
-        if isinstance(record, BadEvent):
-            attempt = _Attempt(ObjectEvent("created", bucket="", key=""), stages, rejection=record)
-        elif record.kind == "ignored":
+        if isinstance(record, ObjectEvent) and record.kind == "ignored":
             return ()
-        else:
-            attempt = _Attempt(record, stages)
-            if record.kind == "created":
-                self._of_arrival(attempt, next(arriving))
-        outcomes = self._outcomes(attempt)
+        stages = Stages(quiet=True) if quiet else self._stages
+        outcomes = self._outcomes(self._subject(record, arriving, stages), stages)
         if quiet:
             print(*map(_summary, outcomes), sep="\n")
         return outcomes
 
-    def _of_arrival(self, attempt: _Attempt, arrival: Arrival) -> None:
-        attempt.stages.note("fetchImage", arrival.milliseconds)
+    def _subject(self, record: ObjectEvent | BadEvent, arriving: Iterator[Arrival], stages: Stages) -> _Subject:
+        if isinstance(record, BadEvent):
+            return _Subject(ObjectEvent("created", bucket="", key=""), rejection=record)
+        if record.kind == "removed":
+            return _Subject(record)
+        arrival = next(arriving)
+        stages.note("fetchImage", arrival.milliseconds)
         fetched = arrival.result
         if isinstance(fetched, Rejected):
-            attempt.rejection = fetched
-            return
+            return _Subject(record, rejection=fetched)
         with fetched.file:
-            attempt.event = fetched.event
-            attempt.picture = Picture(fetched.size, fetched.sha256)
-            self._look(attempt, fetched.file)
+            return self._look(_Subject(fetched.event, Picture(fetched.size, fetched.sha256)), fetched.file, stages)
 
-    def _look(self, attempt: _Attempt, file: Any) -> None:
-        # Models that want their pictures cut alike share one.
-        pixels = cache(partial(self._pixels, attempt, file))
-        attempt.verdicts = [self._verdict(attempt, model, card, pixels) for model, card in self._models]
+    def _look(self, subject: _Subject, file: BinaryIO, stages: Stages) -> _Subject:
+        """Have every model speak about a file's picture. Models that want it cut alike share one view of it."""
+        frames = dict.fromkeys(model.frame for model, _ in self._models)
+        views = {frame: self._view(subject.picture, file, frame, stages) for frame in frames}
+        verdicts = tuple(self._verdict(model, card, views[model.frame].pixels, stages) for model, card in self._models)
+        # Of the picture itself all views know the same.
+        return replace(subject, picture=next(iter(views.values())).picture, verdicts=verdicts)
 
-    def _verdict(
-        self, attempt: _Attempt, model: Model, card: Card, pixels: Callable[[Frame], bytes | Rejected]
-    ) -> Verdict:
-        picture = pixels(model.frame)
-        if isinstance(picture, Rejected):
-            return picture
-        with attempt.stages.measure("classify"):
-            return best(model.classify(picture), card.labels, self._topk)
+    def _verdict(self, model: Model, card: Card, pixels: bytes | Rejected, stages: Stages) -> Verdict:
+        if isinstance(pixels, Rejected):
+            return pixels
+        with stages.measure("classify"):
+            return best(model.classify(pixels), card.labels, self._topk)
 
-    def _pixels(self, attempt: _Attempt, file: Any, frame: Frame) -> bytes | Rejected:
+    def _view(self, picture: Picture, file: BinaryIO, frame: Frame, stages: Stages) -> _View:
         try:
-            return self._decoded(attempt, file, frame)
+            with stages.measure("decodeImage"):
+                examined = pictures.examine(file, frame)
+                picture = replace(picture, format=examined.format, width=examined.width, height=examined.height)
+                pictures.check(examined, self._limits)
+                image = pictures.decode(examined)
+            with stages.measure("imageToInput"):
+                return _View(picture, pictures.fit(examined, image, frame))
         except Rejected as rejection:
-            return rejection
+            return _View(picture, rejection)
 
-    def _decoded(self, attempt: _Attempt, file: Any, frame: Frame) -> bytes:
-        stages = attempt.stages
-        with stages.measure("decodeImage"):
-            examined = images.examine(file, frame)
-            attempt.picture = replace(
-                attempt.picture, format=examined.format, width=examined.width, height=examined.height
-            )
-            images.check(examined, self._limits)
-            image = images.decode(examined, frame)
-        with stages.measure("imageToInput"):
-            return images.pixels(examined, image, frame)
-
-    def _outcomes(self, attempt: _Attempt) -> list[Outcome]:
-        receipt = self._receipt(attempt.stages)
-        verdicts = attempt.verdicts or [attempt.rejection or ()] * len(self._models)
+    def _outcomes(self, subject: _Subject, stages: Stages) -> list[Outcome]:
+        receipt = self._receipt(stages)
+        verdicts = subject.verdicts or (subject.rejection or (),) * len(self._models)
         return [
-            _outcome(attempt, model, verdict, receipt)
+            _outcome(subject, model, verdict, receipt)
             for (model, _), verdict in zip(self._models, verdicts, strict=True)
         ]
 
@@ -212,14 +209,14 @@ class _Activation:
         }
 
 
-def _outcome(attempt: _Attempt, model: Model, verdict: Verdict, receipt: Mapping[str, Any]) -> Outcome:
+def _outcome(subject: _Subject, model: Model, verdict: Verdict, receipt: Mapping[str, Any]) -> Outcome:
     rejection = verdict if isinstance(verdict, Rejected) else None
-    status: Status = "rejected" if rejection else "deleted" if attempt.event.kind == "removed" else "classified"
+    status: Status = "rejected" if rejection else "deleted" if subject.event.kind == "removed" else "classified"
     return Outcome(
         status=status,
-        event=attempt.event,
+        event=subject.event,
         model=model.reference,
-        picture=attempt.picture,
+        picture=subject.picture,
         classifications=verdict if isinstance(verdict, tuple) else (),
         reason=rejection.code if rejection else None,
         detail=str(rejection) if rejection else None,

@@ -15,8 +15,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
-from actions.classify.images import Frame
 from actions.classify.litert import Interpreter, Tensor
+from actions.classify.pictures import Frame
 from actions.errors import BadSettings
 from actions.messages import Classification, ModelReference
 

@@ -9,12 +9,12 @@ from threading import Thread
 
 from PIL import Image
 
-from actions.classify import images
+from actions.classify import pictures
 from actions.classify.handler import loaded_models
 from actions.classify.settings import Settings
 from actions.errors import BadSettings
 
-_LIMITS = images.Limits(pixels=10**6, memory=2**24)
+_LIMITS = pictures.Limits(pixels=10**6, memory=2**24)
 
 
 def warm(environ: Mapping[str, str]) -> None:
@@ -31,7 +31,7 @@ def _import_client() -> None:
 
 
 def _classify_once(environ: Mapping[str, str]) -> None:
-    frame = images.Frame()
+    frame = pictures.Frame()
     pixels = _pixels(frame)
     if not environ.get("PIXWHISK_MODEL"):
         return
@@ -46,9 +46,9 @@ def _classify_once(environ: Mapping[str, str]) -> None:
         model.classify(pixels if model.frame == frame else _pixels(model.frame))
 
 
-def _pixels(frame: images.Frame) -> bytes:
+def _pixels(frame: pictures.Frame) -> bytes:
     file = io.BytesIO()
     Image.new("RGB", (640, 480)).save(file, "JPEG")
-    examined = images.examine(file, frame)
-    images.check(examined, _LIMITS)
-    return images.pixels(examined, images.decode(examined, frame), frame)
+    examined = pictures.examine(file, frame)
+    pictures.check(examined, _LIMITS)
+    return pictures.fit(examined, pictures.decode(examined), frame)

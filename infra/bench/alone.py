@@ -82,19 +82,19 @@ def rate(team: Sequence[Worker], count: int) -> float:
 
 def main(picture: Path, model: Path) -> None:
     """Work until there is no more input."""
-    from actions.classify import images
+    from actions.classify import pictures
     from actions.classify.model import best, load
     from actions.malloc import return_memory_early
 
     return_memory_early()
-    body, limits = picture.read_bytes(), images.Limits(10**8, 2**26)
+    body, limits = picture.read_bytes(), pictures.Limits(10**8, 2**26)
     loaded, card = load(model, 1)
 
     def classify() -> float:
         began = time.perf_counter()
-        examined = images.examine(io.BytesIO(body), loaded.frame)
-        images.check(examined, limits)
-        pixels = images.pixels(examined, images.decode(examined, loaded.frame), loaded.frame)
+        examined = pictures.examine(io.BytesIO(body), loaded.frame)
+        pictures.check(examined, limits)
+        pixels = pictures.fit(examined, pictures.decode(examined), loaded.frame)
         best(loaded.classify(pixels), card.labels, 5)
         return (time.perf_counter() - began) * 1000
 

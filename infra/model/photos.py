@@ -15,10 +15,10 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageOps
 
-from actions.classify import images
+from actions.classify import pictures
 from infra.model import card
 
-FRAME = images.Frame(card.SIZE, card.CROP)
+FRAME = pictures.Frame(card.SIZE, card.CROP)
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,8 +81,8 @@ def prepare(image: Image.Image) -> NDArray[np.uint8]:
     """The model's input, (224, 224, 3), made by the very code that serves."""
     file = io.BytesIO()
     image.save(file, "BMP")
-    examined = images.examine(file, FRAME)
-    pixels = images.pixels(examined, images.decode(examined, FRAME), FRAME)
+    examined = pictures.examine(file, FRAME)
+    pixels = pictures.fit(examined, pictures.decode(examined), FRAME)
     return np.frombuffer(pixels, np.uint8).reshape(FRAME.side, FRAME.side, 3)
 
 

@@ -14,16 +14,16 @@ from pathlib import Path
 
 import pytest
 
-from actions.classify import images, model
+from actions.classify import model, pictures
 from actions.classify.litert import Tensor
 from actions.errors import BadSettings
 from tests.fixtures.model import KnownPhoto
 
-FRAME = images.Frame()
+FRAME = pictures.Frame()
 
 
 @pytest.fixture(scope="module")
-def pictures(photos: Mapping[str, KnownPhoto]) -> Mapping[str, bytes]:
+def prepared(photos: Mapping[str, KnownPhoto]) -> Mapping[str, bytes]:
     """Known photos, plain tones and noise, as the model takes them."""
     found = {name: pixels(photo.jpeg) for name, photo in photos.items()}
     for tone in (0, 127, 255):
@@ -33,13 +33,13 @@ def pictures(photos: Mapping[str, KnownPhoto]) -> Mapping[str, bytes]:
 
 
 def pixels(body: bytes) -> bytes:
-    examined = images.examine(io.BytesIO(body), FRAME)
-    return images.pixels(examined, images.decode(examined, FRAME), FRAME)
+    examined = pictures.examine(io.BytesIO(body), FRAME)
+    return pictures.fit(examined, pictures.decode(examined), FRAME)
 
 
 @pytest.mark.parametrize("threads", [1, 2])
 def test_the_c_interface_agrees_with_the_binding(
-    model_directory: Path, pictures: Mapping[str, bytes], threads: int
+    model_directory: Path, prepared: Mapping[str, bytes], threads: int
 ) -> None:
     """Every picture gets the same probabilities, up to a rounding, with any number of threads."""
     import numpy as np
@@ -49,19 +49,19 @@ def test_the_c_interface_agrees_with_the_binding(
     binding.allocate_tensors()
     taken, given = binding.get_input_details()[0], binding.get_output_details()[0]
     ours, _ = model.load(model_directory, threads)
-    for name, picture in pictures.items():
+    for name, picture in prepared.items():
         binding.set_tensor(taken["index"], np.frombuffer(picture, np.uint8).reshape(taken["shape"]))
         binding.invoke()
         expected = binding.get_tensor(given["index"])[0] * given["quantization"][0]
         assert np.abs(np.array(ours.classify(picture)) - expected).max() <= 0.012, name
 
 
-def test_a_second_model_does_not_disturb_the_first(model_directory: Path, pictures: Mapping[str, bytes]) -> None:
+def test_a_second_model_does_not_disturb_the_first(model_directory: Path, prepared: Mapping[str, bytes]) -> None:
     """Two models loaded at once, used in turns, each answer as if alone."""
     first, _ = model.load(model_directory, 1)
-    alone = [list(first.classify(picture)) for picture in pictures.values()]
+    alone = [list(first.classify(picture)) for picture in prepared.values()]
     second, _ = model.load(model_directory, 1)
-    for picture, expected in zip(pictures.values(), alone, strict=True):
+    for picture, expected in zip(prepared.values(), alone, strict=True):
         assert list(second.classify(picture)) == expected
         assert list(first.classify(picture)) == expected
 
@@ -87,10 +87,10 @@ def saved_model(model_directory: Path, tmp_path: Path) -> Path:
 
 
 def test_tensorflow_agrees_with_litert(
-    model_directory: Path, saved_model: Path, tensorflow_python: Path, pictures: Mapping[str, bytes]
+    model_directory: Path, saved_model: Path, tensorflow_python: Path, prepared: Mapping[str, bytes]
 ) -> None:
     """A SavedModel served by TensorFlow puts the same label first, with much the same probability."""
-    known = {name: each for name, each in pictures.items() if not name.startswith(("tone", "noise"))}
+    known = {name: each for name, each in prepared.items() if not name.startswith(("tone", "noise"))}
     ran = subprocess.run(
         [tensorflow_python, "-c", SERVE, saved_model],
         input=json.dumps({name: each.hex() for name, each in known.items()}),

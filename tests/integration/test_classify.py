@@ -421,7 +421,7 @@ def test_an_unforeseen_failure_is_a_typed_error(
     call: Call, coffee: bytes, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """A fault of ours becomes `internal-error`; the log has where it was, but none of its words."""
-    monkeypatch.setattr("actions.classify.images.decode", lambda *_: 1 / 0)
+    monkeypatch.setattr("actions.classify.pictures.decode", lambda *_: 1 / 0)
     error = call(image=base64.b64encode(coffee).decode())["error"]
     assert (error["code"], error["retryable"]) == ("internal-error", True)
     log = capsys.readouterr().out

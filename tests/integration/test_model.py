@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from actions.classify import images
+from actions.classify import pictures
 from actions.classify.model import Card, Model, best, load
 from infra.model import card, check, environment
 from infra.model.photos import CHECKING, PHOTOS, inputs
@@ -60,8 +60,8 @@ def test_known_photos_get_their_labels(model_directory: Path, photos: Mapping[st
 
 
 def first_label(model: Model, said: Card, data: bytes) -> str:
-    examined = images.examine(io.BytesIO(data), model.frame)
-    picture = images.pixels(examined, images.decode(examined, model.frame), model.frame)
+    examined = pictures.examine(io.BytesIO(data), model.frame)
+    picture = pictures.fit(examined, pictures.decode(examined), model.frame)
     return best(model.classify(picture), said.labels, 1)[0].label
 
 

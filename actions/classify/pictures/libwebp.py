@@ -97,7 +97,7 @@ def decode(body: bytes, size: tuple[int, int], *, scaled: bool) -> Image.Image:
     return Image.frombuffer(mode, size, memory, "raw", mode, 0, 1)
 
 
-def available() -> bool:
+def is_available() -> bool:
     """Whether the library that Pillow was built with can be called."""
     try:
         _library()

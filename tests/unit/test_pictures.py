@@ -13,18 +13,18 @@ from typing import Any
 import pytest
 from PIL import Image, ImageChops
 
-from actions.classify import images
+from actions.classify import pictures
 from actions.errors import CorruptImage, EmptyObject, TooManyPixels, UnsupportedFormat
 
-FRAME = images.Frame()
-LIMITS = images.Limits(pixels=100_000_000, memory=48 * 2**20)
+FRAME = pictures.Frame()
+LIMITS = pictures.Limits(pixels=100_000_000, memory=48 * 2**20)
 
 
-def seen(body: bytes, limits: images.Limits = LIMITS) -> tuple[images.Examined, Image.Image]:
+def seen(body: bytes, limits: pictures.Limits = LIMITS) -> tuple[pictures.Examined, Image.Image]:
     """What the model would see of a file."""
-    examined = images.examine(io.BytesIO(body), FRAME)
-    images.check(examined, limits)
-    pixels = images.pixels(examined, images.decode(examined, FRAME), FRAME)
+    examined = pictures.examine(io.BytesIO(body), FRAME)
+    pictures.check(examined, limits)
+    pixels = pictures.fit(examined, pictures.decode(examined), FRAME)
     return examined, Image.frombytes("RGB", (FRAME.side, FRAME.side), pixels)
 
 
@@ -280,7 +280,7 @@ def test_large_jpegs_are_decoded_smaller_but_not_too_small() -> None:
     """Detail that would be thrown away is not decoded, as long as the short side keeps 256 pixels."""
     for side, kept in ((511, 511), (512, 256), (1023, 512), (1024, 256), (2047, 512), (2048, 256), (4096, 512)):
         body = saved(Image.new("L", (side, side)), "JPEG")
-        image = images.decode(images.examine(io.BytesIO(body), FRAME), FRAME)
+        image = pictures.decode(pictures.examine(io.BytesIO(body), FRAME))
         assert image.size == (kept, kept)
         assert min(image.size) >= FRAME.short_side
 
@@ -293,7 +293,7 @@ def test_large_webps_are_decoded_smaller_too(mode: str, options: dict[str, Any])
     if mode == "RGBA":
         picture.putalpha(Image.linear_gradient("L").resize(picture.size))
     body = saved(picture, "WEBP", **options)
-    image = images.decode(images.examine(io.BytesIO(body), FRAME), FRAME)
+    image = pictures.decode(pictures.examine(io.BytesIO(body), FRAME))
     assert image.size == (600, 500)
     _, reduced = seen(body)
     _, whole = seen(saved(picture, "PNG"))
@@ -326,8 +326,8 @@ def test_pixels_are_counted_in_the_header(name: str) -> None:
     """A picture over the limit is refused before anything is decoded, with its size."""
     body = saved(Image.new("L", (400, 300)), name)
     with pytest.raises(TooManyPixels, match="400 x 300"):
-        seen(body, images.Limits(pixels=119_999, memory=2**30))
-    seen(body, images.Limits(pixels=120_000, memory=2**30))
+        seen(body, pictures.Limits(pixels=119_999, memory=2**30))
+    seen(body, pictures.Limits(pixels=120_000, memory=2**30))
 
 
 def test_memory_is_estimated_from_the_header() -> None:
@@ -335,7 +335,7 @@ def test_memory_is_estimated_from_the_header() -> None:
     picture = Image.new("RGB", (4000, 3000))
 
     def cost(body: bytes) -> int:
-        return images.examine(io.BytesIO(body), FRAME).memory
+        return pictures.examine(io.BytesIO(body), FRAME).memory
 
     baseline = cost(saved(picture, "JPEG"))
     progressive = cost(saved(picture, "JPEG", progressive=True))

@@ -1,0 +1,18 @@
+"""How many bytes Pillow keeps of a picture."""
+
+from __future__ import annotations
+
+from PIL import Image
+
+
+def pixel_bytes(image: Image.Image) -> int:
+    """Bytes of one pixel in memory."""
+    if image.mode in ("1", "L", "P"):
+        return 1
+    return 2 if image.mode.startswith("I;16") else 4
+
+
+def picture_bytes(image: Image.Image) -> int:
+    """Bytes of the whole picture in memory, decoded or not."""
+    width, height = image.size
+    return width * height * pixel_bytes(image)
