@@ -5,8 +5,12 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Iterator
 from enum import IntEnum
+from typing import TYPE_CHECKING
 
 import click
+
+if TYPE_CHECKING:
+    import psycopg
 
 
 class Exit(IntEnum):
@@ -63,17 +67,21 @@ def _failure(error: Exception) -> Failure | None:
     known: tuple[tuple[type[Exception] | tuple[type[Exception], ...], str, Exit], ...] = (
         ((BadEnvironment, BadManifest), "{}", Exit.USAGE),
         ((StoreAway, StoreFailed, Unreachable), "{}", Exit.UNREACHABLE),
-        (psycopg.OperationalError, "Postgres does not answer: {}", Exit.UNREACHABLE),
-        (psycopg.Error, "Postgres refuses: {}", Exit.FAILED),
         (Held, "the data directory is in use by {}: `pixwhisk down` ends it, or choose another --data", Exit.FAILED),
         ((NoDeployment, SecretMissing, NotSetUp, PortTaken, MinioMissing, PostgresMissing), "{}", Exit.FAILED),
         ((ListingRefused, NewerSchema, ServiceFailed, Unintended, WhiskError), "{}", Exit.FAILED),
     )
+    if isinstance(error, psycopg.Error):
+        return _database_failure(error)
     for kinds, words, code in known:
         if isinstance(error, kinds):
-            return Failure(words.format(_first_line(error) if isinstance(error, psycopg.Error) else error), code)
+            return Failure(words.format(error), code)
     return None
 
 
-def _first_line(error: Exception) -> str:
-    return (str(error).strip().splitlines() or [type(error).__name__])[0]
+def _database_failure(error: psycopg.Error) -> Failure:
+    from infra.database.refusal import first_line, refused
+
+    if refused(error):
+        return Failure(f"Postgres refuses: {first_line(error)}", Exit.FAILED)
+    return Failure(f"Postgres does not answer: {first_line(error)}", Exit.UNREACHABLE)

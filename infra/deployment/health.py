@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 import psycopg
 
 from infra.database.queries import Counts, connect, counts
+from infra.database.refusal import first_line, refused
 from infra.deployment.record import Deployment
 from infra.services import lock
 
@@ -48,10 +49,8 @@ def _database(deployment: Deployment) -> tuple[str, Counts | None]:
     try:
         with connect(deployment.database_url) as connection:
             return "ok", counts(connection)
-    except psycopg.OperationalError:
-        return "does not answer", None
     except psycopg.Error as error:
-        return f"refuses: {(str(error).splitlines() or [''])[0]}", None
+        return f"refuses: {first_line(error)}" if refused(error) else "does not answer", None
 
 
 def _answers(url: str, path: str) -> str:

@@ -11,12 +11,14 @@ from alembic.config import Config
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from psycopg import sql
+from psycopg.conninfo import make_conninfo
 from sqlalchemy import create_engine
 from sqlalchemy.pool import NullPool
 
 from actions.store.results import database_url as sqlalchemy_url
 from actions.store.schema import Base
 from infra.database import migrations as schema
+from infra.database.refusal import refused
 from infra.services.postgres import Role
 from tests.fixtures.postgres import Database, Server
 
@@ -51,6 +53,31 @@ def test_a_schema_of_a_later_release_is_left_alone(database: Database) -> None:
     for touch in (schema.migrate, schema.revision):
         with pytest.raises(schema.NewerSchema, match="schema is 9999"):
             touch(database.url())
+
+
+def test_a_server_that_refuses_is_told_from_one_that_is_away(database: Database) -> None:
+    """A wrong password and a missing database are a refusal; nobody at the socket is not, nor a server that ends."""
+    wrong_password = make_conninfo(database.url(), password="wrong")
+    for refusing in (wrong_password, make_conninfo(database.url(), dbname="nowhere")):
+        with pytest.raises(psycopg.OperationalError) as refusal:
+            psycopg.connect(refusing)
+        assert refused(refusal.value)
+    with pytest.raises(psycopg.OperationalError) as absence:
+        psycopg.connect(make_conninfo(wrong_password, port=1))
+    assert not refused(absence.value)
+    with database.connect() as connection, pytest.raises(psycopg.OperationalError) as ending:
+        connection.execute("SELECT pg_terminate_backend(pg_backend_pid())")
+    assert not refused(ending.value)
+
+
+def test_a_lock_that_is_held_is_a_refusal(database: Database) -> None:
+    """`migrate` gives up waiting for one, and then says so, not that Postgres is away."""
+    with database.connect() as holder, database.connect() as waiter, holder.transaction():
+        holder.execute("LOCK TABLE inbox IN ACCESS EXCLUSIVE MODE")
+        waiter.execute("SET lock_timeout = '10ms'")
+        with pytest.raises(psycopg.OperationalError) as gave_up:
+            waiter.execute("SELECT 1 FROM inbox")
+    assert refused(gave_up.value)
 
 
 def test_two_migrations_at_once_take_turns(postgres_server: Server) -> None:
