@@ -80,7 +80,7 @@ def _run(data: Path, flags: dict[str, Any], ready_fd: int | None, *, force: bool
             for line in foreign(deployment):
                 click.echo(line)
             with running(deployment, click.echo, force=force) as supervisor:
-                for line in endpoints(deployment):
+                for line in (*endpoints(deployment), *gaps(deployment)):
                     click.echo(line)
                 click.echo(f"started    in {time.monotonic() - began:.1f} s")
                 click.echo("ready")
@@ -111,6 +111,13 @@ def endpoints(deployment: Deployment) -> list[str]:
         f"page       {deployment.page}",
         f"data       {deployment.data}",
     ]
+
+
+def gaps(deployment: Deployment) -> list[str]:
+    """What actions here are not kept from, a line each."""
+    from infra.host.containers.gaps import find_gaps
+
+    return [] if deployment.external.apihost else [f"undefended {each}" for each in find_gaps()]
 
 
 @contextlib.contextmanager

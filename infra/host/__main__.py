@@ -20,6 +20,7 @@ from actions.malloc import keep_memory
 from infra.host.api.routes import application
 from infra.host.api.server import listen, server
 from infra.host.assembly import assemble
+from infra.host.containers.group import adopt_orphans
 from infra.host.containers.kinds import local_runtimes
 from infra.host.containers.pool import PoolSettings, open_pool
 from infra.host.settings import BadSettings, Settings, from_arguments
@@ -53,6 +54,7 @@ def main(arguments: Sequence[str], environ: Mapping[str, str] = os.environ) -> i
         signal.signal(each, lambda *_: None)
     _raise_descriptors()
     keep_memory()
+    adopt_orphans()
     with lock, listening:
         uvloop.run(_serve(settings, listening))
     return 0

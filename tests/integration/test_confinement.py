@@ -17,7 +17,7 @@ from typing import Any
 import pytest
 
 from infra.host.calls import Call, Executable
-from infra.host.containers import landlock, pool
+from infra.host.containers import landlock
 from infra.host.containers.kinds import SOURCES, local_runtimes
 from infra.host.containers.landlock import SINCE_SIGNALS, Confinement, confined, read_version
 from infra.host.containers.pool import LocalPool, PoolSettings
@@ -310,7 +310,6 @@ def test_without_landlock_actions_run_and_the_host_says_what_that_means(
 ) -> None:
     """Files are open to them then; privileges are gone all the same."""
     monkeypatch.setattr(landlock, "read_version", lambda: 0)
-    monkeypatch.setattr(pool, "read_version", lambda: 0)
     came = trying(["open(path, 'w').write('x')", "call('chroot', b'.')"], {"path": str(tmp_path / "file")})
     assert list(came.values()) == [{"value": 1}, DENIED]
     assert [record.message.split()[0] for record in caplog.records] == ["containers-not-confined"]

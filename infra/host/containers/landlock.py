@@ -3,7 +3,9 @@
 Rules belong to a thread and pass on to what it starts. So each container is started from a thread of its own that has
 been confined first: nothing need run inside for it, in whatever language, and this process itself stays free. Besides
 files, the rules keep a container from reading other processes' environments (which ptrace's right governs) and, from
-Linux 6.12 on, from sending signals to them. Sockets in the file system stay reachable; Postgres has one.
+Linux 6.12 on, from sending signals to them. What is done to a file without opening it, and all else that a container
+has no business to ask of the kernel, `seccomp` refuses beside it. Sockets in the file system stay reachable; Postgres
+has one.
 """
 
 from __future__ import annotations
@@ -30,8 +32,10 @@ SYSTEM = (
     *("/etc/ssl/certs", "/etc/ssl/openssl.cnf", "/etc/ca-certificates", "/etc/pki/tls/certs", "/etc/pki/tls/cert.pem"),
     *("/etc/pki/tls/openssl.cnf", "/etc/pki/ca-trust", "/etc/crypto-policies", "/etc/fonts"),
     *("/proc", "/sys/devices/system/cpu", "/sys/fs/cgroup", "/sys/kernel/mm/transparent_hugepage"),
+    # Not to be written: mapped so, it is memory that nobody counts.
+    "/dev/zero",
 )
-DEVICES = ("/dev/null", "/dev/zero", "/dev/full", "/dev/random", "/dev/urandom")
+DEVICES = ("/dev/null", "/dev/full", "/dev/random", "/dev/urandom")
 
 _LIBC = ctypes.CDLL(None, use_errno=True)
 _PR_SET_NO_NEW_PRIVS = 38

@@ -17,8 +17,8 @@ from dataclasses import dataclass, field
 
 from infra.host.calls import Busy, Call, Executable, Pool, Ran
 from infra.host.containers.container import NOT_STARTED, milliseconds
+from infra.host.containers.gaps import find_gaps
 from infra.host.containers.kinds import Runtimes, UnknownKind, compile_sources, local_runtimes
-from infra.host.containers.landlock import SINCE_SIGNALS, read_version
 from infra.host.containers.members import Member, Members, profile_of
 from infra.host.containers.stem_cells import StemCells
 from infra.host.containers.watch import end_idle, watch
@@ -65,7 +65,7 @@ class LocalPool:
     async def start(self) -> None:
         await self._members.open()
         await asyncio.to_thread(compile_sources)
-        tell_confinement()
+        tell_gaps()
         self._stopped = False
         loop = asyncio.get_running_loop()
         self._watching = [
@@ -206,12 +206,10 @@ def not_started(arrived: int) -> Ran:
     return Ran(3, {"error": NOT_STARTED}, (), now, now, now - arrived, None)
 
 
-def tell_confinement() -> None:
+def tell_gaps() -> None:
     """Say once where this kernel keeps containers in less than it could."""
-    if not read_version():
-        log.warning("containers-not-confined reason=no-landlock consequence=actions-read-and-write-what-this-user-may")
-    elif read_version() < SINCE_SIGNALS:
-        log.info("containers-confined landlock=%d consequence=actions-may-signal-this-users-processes", read_version())
+    for gap in find_gaps():
+        log.warning("containers-not-confined consequence=%s", gap)
 
 
 def open_pool(settings: PoolSettings) -> Pool:

@@ -1,7 +1,8 @@
 """One container as a local process: started with nothing of ours but its declaration, limited, watched, ended.
 
-The process serves one end of a socket pair, so nobody else can reach it. It leads a session of its own. It also holds
-the read end of a pipe that only this host can write to: when the host ends, however, the kernel kills the whole group.
+The process serves one end of a socket pair, so nobody else can reach it. It is in a process group of its own, which
+nothing that it starts can leave. It also holds the read end of a pipe that only this host can write to: when the host
+ends, however, the kernel kills the whole group.
 """
 
 from __future__ import annotations
@@ -20,10 +21,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from infra.host.containers.connection import Wire, connect
+from infra.host.containers.group import find_adopted, kill_group, leave_group, make_group
 from infra.host.containers.landlock import Confinement, confined
 from infra.host.containers.logs import Capture
+from infra.host.containers.seccomp import is_available, restrict_calls
 
-PAGE = resource.getpagesize()
 TICK = 1 / os.sysconf("SC_CLK_TCK")
 PATH = "/usr/local/bin:/usr/bin:/bin"
 
@@ -39,18 +41,19 @@ F_SETSIG = 10
 
 @dataclass(frozen=True, slots=True)
 class Usage:
-    """What a container uses: resident bytes of all its processes, its own processor seconds so far."""
+    """What a container uses: bytes that all its processes hold, its own processor seconds so far."""
 
-    resident: int
+    held: int
     processor: float
     asleep: bool
 
 
 @dataclass(slots=True)
 class Started:
-    """The ends of a new process that stay with us."""
+    """A new process, its group, and the ends that stay with us."""
 
     process: subprocess.Popen[bytes]
+    group: int
     connection: socket.socket
     stdout: int
     stderr: int
@@ -87,14 +90,14 @@ class Sandbox:
         """None once the process is gone."""
         try:
             fields = Path(f"/proc/{self.process_id}/stat").read_text().rpartition(")")[2].split()
-            resident = sum(resident_bytes(each) for each in family(self.process_id))
+            held = sum(held_bytes(each) for each in self._processes())
         except (OSError, ValueError):
             return None
-        return Usage(resident, (int(fields[11]) + int(fields[12])) * TICK, asleep=fields[0] == "S")
+        return Usage(held, (int(fields[11]) + int(fields[12])) * TICK, asleep=fields[0] == "S")
 
     def check(self, usage: Usage) -> None:
         """Kill the container if it uses more memory than it may."""
-        if usage.resident > self.memory and self.alive:
+        if usage.held > self.memory and self.alive:
             self.exhausted = True
             self.kill()
 
@@ -114,12 +117,17 @@ class Sandbox:
         if self._killed:
             return
         self._killed = True
-        for each in family(self.process_id)[1:]:
+        # Without seccomp some may have left the group.
+        processes = self._processes()
+        kill_group(self._started.group)
+        for each in processes:
             with suppress(ProcessLookupError):
                 os.kill(each, signal.SIGKILL)
-        with suppress(ProcessLookupError):
-            os.killpg(self.process_id, signal.SIGKILL)
         os.close(self._started.lifeline)
+
+    def _processes(self) -> list[int]:
+        """All of the container, as far as they can be seen."""
+        return family([self.process_id, *find_adopted(self._started.group, self.process_id)])
 
     async def ended(self) -> None:
         """Wait for the process to be gone; then leave nothing of it."""
@@ -130,6 +138,7 @@ class Sandbox:
             self._started.connection.close()
         self.capture.close()
         os.close(self._status)
+        await asyncio.to_thread(leave_group, self._started.group)
         await asyncio.to_thread(shutil.rmtree, self._directory, ignore_errors=True)
 
     async def exits(self, patience: float) -> bool:
@@ -160,19 +169,31 @@ def open_sandbox(
     work = directory / "work"
     work.mkdir(0o700, parents=True)
     given = {"PATH": PATH, "LANG": "C.UTF-8", **environment, "HOME": str(work), "TMPDIR": str(work)}
-    started = launch(command, given, work, confinement)
+    group = make_group()
+    try:
+        started = launch(command, given, work, confinement, group)
+    except BaseException:
+        leave_group(group)
+        raise
     limit(started.process.pid, memory)
     try:
         return Sandbox(started, directory, memory)
     except OSError:
-        # Out of descriptors. The process sees its connection end, and goes by itself.
+        # Out of descriptors.
+        kill_group(group)
+        started.process.wait()
+        leave_group(group)
         started.connection.close()
         os.close(started.lifeline)
         raise
 
 
 def launch(
-    command: Callable[[int], Sequence[str]], environment: Mapping[str, str], work: Path, confinement: Confinement
+    command: Callable[[int], Sequence[str]],
+    environment: Mapping[str, str],
+    work: Path,
+    confinement: Confinement,
+    group: int,
 ) -> Started:
     ours, theirs = socket.socketpair()
     reading, lifeline = os.pipe()
@@ -180,6 +201,8 @@ def launch(
     err, err_end = os.pipe()
 
     def start() -> subprocess.Popen[bytes]:
+        if is_available():
+            restrict_calls(group)
         return subprocess.Popen(
             command(theirs.fileno()),
             stdin=subprocess.DEVNULL,
@@ -188,13 +211,13 @@ def launch(
             pass_fds=(theirs.fileno(), reading),
             env=environment,
             cwd=work,
-            start_new_session=True,
+            process_group=group,
             umask=0o077,
         )
 
     try:
         process = confined(confinement, work, start)
-        kill_group_with(reading, process.pid)
+        kill_group_with(reading, group)
     except BaseException:
         ours.close()
         for descriptor in (lifeline, out, err):
@@ -204,7 +227,7 @@ def launch(
         theirs.close()
         for descriptor in (reading, out_end, err_end):
             os.close(descriptor)
-    return Started(process, ours, out, err, lifeline)
+    return Started(process, group, ours, out, err, lifeline)
 
 
 def kill_group_with(reading: int, group: int) -> None:
@@ -233,9 +256,9 @@ def limit(process_id: int, memory: int) -> None:
             resource.prlimit(process_id, name, (most, most))
 
 
-def family(process_id: int) -> list[int]:
-    """A process and its descendants, as far as they can be seen."""
-    found = [process_id]
+def family(process_ids: Sequence[int]) -> list[int]:
+    """Processes and their descendants, as far as they can be seen."""
+    found = list(process_ids)
     for each in found:
         with suppress(OSError):
             for task in os.listdir(f"/proc/{each}/task"):  # noqa: PTH208 - 20 times a second
@@ -244,14 +267,20 @@ def family(process_id: int) -> list[int]:
     return found
 
 
-def resident_bytes(process_id: int) -> int:
+def held_bytes(process_id: int) -> int:
+    """Resident, swapped out, and what the kernel keeps to know where it is; 0 for a process that is gone."""
     try:
-        return int(Path(f"/proc/{process_id}/statm").read_text().split()[1]) * PAGE
+        status = Path(f"/proc/{process_id}/status").read_bytes()
     except OSError:
         return 0
+    return sum(kilobytes(status, name) for name in (b"VmRSS:", b"VmSwap:", b"VmPTE:")) * 1024
+
+
+def kilobytes(status: bytes, name: bytes) -> int:
+    """A field of /proc/…/status; 0 where it has none, as of a process that has ended."""
+    _, found, after = status.partition(name)
+    return int(after.split(None, 1)[0]) if found else 0
 
 
 def peak_bytes(status: bytes) -> int:
-    """`VmHWM` of /proc/…/status; 0 for a process that is gone."""
-    _, found, after = status.partition(b"VmHWM:")
-    return int(after.split(None, 1)[0]) * 1024 if found else 0
+    return kilobytes(status, b"VmHWM:") * 1024
