@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -25,3 +26,8 @@ def default_model(environ: Mapping[str, str] = os.environ) -> Path:
 def data(named: str | os.PathLike[str] | None = None, environ: Mapping[str, str] = os.environ) -> Path:
     """A deployment's data directory: as named, else `PIXWHISK_DATA`, else `.pixwhisk` in the working directory."""
     return Path(named or environ.get("PIXWHISK_DATA") or ".pixwhisk").resolve()
+
+
+def module_command(name: str) -> list[str]:
+    """Our own Python running a module of ours: as it is installed (`-P`), not what has its name where it is started."""
+    return [sys.executable, "-P", "-m", name]

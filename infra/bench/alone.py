@@ -16,6 +16,7 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
+from infra import paths
 from infra.host.containers.members import ENVIRONMENT
 
 
@@ -50,7 +51,7 @@ class Worker:
 @contextmanager
 def workers(picture: Path, model: Path, count: int) -> Iterator[Sequence[Worker]]:
     """So many processes, ready to work."""
-    command = [sys.executable, "-m", "infra.bench.alone", str(picture), str(model)]
+    command = [*paths.module_command("infra.bench.alone"), str(picture), str(model)]
     with ExitStack() as stack:
         started = [
             stack.enter_context(

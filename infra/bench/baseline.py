@@ -5,7 +5,6 @@ from __future__ import annotations
 import dataclasses
 import os
 import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -14,6 +13,7 @@ from pathlib import Path
 from minio import Minio
 from minio.notificationconfig import NotificationConfig, QueueConfig
 
+from infra import paths
 from infra.bench.clients import Failed, Uploader
 from infra.deployment.record import Deployment
 from infra.deployment.variables import manifest_variables
@@ -54,7 +54,7 @@ def _receiver(deployment: Deployment, credentials: Credentials, port: int) -> It
         "AWS_ACCESS_KEY_ID": credentials.access_key,
         "AWS_SECRET_ACCESS_KEY": credentials.secret_key,
     }
-    command = [sys.executable, "-m", "infra.bench.inline"]
+    command = paths.module_command("infra.bench.inline")
     with subprocess.Popen(
         command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, env=environment, text=True
     ) as process:

@@ -8,12 +8,12 @@ import os
 import select
 import signal
 import subprocess
-import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from infra import paths
 from infra.cli.failures import Exit, Failure
 
 # `up` itself gives up well before.
@@ -35,7 +35,7 @@ def start_detached(
     # One by one: a mode given to `mkdir` is not for the parents it makes on the way.
     for directory in (data, logs):
         directory.mkdir(mode=0o700, parents=True, exist_ok=True)
-    arguments = [sys.executable, "-m", "infra.cli", "up", "--data", str(data), "--ready-fd", str(writer)]
+    arguments = [*paths.module_command("infra.cli"), "up", "--data", str(data), "--ready-fd", str(writer)]
     for name, value in flags.items():
         if value is not None and value is not False:
             arguments += [f"--{name.replace('_', '-')}", *([] if value is True else [str(value)])]

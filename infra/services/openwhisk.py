@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -54,7 +53,7 @@ class OpenWhiskHost:
             "PIXWHISK_READABLE": os.pathsep.join(map(str, self._readable())),
             "PYTHONUNBUFFERED": "1",
         }
-        return Command([sys.executable, "-m", "infra.host", *arguments], environment, self.directory)
+        return Command([*paths.module_command("infra.host"), *arguments], environment, self.directory)
 
     def _readable(self) -> Sequence[Path]:
         """The models of the user's cache, those in use, and what else is named for the operator's own actions."""

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import os
-import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from importlib.util import find_spec
 from pathlib import Path
 
+from infra import paths
 from infra.services.service import Command
 
 # Looks for owed rows at least this often; the journal's NOTIFY wakes it sooner.
@@ -33,7 +33,7 @@ class Sweeper:
 
     def command(self) -> Command:
         arguments = ["sweep", "--watch", str(SECONDS), "--data", str(self.data)]
-        return Command([sys.executable, "-m", "infra.cli", *arguments], dict(self.environ), self.data)
+        return Command([*paths.module_command("infra.cli"), *arguments], dict(self.environ), self.data)
 
     def ready(self) -> bool:
         return True

@@ -25,7 +25,7 @@ from psycopg import sql
 
 from infra.host.containers.landlock import SINCE_SIGNALS, read_version
 from tests.e2e.test_main_job import COFFEE, wait_for
-from tests.fixtures.deployment import PIXWHISK, Deployment, descendants, eventually, pixwhisk, start
+from tests.fixtures.deployment import PIXWHISK, Deployment, descendants, eventually, free_ports, pixwhisk, start
 from tests.fixtures.needs import need
 
 # Where secrets are kept, in a directory that is the owner's alone: ours, what actions are bound to, MinIO's own users.
@@ -342,3 +342,36 @@ def run(running: Deployment, code: str, arguments: Mapping[str, Any]) -> dict[st
         answer = owner.post("/actions/tried?blocking=true&result=true", json=dict(arguments))
         assert answer.status_code == 200, answer.text
         return dict(answer.json())
+
+
+# Left where our programs start, under names that they import, of ours and of others.
+PLANTED = "import os\nopen(os.environ['PLANTED'], 'a').write(__file__ + '\\n')\nraise SystemExit('planted')\n"
+
+
+def plant(directory: Path) -> None:
+    """Modules that say they were run."""
+    directory.mkdir(mode=0o700, exist_ok=True)
+    for name in ("infra", "actions", "triggers"):
+        (directory / name).mkdir()
+        (directory / name / "__init__.py").write_text(PLANTED)
+    for name in ("asyncio", "click", "json", "logging", "psycopg", "sitecustomize", "usercustomize", "uvloop"):
+        (directory / f"{name}.py").write_text(PLANTED)
+
+
+def test_nothing_is_run_out_of_the_directories_we_start_in(tmp_path: Path) -> None:
+    """A package called `infra` beside the user, or in the data directory, is neither run nor in the way."""
+    data = Path(tempfile.mkdtemp(prefix="px-"))
+    for directory in (tmp_path, data, *(data / each for each in ("host", "minio", "postgres", "logs"))):
+        plant(directory)
+    mark = tmp_path / "planted"
+    api_port, s3_port = map(str, free_ports(2))
+    environ = {**os.environ, "PLANTED": str(mark)}
+    up = ("up", "--detach", "--data", str(data), "--api-port", api_port, "--s3-port", s3_port)
+    try:
+        pixwhisk(*up, cwd=tmp_path, env=environ)
+        for command in ("status", "results", "down"):
+            pixwhisk(command, "--data", str(data), cwd=tmp_path, env=environ)
+        assert not mark.exists(), mark.read_text()
+    finally:
+        pixwhisk("down", "--data", str(data))
+        shutil.rmtree(data)
