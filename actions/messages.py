@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal, get_args
@@ -46,6 +47,29 @@ class ModelReference:
 
 
 @dataclass(frozen=True, slots=True)
+class Embedding:
+    """What a backbone, named by the digest of its file, makes of a picture: real = (value - zero_point) x scale."""
+
+    backbone: str
+    scale: float
+    zero_point: int
+    values: bytes = field(repr=False)
+
+    @classmethod
+    def parse(cls, raw: Mapping[str, Any]) -> Embedding:
+        values = base64.b64decode(raw["values"], validate=True)
+        return cls(raw["backbone"], float(raw["scale"]), int(raw["zeroPoint"]), values)
+
+    def dump(self) -> dict[str, Any]:
+        return {
+            "backbone": self.backbone,
+            "scale": self.scale,
+            "zeroPoint": self.zero_point,
+            "values": base64.b64encode(self.values).decode(),
+        }
+
+
+@dataclass(frozen=True, slots=True)
 class Picture:
     """What was learnt of the bytes themselves; parts are None where an image was rejected before they were known.
 
@@ -74,6 +98,7 @@ class Outcome:
     classifications: tuple[Classification, ...] = ()
     reason: str | None = None
     detail: str | None = None
+    embedding: Embedding | None = None
     receipt: Mapping[str, Any] = field(default_factory=dict)
 
     def dump(self) -> dict[str, Any]:
@@ -100,6 +125,8 @@ class Outcome:
             dumped |= {"reason": self.reason, "detail": self.detail}
         if event.delete_marker:
             dumped["deleteMarker"] = True
+        if self.embedding is not None:
+            dumped["embedding"] = self.embedding.dump()
         return dumped
 
     @classmethod
@@ -137,5 +164,6 @@ class Outcome:
             classifications=tuple(Classification.parse(each) for each in raw.get("classifications", ())),
             reason=raw.get("reason"),
             detail=raw.get("detail"),
+            embedding=Embedding.parse(raw["embedding"]) if raw.get("embedding") else None,
             receipt=dict(raw.get("receipt") or {}),
         )

@@ -19,8 +19,13 @@ def cache(environ: Mapping[str, str] = os.environ) -> Path:
 
 
 def default_model(environ: Mapping[str, str] = os.environ) -> Path:
-    """The directory of the default model: `model.tflite` beside `card.json`."""
-    return cache(environ) / "models" / MODEL_NAME
+    """The directory of the default model: backbone and head beside `card.json`."""
+    return models(environ) / MODEL_NAME
+
+
+def models(environ: Mapping[str, str] = os.environ) -> Path:
+    """Where models are kept, each in a directory of its name. Checkouts of 0.1.0 have theirs right in `models`."""
+    return cache(environ) / "models" / "headed"
 
 
 def data(named: str | os.PathLike[str] | None = None, environ: Mapping[str, str] = os.environ) -> Path:

@@ -13,15 +13,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 from actions.classify import pictures
+from actions.classify.card import Card
 from actions.classify.inputs import parse_inputs, without_injected
-from actions.classify.model import Card, Model, best, load
+from actions.classify.model import Model, best, load_all
 from actions.classify.pictures import Frame
 from actions.classify.prefetch import Arrival, arrivals
 from actions.classify.settings import Settings
 from actions.classify.stages import Stages, resident_megabytes
 from actions.errors import BadEvent, Rejected, TooManyBytes
 from actions.events import ObjectEvent
-from actions.messages import Classification, Outcome, Picture, Status
+from actions.messages import Classification, Embedding, Outcome, Picture, Status
 
 if TYPE_CHECKING:
     from actions.classify.objects import Fetched, ObjectStore
@@ -30,11 +31,15 @@ if TYPE_CHECKING:
 _IN_MEMORY_ALONE = 4 * 2**20
 _IN_MEMORY_BATCH = 2**20
 
+# How many labels a row keeps, unless the caller wants more, and how likely each must at least be.
+_KEPT = 20
+_LEAST_KEPT = 0.001
+
 
 @lru_cache(maxsize=1)
 def loaded_models(directories: Sequence[Path], threads: int) -> Sequence[tuple[Model, Card]]:
     """Loaded once per container and kept."""
-    return [load(directory, threads) for directory in directories]
+    return load_all(directories, threads)
 
 
 @lru_cache(maxsize=1)
@@ -56,22 +61,25 @@ def handle(params: Mapping[str, Any], environ: Mapping[str, str]) -> dict[str, A
     image = inputs.image
     outcomes = activation.of_records(inputs.records) if image is None else activation.of_image(image)
     stages.note("main", stages.elapsed)
-    answer = {"results": _results(outcomes), "outcomes": [outcome.dump() for outcome in outcomes]}
+    answer = {"results": activation.results, "outcomes": [outcome.dump() for outcome in outcomes]}
     # Asked about nothing, it tells who would have spoken.
     return answer if outcomes else {**answer, "models": activation.models()}
 
 
-def _results(outcomes: Sequence[Outcome]) -> list[dict[str, Any]]:
-    """The short answer: the labels of the first image that has any, by the first model."""
-    first = next((outcome for outcome in outcomes if outcome.status == "classified"), None)
-    return [
-        {"className": each.class_name, "probability": each.probability}
-        for each in (first.classifications if first else ())
-    ]
+@dataclass(frozen=True, slots=True)
+class Sighting:
+    """Labels, likeliest first, more of them than are kept; and the embedding, where the model has one."""
+
+    classifications: tuple[Classification, ...]
+    embedding: Embedding | None
+
+    def kept(self) -> tuple[Classification, ...]:
+        """What goes into a row."""
+        return tuple(each for each in self.classifications if each.probability >= _LEAST_KEPT)
 
 
 # What one model says of one image.
-Verdict = tuple[Classification, ...] | Rejected
+Verdict = Sighting | Rejected
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,6 +111,8 @@ class _Activation:
         self._settings, self._topk, self._stages = settings, topk, stages
         self._limits = pictures.Limits(settings.limit_pixels, settings.limit_decode_bytes)
         self._models, self._cold = self._load()
+        # The short answer: the likeliest labels of the first image that has any, by the first model.
+        self.results: Sequence[dict[str, Any]] = ()
 
     def _load(self) -> tuple[Sequence[tuple[Model, Card]], bool]:
         before, begun = loaded_models.cache_info().misses, self._stages.elapsed
@@ -174,7 +184,8 @@ class _Activation:
         if isinstance(pixels, Rejected):
             return pixels
         with stages.measure("classify"):
-            return best(model.classify(pixels), card.labels, self._topk)
+            found = best(model.classify(pixels), card.labels, max(self._topk, _KEPT))
+            return Sighting(found, model.embed(pixels))
 
     def _view(self, picture: Picture, file: BinaryIO, frame: Frame, stages: Stages) -> _View:
         try:
@@ -190,10 +201,11 @@ class _Activation:
 
     def _outcomes(self, subject: _Subject, stages: Stages) -> list[Outcome]:
         receipt = self._receipt(stages)
-        verdicts = subject.verdicts or (subject.rejection or (),) * len(self._models)
+        verdicts = subject.verdicts or (subject.rejection,) * len(self._models)
+        self.results = self.results or _results(verdicts, self._topk)
         return [
             _outcome(subject, model, verdict, receipt)
-            for (model, _), verdict in zip(self._models, verdicts, strict=True)
+            for (model, _), verdict in zip(self._models, _each_embedding_once(verdicts), strict=True)
         ]
 
     def _receipt(self, stages: Stages) -> dict[str, Any]:
@@ -209,7 +221,27 @@ class _Activation:
         }
 
 
-def _outcome(subject: _Subject, model: Model, verdict: Verdict, receipt: Mapping[str, Any]) -> Outcome:
+def _results(verdicts: Sequence[Verdict | None], topk: int) -> Sequence[dict[str, Any]]:
+    first = next((verdict for verdict in verdicts if isinstance(verdict, Sighting)), None)
+    return [
+        {"className": each.class_name, "probability": each.probability}
+        for each in (first.classifications[:topk] if first else ())
+    ]
+
+
+def _each_embedding_once(verdicts: Sequence[Verdict | None]) -> Iterator[Verdict | None]:
+    """Heads on one backbone share its embedding: the first of them brings it to `store`, for all."""
+    brought: set[str] = set()
+    for verdict in verdicts:
+        if isinstance(verdict, Sighting) and verdict.embedding is not None:
+            if verdict.embedding.backbone in brought:
+                yield replace(verdict, embedding=None)
+                continue
+            brought.add(verdict.embedding.backbone)
+        yield verdict
+
+
+def _outcome(subject: _Subject, model: Model, verdict: Verdict | None, receipt: Mapping[str, Any]) -> Outcome:
     rejection = verdict if isinstance(verdict, Rejected) else None
     status: Status = "rejected" if rejection else "deleted" if subject.event.kind == "removed" else "classified"
     return Outcome(
@@ -217,7 +249,8 @@ def _outcome(subject: _Subject, model: Model, verdict: Verdict, receipt: Mapping
         event=subject.event,
         model=model.reference,
         picture=subject.picture,
-        classifications=verdict if isinstance(verdict, tuple) else (),
+        classifications=verdict.kept() if isinstance(verdict, Sighting) else (),
+        embedding=verdict.embedding if isinstance(verdict, Sighting) else None,
         reason=rejection.code if rejection else None,
         detail=str(rejection) if rejection else None,
         receipt=receipt,

@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import array
 import ctypes
-from collections.abc import Callable
+import math
+from collections.abc import Callable, Sequence
 from ctypes import Structure, byref, c_float, c_int, c_int32, c_int64, c_size_t, c_uint32, c_void_p
 from dataclasses import dataclass
 from functools import cache
@@ -54,7 +55,7 @@ _keep = _Deleter(lambda _address: None)
 
 @dataclass(frozen=True, slots=True)
 class Tensor:
-    """The one input or output of a model. `typecode` is `array`'s; real value = (stored - zero_point) x scale."""
+    """An input or output of a model. `typecode` is `array`'s; real value = (stored - zero_point) x scale."""
 
     shape: tuple[int, ...]
     typecode: str
@@ -70,7 +71,7 @@ class Tensor:
 
 
 class Interpreter:
-    """A model of one input and one output, loaded and ready. Not safe to call from two threads at once.
+    """A model of one input and one output or several, loaded and ready. Not safe to call from two threads at once.
 
     Raises `OSError` where the library or the file cannot be loaded, `ValueError` where the model is of another kind.
     """
@@ -83,26 +84,28 @@ class Interpreter:
         _call("CreateCompiledModel", self._environment, self._model, _options(threads), byref(self._compiled))
         signature = c_void_p()
         _call("GetModelSignature", self._model, c_size_t(0), byref(signature))
-        self.input, taking = _tensor(signature, "Input")
-        self.output, giving = _tensor(signature, "Output")
-        self._incoming = self._buffer("Input", taking)
-        self._outgoing = self._buffer("Output", giving)
+        takes, gives = _count(signature, "Input"), _count(signature, "Output")
+        if takes != 1 or not gives:
+            raise ValueError(f"the model has {takes} inputs and {gives} outputs, expected one input and some output")
+        self.input, taking = _tensor(signature, "Input", 0)
+        described = [_tensor(signature, "Output", index) for index in range(gives)]
+        self.outputs = tuple(tensor for tensor, _ in described)
+        self._incoming = self._buffer("Input", 0, taking)
+        buffers = [self._buffer("Output", index, kind) for index, (_, kind) in enumerate(described)]
+        self._outgoing = (c_void_p * gives)(*buffers)
 
-    def _buffer(self, side: str, kind: _TensorType) -> c_void_p:
+    def _buffer(self, side: str, index: int, kind: _TensorType) -> c_void_p:
         needed, made = c_void_p(), c_void_p()
-        _call(f"GetCompiledModel{side}BufferRequirements", self._compiled, c_size_t(0), c_size_t(0), byref(needed))
+        _call(f"GetCompiledModel{side}BufferRequirements", self._compiled, c_size_t(0), c_size_t(index), byref(needed))
         _call("CreateManagedTensorBufferFromRequirements", self._environment, byref(kind), needed, byref(made))
         return made
 
-    def run(self, stored: bytes) -> array.array[Any]:
-        """One inference, from stored values to stored values, without the interpreter lock."""
+    def run(self, stored: bytes) -> Sequence[array.array[Any]]:
+        """One inference, from stored values to those of each output, without the interpreter lock."""
         _within(self._incoming, _WRITE, lambda address: ctypes.memmove(address, stored, len(stored)))
-        one, first = c_size_t(1), c_size_t(0)
-        _call("RunCompiledModel", self._compiled, first, one, byref(self._incoming), one, byref(self._outgoing))
-        result = array.array(self.output.typecode)
-        size = self.output.shape[-1] * result.itemsize
-        _within(self._outgoing, _READ, lambda address: result.frombytes(ctypes.string_at(address, size)))
-        return result
+        one, first, many = c_size_t(1), c_size_t(0), c_size_t(len(self._outgoing))
+        _call("RunCompiledModel", self._compiled, first, one, byref(self._incoming), many, self._outgoing)
+        return [_read(c_void_p(buffer), tensor) for buffer, tensor in zip(self._outgoing, self.outputs, strict=True)]
 
 
 @cache
@@ -148,12 +151,15 @@ def _kept(text: bytes) -> ctypes.Array[ctypes.c_char]:
     return ctypes.create_string_buffer(text)
 
 
-def _tensor(signature: c_void_p, side: str) -> tuple[Tensor, _TensorType]:
-    count, tensor = c_size_t(), c_void_p()
+def _count(signature: c_void_p, side: str) -> int:
+    count = c_size_t()
     _call(f"GetNumSignature{side}s", signature, byref(count))
-    if count.value != 1:
-        raise ValueError(f"the model has {count.value} {side.lower()}s, expected one")
-    _call(f"GetSignature{side}TensorByIndex", signature, c_size_t(0), byref(tensor))
+    return count.value
+
+
+def _tensor(signature: c_void_p, side: str, index: int) -> tuple[Tensor, _TensorType]:
+    tensor = c_void_p()
+    _call(f"GetSignature{side}TensorByIndex", signature, c_size_t(index), byref(tensor))
     kind, quantization = _TensorType(), _Quantization(1.0, 0)
     _call("GetRankedTensorType", tensor, byref(kind))
     if kind.element not in _TYPES:
@@ -162,6 +168,13 @@ def _tensor(signature: c_void_p, side: str) -> tuple[Tensor, _TensorType]:
         _call("GetPerTensorQuantization", tensor, byref(quantization))
     shape = tuple(kind.layout.dimensions[: kind.layout.rank & 0x7F])
     return Tensor(shape, _TYPES[kind.element], quantization.scale, quantization.zero_point), kind
+
+
+def _read(buffer: c_void_p, tensor: Tensor) -> array.array[Any]:
+    result = array.array(tensor.typecode)
+    size = math.prod(tensor.shape) * result.itemsize
+    _within(buffer, _READ, lambda address: result.frombytes(ctypes.string_at(address, size)))
+    return result
 
 
 def _within(buffer: c_void_p, mode: int, use: Callable[[int], object]) -> None:

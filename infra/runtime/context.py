@@ -82,7 +82,7 @@ class Sources:
         described: dict[str, object] = json.loads((self.model / card.CARD).read_bytes())
         if self.target == "runtime":
             return described
-        del described["file"], described["size"]
+        del described["backbone"], described["head"], described["size"]
         return {
             **described,
             "name": str(described["name"]).removesuffix("-int8"),
@@ -120,7 +120,8 @@ def write_model(directory: Path, sources: Sources) -> None:
     directory.mkdir()
     (directory / card.CARD).write_text(json.dumps(described, ensure_ascii=False))
     if sources.target == "runtime":
-        shutil.copyfile(sources.model / card.FILE, directory / card.FILE)
+        for file in card.FILES.values():
+            shutil.copyfile(sources.model / file, directory / file)
     else:
         shutil.copytree(sources.model / card.SAVED_MODEL, directory / card.SAVED_MODEL)
 

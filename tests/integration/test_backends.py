@@ -11,6 +11,7 @@ import textwrap
 from array import array
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -45,15 +46,27 @@ def test_the_c_interface_agrees_with_the_binding(
     import numpy as np
     from ai_edge_litert.interpreter import Interpreter
 
-    binding = Interpreter(str(model_directory / "model.tflite"), num_threads=1)
-    binding.allocate_tensors()
-    taken, given = binding.get_input_details()[0], binding.get_output_details()[0]
+    def binding(file: str) -> Interpreter:
+        interpreter = Interpreter(str(model_directory / file), num_threads=1)
+        interpreter.allocate_tensors()
+        return interpreter
+
+    def run(interpreter: Interpreter, values: Any) -> tuple[Any, float]:
+        (taken,), (given,) = interpreter.get_input_details(), interpreter.get_output_details()
+        interpreter.set_tensor(taken["index"], np.reshape(values, taken["shape"]).astype(taken["dtype"]))
+        interpreter.invoke()
+        return interpreter.get_tensor(given["index"])[0], given["quantization"][0]
+
+    backbone, head = binding("backbone.tflite"), binding("head.tflite")
     ours, _ = model.load(model_directory, threads)
     for name, picture in prepared.items():
-        binding.set_tensor(taken["index"], np.frombuffer(picture, np.uint8).reshape(taken["shape"]))
-        binding.invoke()
-        expected = binding.get_tensor(given["index"])[0] * given["quantization"][0]
+        stored, scale = run(backbone, np.frombuffer(picture, np.uint8))
+        expected, _ = run(head, np.float32(scale) * stored)
         assert np.abs(np.array(ours.classify(picture)) - expected).max() <= 0.012, name
+        embedding = ours.embed(picture)
+        assert embedding is not None
+        assert embedding.scale == pytest.approx(scale)
+        assert np.abs(np.frombuffer(embedding.values, np.uint8).astype(int) - stored).max() <= 1, name
 
 
 def test_a_second_model_does_not_disturb_the_first(model_directory: Path, prepared: Mapping[str, bytes]) -> None:
@@ -82,7 +95,8 @@ def saved_model(model_directory: Path, tmp_path: Path) -> Path:
     """A model directory that has a SavedModel and nothing smaller."""
     card = json.loads((model_directory / "card.json").read_text())
     (tmp_path / "saved_model").symlink_to(model_directory / "saved_model", target_is_directory=True)
-    (tmp_path / "card.json").write_text(json.dumps(card | {"file": None, "digest": None, "savedModel": "saved_model"}))
+    without = {"backbone": None, "head": None, "digest": None}
+    (tmp_path / "card.json").write_text(json.dumps(card | without | {"savedModel": "saved_model"}))
     return tmp_path
 
 
@@ -119,33 +133,41 @@ def top(probabilities: Sequence[float]) -> int:
 def test_the_digest_is_of_the_file_that_was_loaded(model_directory: Path, tmp_path: Path) -> None:
     """A card that speaks of other bytes than the model's is refused."""
     card = json.loads((model_directory / "card.json").read_text())
-    (tmp_path / "model.tflite").symlink_to(model_directory / "model.tflite")
+    for file in ("backbone.tflite", "head.tflite"):
+        (tmp_path / file).symlink_to(model_directory / file)
     (tmp_path / "card.json").write_text(json.dumps(card))
     assert model.load(tmp_path, 1)[0].reference.digest == card["digest"]
-    (tmp_path / "card.json").write_text(json.dumps(card | {"digest": "sha256:00"}))
-    with pytest.raises(BadSettings, match="digest"):
-        model.load(tmp_path, 1)
+    wrong = {"digest": "sha256:00"}
+    for altered in (wrong, {"head": card["head"] | wrong}, {"backbone": card["backbone"] | wrong}):
+        (tmp_path / "card.json").write_text(json.dumps(card | altered))
+        with pytest.raises(BadSettings, match="digest"):
+            model.load(tmp_path, 1)
 
 
 def broken_directories(model_directory: Path, directory: Path) -> Iterator[str]:
     """Spoil a model directory in one way after the other, naming what the error should speak of."""
     good = json.loads((model_directory / "card.json").read_text()) | {"digest": None}
+    for part in ("backbone", "head"):
+        del good[part]["digest"]
     target = directory / "card.json"
     yield "card.json"
     target.write_text("{")
     yield "card.json"
-    for name in ("name", "input", "labels"):
+    for name in ("name", "input", "labels", "head"):
         target.write_text(json.dumps({key: value for key, value in good.items() if key != name}))
         yield name
     target.write_text(json.dumps(good))
     yield "cannot be loaded"
-    (directory / "model.tflite").write_bytes(b"not a model" * 1000)
+    (directory / "backbone.tflite").write_bytes(b"not a model" * 1000)
     yield "cannot be loaded"
-    (directory / "model.tflite").write_bytes((model_directory / "model.tflite").read_bytes())
+    for file in ("backbone.tflite", "head.tflite"):
+        (directory / file).write_bytes((model_directory / file).read_bytes())
     target.write_text(json.dumps(good | {"labels": good["labels"][:-1]}))
     yield "labels"
     target.write_text(json.dumps(good | {"input": good["input"] | {"size": 260}}))
     yield "size"
+    target.write_text(json.dumps(good | {"head": {"file": "backbone.tflite"}}))
+    yield "the head takes"
 
 
 def test_a_broken_model_directory_says_what_is_wrong(model_directory: Path, tmp_path: Path) -> None:
@@ -163,6 +185,24 @@ def test_labels_come_likeliest_first() -> None:
         (1, "goldfish", "goldfish", 0.5),
         (0, "tench", "tench, Tinca tinca", 0.25),
     ]
+
+
+def test_what_has_no_probability_is_no_label() -> None:
+    """Fewer labels than were asked for come back where the model gives the others nothing."""
+    assert [each.label for each in model.best([0.0, 1.0, 1e-9], ["tench", "goldfish", "shark"], 3)] == ["goldfish"]
+
+
+def test_heads_of_one_backbone_share_its_work(
+    model_directory: Path, second_model: Path, prepared: Mapping[str, bytes]
+) -> None:
+    """Two heads on one backbone give a picture the same embedding, and each the probabilities it gives alone."""
+    alone = [model.load(directory, 1)[0] for directory in (model_directory, second_model)]
+    (first, _), (second, _) = model.load_all([model_directory, second_model], 1)
+    for picture in prepared.values():
+        assert [list(each.classify(picture)) for each in (first, second)] == [
+            list(each.classify(picture)) for each in alone
+        ]
+        assert first.embed(picture) == second.embed(picture) == alone[0].embed(picture)
 
 
 def test_scores_become_probabilities() -> None:

@@ -92,9 +92,22 @@ def test_known_photos_get_their_labels(call: Call, photos: Mapping[str, KnownPho
         assert outcome["classifications"][0]["label"] == photo.label
         assert (outcome["bucket"], outcome["key"], outcome["etag"]) == (None, f"sha256:{digest}", None)
         assert (outcome["status"], outcome["format"], outcome["sha256"]) == ("classified", "JPEG", digest)
-        assert result["results"] == [
-            {name: each[name] for name in ("className", "probability")} for each in outcome["classifications"]
-        ]
+        short = [{name: each[name] for name in ("className", "probability")} for each in outcome["classifications"]]
+        assert len(result["results"]) == 5
+        assert result["results"][: len(short)] == short[:5]
+
+
+def test_a_row_keeps_twenty_labels_of_some_probability(call: Call, photos: Mapping[str, KnownPhoto]) -> None:
+    """The outcome has up to twenty labels, whatever `topk` is, and none less likely than one in a thousand."""
+    found = [
+        the_outcome(call(image=base64.b64encode(photo.jpeg).decode(), topk=1))["classifications"]
+        for photo in photos.values()
+    ]
+    assert 1 < max(map(len, found)) <= 20
+    for labels in found:
+        probabilities = [each["probability"] for each in labels]
+        assert min(probabilities) >= 0.001
+        assert probabilities == sorted(probabilities, reverse=True)
 
 
 def test_an_event_is_answered_with_all_that_the_store_needs(
@@ -108,6 +121,9 @@ def test_an_event_is_answered_with_all_that_the_store_needs(
         width, height = image.size
     receipt = outcome.pop("receipt")
     classifications = outcome.pop("classifications")
+    embedding = outcome.pop("embedding")
+    assert embedding["backbone"] == card["backbone"]["digest"]
+    assert len(base64.b64decode(embedding["values"])) == 1280
     assert outcome == {
         "status": "classified",
         "bucket": bucket,
@@ -123,7 +139,7 @@ def test_an_event_is_answered_with_all_that_the_store_needs(
         "height": height,
         "model": {"name": card["name"], "digest": card["digest"]},
     }
-    assert len(classifications) == 3
+    assert 1 <= len(classifications) <= 20
     assert set(classifications[0]) == {"index", "label", "className", "probability"}
     assert set(receipt) == {"cold", "fetchMs", "decodeMs", "classifyMs", "totalMs", "rssMb"}
 
@@ -285,7 +301,7 @@ def both_models(
 def test_each_of_several_models_speaks_about_every_record(
     call: Call, both_models: Sequence[str], client: Minio, bucket: str, coffee: bytes
 ) -> None:
-    """An outcome per record and model, in the order of the records; bytes are fetched and decoded once."""
+    """An outcome per record and model, in the order of the records; what they share is done and sent once."""
     good, text = put(client, bucket, "good.jpg", coffee), put(client, bucket, "text.jpg", b"not an image")
     result = call(Records=[good, text, record(bucket, "gone.jpg", "s3:ObjectRemoved:Delete")])
     said = [(each["key"], each["status"], each["model"]["name"]) for each in result["outcomes"]]
@@ -295,6 +311,7 @@ def test_each_of_several_models_speaks_about_every_record(
         for model in both_models
     ]
     first, second, *others = result["outcomes"]
+    assert [each["key"] for each in result["outcomes"] if "embedding" in each] == ["good.jpg"]
     assert second["classifications"][0]["label"] == second_word(first["classifications"][0]["label"])
     assert first["model"]["digest"] != second["model"]["digest"]
     assert {each.get("reason") for each in others} == {"unsupported-format", None}

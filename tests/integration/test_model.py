@@ -13,7 +13,8 @@ import numpy as np
 import pytest
 
 from actions.classify import pictures
-from actions.classify.model import Card, Model, best, load
+from actions.classify.card import Card, digest_of
+from actions.classify.model import Model, best, load
 from infra.model import card, check, environment
 from infra.model.photos import CHECKING, PHOTOS, inputs
 from tests.fixtures.model import KnownPhoto
@@ -28,11 +29,21 @@ np.save(sys.argv[3], np.concatenate([serve(image=tf.constant(one[None]))["probab
 """
 
 
-def test_the_card_names_the_very_file(model_directory: Path) -> None:
-    """The digest and the size on the card are those of the file beside it."""
-    data = (model_directory / card.FILE).read_bytes()
+def test_the_card_names_the_very_files(model_directory: Path) -> None:
+    """Digest and size of each part on the card are those of the file beside it, and the model's digest is of both."""
     said = json.loads((model_directory / card.CARD).read_bytes())
-    assert (said["digest"], said["size"]) == (card.digest(data), len(data))
+    for part, file in card.FILES.items():
+        data = (model_directory / file).read_bytes()
+        assert said[part] == {"file": file, "digest": card.digest(data), "size": len(data)}
+    assert said["digest"] == digest_of((said["backbone"]["digest"], said["head"]["digest"]))
+
+
+def test_the_card_says_how_far_to_believe_it(model_directory: Path) -> None:
+    """Temperature, calibration error, accuracy and the photos that these were measured on are on the card."""
+    said = json.loads((model_directory / card.CARD).read_bytes())
+    assert said["calibration"]["temperature"] == card.TEMPERATURE
+    assert {"fittedOn", "measuredOn", "measuredBy", "expectedCalibrationError"} <= said["calibration"].keys()
+    assert said["accuracy"]["agreement"]["top1"] >= check.LEAST_TOP1
 
 
 @pytest.mark.parametrize(
@@ -82,10 +93,23 @@ def test_quantised_and_tensorflow_model_agree(model_directory: Path, tensorflow_
     check.demand(found, {}, {})
 
 
-def test_an_altered_file_is_noticed(model_directory: Path, tmp_path: Path) -> None:
-    """One changed byte of the model, and set-up would build it again."""
-    altered = bytearray((model_directory / card.FILE).read_bytes())
+@pytest.mark.parametrize("file", card.FILES.values())
+def test_an_altered_file_is_noticed(model_directory: Path, tmp_path: Path, file: str) -> None:
+    """One changed byte of either part, and set-up would build the model again."""
+    for name in (*card.FILES.values(), card.CARD):
+        (tmp_path / name).write_bytes((model_directory / name).read_bytes())
+    altered = bytearray((model_directory / file).read_bytes())
     altered[len(altered) // 2] ^= 1
-    (tmp_path / card.FILE).write_bytes(altered)
-    (tmp_path / card.CARD).write_bytes((model_directory / card.CARD).read_bytes())
-    assert card.fault(tmp_path, card.recipe(environment.ROOT)) == "its file is not what its card says"
+    (tmp_path / file).write_bytes(altered)
+    assert card.fault(tmp_path, card.recipe(environment.ROOT)) == "its files are not what its card says"
+
+
+def test_every_probability_is_one(model_directory: Path) -> None:
+    """No label of a picture gets nothing, none is tied for the first place, and all add up to one."""
+    model, _ = load(model_directory, 1)
+    for picture in inputs(Path(sysconfig.get_path("purelib")), CHECKING):
+        probabilities = list(model.classify(picture.tobytes()))
+        first, second = sorted(probabilities, reverse=True)[:2]
+        assert min(probabilities) > 0
+        assert first > second
+        assert sum(probabilities) == pytest.approx(1, abs=1e-4)

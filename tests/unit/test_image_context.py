@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from actions.classify.model import Card, directory_digest
+from actions.classify.card import Card
+from actions.classify.model import directory_digest
 from infra.model import card
 from infra.openwhisk import bundles
 from infra.runtime import context
@@ -30,10 +31,11 @@ def model(tmp_path: Path) -> Path:
     """A model directory as set-up leaves it, as far as the image looks."""
     directory = tmp_path / "model"
     (directory / card.SAVED_MODEL / "variables").mkdir(parents=True)
-    (directory / card.FILE).write_bytes(b"model")
+    for part, file in card.FILES.items():
+        (directory / file).write_bytes(part.encode())
     (directory / card.SAVED_MODEL / "saved_model.pb").write_bytes(b"saved")
     (directory / card.SAVED_MODEL / "variables/data").write_bytes(b"weights")
-    described = card.Card("name-int8", card.digest(b"model"), 5, "sha256:recipe", ["tench, Tinca tinca"], {}).dump()
+    described = card.Card("name-int8", b"backbone", b"head", "sha256:recipe", ["tench, Tinca tinca"], {}).dump()
     (directory / card.CARD).write_text(json.dumps(described))
     return directory
 
@@ -71,14 +73,14 @@ def test_card_of_the_runtime_is_the_model_s(model: Path, tmp_path: Path) -> None
     """The default image brings the card as it is, and no SavedModel."""
     context.write_model(tmp_path / "out", Sources(model))
     assert json.loads((tmp_path / "out/card.json").read_bytes()) == json.loads((model / "card.json").read_bytes())
-    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["card.json", "model.tflite"]
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["backbone.tflite", "card.json", "head.tflite"]
 
 
 def test_card_of_the_saved_model(model: Path, tmp_path: Path) -> None:
     """The image with TensorFlow has a card of its own: another name, and the digest of the files it serves."""
     context.write_model(tmp_path / "out", Sources(model, "tensorflow"))
     said = Card.read(tmp_path / "out")
-    assert (said.name, said.file, said.saved_model) == ("name", None, card.SAVED_MODEL)
+    assert (said.name, said.parts, said.saved_model) == ("name", (), card.SAVED_MODEL)
     assert said.digest == directory_digest(tmp_path / "out" / card.SAVED_MODEL)
 
 

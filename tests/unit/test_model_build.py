@@ -45,21 +45,22 @@ def test_labels_follow_the_order_of_the_classes(tmp_path: Path) -> None:
 def written(directory: Path, data: bytes = b"model", **changed: object) -> Path:
     (directory / card.SAVED_MODEL).mkdir(parents=True)
     (directory / card.SAVED_MODEL / "saved_model.pb").write_bytes(b"")
-    (directory / card.FILE).write_bytes(data)
-    said = card.Card("m", card.digest(b"model"), 5, "sha256:recipe", ["a"], {}).dump()
+    (directory / card.BACKBONE).write_bytes(b"backbone")
+    (directory / card.HEAD).write_bytes(data)
+    said = card.Card("m", b"backbone", b"model", "sha256:recipe", ["a"], {}).dump()
     (directory / card.CARD).write_text(json.dumps({**said, **changed}))
     return directory
 
 
 def test_an_intact_model_has_no_fault(tmp_path: Path) -> None:
-    """File, card, recipe and SavedModel in order: nothing to build."""
+    """Files, card, recipe and SavedModel in order: nothing to build."""
     assert card.fault(written(tmp_path / "m"), "sha256:recipe") is None
 
 
 def test_every_fault_is_named(tmp_path: Path) -> None:
     """A model that is missing, altered, unreadable or of another recipe is built again, and set-up says why."""
     assert card.fault(tmp_path / "none", "sha256:recipe") == "it is not built yet"
-    assert card.fault(written(tmp_path / "a", b"mode"), "sha256:recipe") == "its file is not what its card says"
+    assert card.fault(written(tmp_path / "a", b"mode"), "sha256:recipe") == "its files are not what its card says"
     assert card.fault(written(tmp_path / "b"), "sha256:other") == "it was built by another recipe"
     (written(tmp_path / "c") / card.CARD).write_text("{")
     assert "cannot be read" in str(card.fault(tmp_path / "c", "sha256:recipe"))
