@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 @click.option("--kind", metavar="NAME", help="A kind the operator declared for the runtime, instead of an image.")
 @click.option("--dry-run", is_flag=True, help="Only say what would change; secrets are not shown.")
 @options.force
+@options.use_database
 def command(
     *,
     data: Path,
@@ -32,6 +33,7 @@ def command(
     kind: str | None,
     dry_run: bool,
     force: bool,
+    use_database: bool,
 ) -> None:
     """Bring any OpenWhisk to what the manifest wants.
 
@@ -61,7 +63,7 @@ def command(
             raise Unintended(unintended)
         for line in () if force else unintended:
             click.echo(f"would need --force: {line}")
-        migrated = migration(url, dry_run=dry_run, grants=False) if url else None
+        migrated = migration(url, dry_run=dry_run, grants=False, use_foreign=use_database) if url else None
         if migrated:
             click.echo(migrated)
         if kind:

@@ -16,13 +16,17 @@ from infra.cli.failures import explained
 def command(data: Path) -> None:
     """Print `export` lines for shells, wsk and S3 clients.
 
-    Use it as: eval "$(pixwhisk env)"
+    Use it as: eval "$(pixwhisk env)". Variables that would lead clients of the embedded services elsewhere are unset.
     """
+    from infra.deployment.ambient import ambient_names, unproxied_variables
     from infra.deployment.record import find_deployment
     from infra.deployment.variables import exported_variables, wsk_variables
 
     with explained():
         deployment = find_deployment(data)
         variables = wsk_variables(deployment) | exported_variables(deployment)
+    variables |= unproxied_variables(deployment.external)
+    if unwanted := ambient_names(deployment.external):
+        click.echo(f"unset {' '.join(unwanted)}")
     for name, value in variables.items():
         click.echo(f"export {name}={shlex.quote(value)}")

@@ -50,7 +50,7 @@ def _failure(error: Exception) -> Failure | None:
     import psycopg
 
     from infra.audit.listing import ListingRefused, StoreAway
-    from infra.database.migrations import NewerSchema
+    from infra.database.migrations import ForeignDatabase, NewerSchema
     from infra.deployment.external import BadEnvironment
     from infra.deployment.provisioning import NotSetUp, StoreFailed
     from infra.deployment.record import NoDeployment
@@ -69,7 +69,7 @@ def _failure(error: Exception) -> Failure | None:
         ((StoreAway, StoreFailed, Unreachable), "{}", Exit.UNREACHABLE),
         (Held, "the data directory is in use by {}: `pixwhisk down` ends it, or choose another --data", Exit.FAILED),
         ((NoDeployment, SecretMissing, NotSetUp, PortTaken, MinioMissing, PostgresMissing), "{}", Exit.FAILED),
-        ((ListingRefused, NewerSchema, ServiceFailed, Unintended, WhiskError), "{}", Exit.FAILED),
+        ((ListingRefused, ForeignDatabase, NewerSchema, ServiceFailed, Unintended, WhiskError), "{}", Exit.FAILED),
     )
     if isinstance(error, psycopg.Error):
         return _database_failure(error)
@@ -80,8 +80,12 @@ def _failure(error: Exception) -> Failure | None:
 
 
 def _database_failure(error: psycopg.Error) -> Failure:
+    """The driver's first line, and which variables had a say in where it went."""
     from infra.database.refusal import first_line, refused
+    from infra.deployment.ambient import database_variables
 
+    named = ", ".join(database_variables())
+    words = first_line(error) + (f" (with {named} of the environment)" if named else "")
     if refused(error):
-        return Failure(f"Postgres refuses: {first_line(error)}", Exit.FAILED)
-    return Failure(f"Postgres does not answer: {first_line(error)}", Exit.UNREACHABLE)
+        return Failure(f"Postgres refuses: {words}", Exit.FAILED)
+    return Failure(f"Postgres does not answer: {words}", Exit.UNREACHABLE)

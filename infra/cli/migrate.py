@@ -12,8 +12,9 @@ from infra.cli.failures import explained
 
 @click.command()
 @options.data
+@options.use_database
 @click.option("--dry-run", is_flag=True, help="Only say what would change.")
-def command(*, data: Path, dry_run: bool) -> None:
+def command(*, data: Path, use_database: bool, dry_run: bool) -> None:
     """Bring the database's schema up to date.
 
     For a database of one's own, before its first use and at every upgrade: DATABASE_URL must be its owner's. Roles
@@ -23,17 +24,21 @@ def command(*, data: Path, dry_run: bool) -> None:
     from infra.deployment.record import find_deployment
 
     with explained():
-        change = migration(find_deployment(data).database_url, dry_run=dry_run, grants=True)
+        url = find_deployment(data).database_url
+        change = migration(url, dry_run=dry_run, grants=True, use_foreign=use_database)
     click.echo(change or "nothing to change")
 
 
-def migration(url: str, *, dry_run: bool, grants: bool) -> str | None:
+def migration(url: str, *, dry_run: bool, grants: bool, use_foreign: bool) -> str | None:
     """Migrate, unless it is only to be said what would be done; the line that says so, None if nothing.
 
-    `grants`: see to the roles as well where the schema itself is up to date.
+    `grants`: see to the roles as well where the schema itself is up to date. `use_foreign`: even in a database that
+    holds what is not ours.
     """
     from infra.database import migrations
 
+    if not use_foreign:
+        migrations.refuse_foreign(url)
     there, newest = migrations.revision(url), migrations.newest_revision()
     if not dry_run and (grants or there != newest):
         migrations.migrate(url)

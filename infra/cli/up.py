@@ -15,6 +15,7 @@ import click
 from infra.cli import options
 from infra.cli.detached import start_detached
 from infra.cli.failures import Failure, explained
+from infra.deployment.consent import Consent
 
 if TYPE_CHECKING:
     from infra.deployment.record import Deployment
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
     help="The model's directory; of several, each gives every image a row.  [default: what set-up built]",
 )
 @options.force
+@options.use_database
 @click.option("--detach", is_flag=True, help="Return when all is ready; `pixwhisk down` stops it.")
 @click.option("--ready-fd", type=int, hidden=True)
 def command(
@@ -42,6 +44,7 @@ def command(
     s3_port: int | None,
     model: str | None,
     force: bool,
+    use_database: bool,
     detach: bool,
     ready_fd: int | None,
 ) -> None:
@@ -52,10 +55,10 @@ def command(
     """
     flags: dict[str, Any] = {"bucket": bucket, "api_port": api_port, "s3_port": s3_port, "model": model}
     if detach:
-        start_detached(data, {**flags, "force": force}, click.echo)
+        start_detached(data, {**flags, "force": force, "use_database": use_database}, click.echo)
     else:
         with _telling(ready_fd):
-            _run(data, flags, ready_fd, force=force)
+            _run(data, flags, ready_fd, Consent(force, use_database))
 
 
 def _absolute(value: str) -> str:
@@ -68,7 +71,7 @@ def _absolute(value: str) -> str:
     return os.pathsep.join(map(str, found))
 
 
-def _run(data: Path, flags: dict[str, Any], ready_fd: int | None, *, force: bool) -> None:
+def _run(data: Path, flags: dict[str, Any], ready_fd: int | None, consent: Consent) -> None:
     from infra.deployment.lifecycle import running
     from infra.deployment.record import choose_deployment
     from infra.services.supervisor import Stopping
@@ -79,7 +82,7 @@ def _run(data: Path, flags: dict[str, Any], ready_fd: int | None, *, force: bool
             deployment = choose_deployment(data, **flags)
             for line in foreign(deployment):
                 click.echo(line)
-            with running(deployment, click.echo, force=force) as supervisor:
+            with running(deployment, click.echo, consent) as supervisor:
                 for line in (*endpoints(deployment), *gaps(deployment)):
                     click.echo(line)
                 click.echo(f"started    in {time.monotonic() - began:.1f} s")
@@ -93,14 +96,20 @@ def _run(data: Path, flags: dict[str, Any], ready_fd: int | None, *, force: bool
 def foreign(deployment: Deployment) -> list[str]:
     """Which services of somebody else's are used, and what names them, a line each."""
     from infra.database.address import database_place
+    from infra.deployment.ambient import database_variables
 
     external = deployment.external
+    naming = ", ".join(("DATABASE_URL", *database_variables()))
     named = (
-        ("Postgres", "DATABASE_URL", external.database_url and database_place(external.database_url)),
+        ("Postgres", naming, external.database_url and database_place(external.database_url)),
         ("MinIO", "AWS_ENDPOINT_URL_S3", external.endpoint),
         ("OpenWhisk", "WSK_APIHOST", external.apihost),
     )
-    return [f"using {service} at {place}, which {name} names" for service, name, place in named if place]
+    return [
+        f"using {service} at {place}, which {names} {'name' if ',' in names else 'names'}"
+        for service, names, place in named
+        if place
+    ]
 
 
 def endpoints(deployment: Deployment) -> list[str]:

@@ -11,10 +11,20 @@ import psycopg
 from psycopg import sql
 
 from actions.messages import ModelReference
+from infra.database.address import database_place
 
 MIGRATIONS = Path(__file__).parents[2] / "actions" / "store" / "migrations"
 # Any number no other program is likely to lock.
 MIGRATION_LOCK = 0x7069_7877
+# Beside another program's `alembic_version`.
+OWN_VERSION_TABLE = "pixwhisk_version"
+# Whatever is in the schema where ours would be made, but for what extensions brought.
+FOREIGN = """
+SELECT relname FROM pg_class
+WHERE relnamespace = to_regnamespace(current_schema()) AND relkind IN ('r', 'p', 'v', 'm', 'f')
+  AND NOT EXISTS (SELECT FROM pg_depend WHERE classid = 'pg_class'::regclass AND objid = pg_class.oid AND deptype = 'e')
+ORDER BY relname
+"""
 # Waiting behind a long query would queue every other query behind us.
 TIMEOUTS = "-c lock_timeout=10s -c statement_timeout=120s"
 
@@ -46,6 +56,10 @@ POLICIES: Mapping[str, str] = {
 }
 
 
+class ForeignDatabase(Exception):
+    """The database holds somebody else's tables, and nobody has said that ours may be made beside them."""
+
+
 class NewerSchema(Exception):
     """A later release has migrated the database: this one does not know its way there."""
 
@@ -57,9 +71,23 @@ def migrate(url: str) -> None:
     """
     with _locked(url) as connection:
         if _known(_revision(connection)) != newest_revision():
-            _upgrade(url)
+            _upgrade(url, _version_table(connection))
         for role in _existing(connection, GRANTS):
             _allow(connection, role)
+
+
+def refuse_foreign(url: str) -> None:
+    """Raise `ForeignDatabase` where our tables are not yet, and somebody else's are."""
+    with psycopg.connect(url, connect_timeout=5) as connection:
+        if _revision(connection) is not None:
+            return
+        found = [name for (name,) in connection.execute(FOREIGN)]
+    if found:
+        named = ", ".join(found[:3]) + (f" and {len(found) - 3} more" if len(found) > 3 else "")
+        raise ForeignDatabase(
+            f"the database {database_place(url)} holds tables of another program ({named}): name another in"
+            " DATABASE_URL, or say --use-database once to have ours beside them"
+        )
 
 
 def _allow(connection: psycopg.Connection, role: str) -> None:
@@ -111,11 +139,26 @@ def _locked(url: str) -> Iterator[psycopg.Connection]:
         yield connection
 
 
+def _version_table(connection: psycopg.Connection) -> str:
+    """Where our revision is noted: in Alembic's usual place, unless another program notes its own there."""
+    usual = _noted(connection, "alembic_version")
+    return OWN_VERSION_TABLE if usual and not _is_ours(connection, usual) else "alembic_version"
+
+
+def _is_ours(connection: psycopg.Connection, revision: str) -> bool:
+    journal = connection.execute("SELECT to_regclass('inbox')").fetchone()
+    return re.fullmatch(r"\d{4}", revision) is not None and journal is not None and journal[0] is not None
+
+
 def _revision(connection: psycopg.Connection) -> str | None:
-    table = connection.execute("SELECT to_regclass('alembic_version')").fetchone()
-    if table is None or table[0] is None:
+    return _noted(connection, _version_table(connection))
+
+
+def _noted(connection: psycopg.Connection, table: str) -> str | None:
+    found = connection.execute("SELECT to_regclass(%s)", (table,)).fetchone()
+    if found is None or found[0] is None:
         return None
-    row = connection.execute("SELECT version_num FROM alembic_version").fetchone()
+    row = connection.execute(sql.SQL("SELECT version_num FROM {}").format(sql.Identifier(table))).fetchone()
     return row[0] if row else None
 
 
@@ -126,7 +169,7 @@ def _known(there: str | None) -> str | None:
     return there
 
 
-def _upgrade(url: str) -> None:
+def _upgrade(url: str, version_table: str) -> None:
     """All missing steps in one transaction, on a connection of its own while the caller holds the lock."""
     # Late: half a second that only a new schema is worth.
     from alembic import command
@@ -140,7 +183,7 @@ def _upgrade(url: str) -> None:
         "postgresql+psycopg://", creator=lambda: psycopg.connect(url, options=TIMEOUTS), poolclass=NullPool
     )
     with engine.begin() as connection:
-        config.attributes["connection"] = connection
+        config.attributes |= {"connection": connection, "version_table": version_table}
         command.upgrade(config, "head")
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Callable, Iterator, Sequence
 
+from infra.deployment.consent import Consent
 from infra.deployment.embedded import embedded_services
 from infra.deployment.record import Deployment, establish
 from infra.services import lock, ports, sweeper
@@ -14,9 +15,9 @@ Report = Callable[[str], None]
 
 
 @contextlib.contextmanager
-def running(deployment: Deployment, report: Report, *, force: bool = False) -> Iterator[Supervisor]:
+def running(deployment: Deployment, report: Report, consent: Consent) -> Iterator[Supervisor]:
     """Everything up and ready inside; everything ended outside. Raises what `lock.held`, the services and `furnish`
-    raise; `force` is the last one's.
+    raise; `consent` is for the last one.
     """
     deployment.data.mkdir(mode=0o700, parents=True, exist_ok=True)
     with lock.held(deployment.data), stopping_on_signals():
@@ -29,7 +30,7 @@ def running(deployment: Deployment, report: Report, *, force: bool = False) -> I
             from infra.deployment.provisioning import furnish, warm_up
 
             supervisor.wait_until_ready()
-            furnish(deployment, report, force=force)
+            furnish(deployment, report, consent)
             if sweeper.available():
                 supervisor.add(sweeper.Sweeper(deployment.data))
             if not deployment.external.apihost:
@@ -37,6 +38,8 @@ def running(deployment: Deployment, report: Report, *, force: bool = False) -> I
             yield supervisor
         finally:
             supervisor.stop()
+            if not deployment.external.database_url:
+                deployment.postgres.remove_socket_directory()
 
 
 def wanted_ports(deployment: Deployment) -> Sequence[tuple[str, int]]:

@@ -18,6 +18,7 @@ from actions.messages import ModelReference
 from actions.minio_client import Minio, MinioException, S3Error
 from infra import paths
 from infra.database import migrations
+from infra.deployment.consent import Consent
 from infra.deployment.record import Deployment
 from infra.deployment.variables import manifest_variables
 from infra.openwhisk import manifest, plan
@@ -41,12 +42,14 @@ class StoreFailed(Exception):
     """The object store does not answer, or refuses."""
 
 
-def furnish(deployment: Deployment, report: Report, *, force: bool = False) -> None:
-    """Database and store as the actions need them, side by side; then the actions. Somebody else's OpenWhisk is looked
-    at before anything is changed: raises `Unintended` for what needs `force` there.
+def furnish(deployment: Deployment, report: Report, consent: Consent) -> None:
+    """Database and store as the actions need them, side by side; then the actions. Somebody else's services are looked
+    at before anything is changed: raises `Unintended` and `ForeignDatabase` for what needs consent there.
     """
-    if deployment.external.apihost and not force:
+    if deployment.external.apihost and not consent.force:
         _refuse_unintended(deployment)
+    if deployment.external.database_url and not consent.use_database:
+        migrations.refuse_foreign(deployment.database_url)
     with ThreadPoolExecutor(2) as workers:
         tasks = [workers.submit(_furnish_database, deployment), workers.submit(_furnish_store, deployment)]
         for task in tasks:

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from infra import paths
+from infra.deployment.ambient import drop_ambient
 from infra.deployment.external import GROUPS, NAMES, External
 from infra.deployment.secrets import DeploymentSecrets
 from infra.files import write_private
@@ -132,20 +133,24 @@ class Deployment:
 def choose_deployment(data: Path, environ: Mapping[str, str] = os.environ, **flags: Any) -> Deployment:
     """The deployment to start: `flags` (None: not given) over what is recorded over the defaults.
 
-    What `pixwhisk env` printed for this very deployment names its embedded services, not somebody's own.
+    What `pixwhisk env` printed for this very deployment names its embedded services, not somebody's own. This process
+    forgets what else its own environment says of how to reach those.
     """
     settings = _recorded(data) | {name: value for name, value in flags.items() if value is not None}
-    return Deployment(data, **settings, external=External.from_env(_outside(data, environ)))
+    external = External.from_env(_outside(data, environ))
+    drop_ambient(external)
+    return Deployment(data, **settings, external=external)
 
 
 def find_deployment(data: Path, environ: Mapping[str, str] = os.environ) -> Deployment:
     """The deployment that was started here, for commands that start nothing. Raises `NoDeployment` if there is none
-    and the environment names no service either.
+    and the environment names no service either. Forgets as `choose_deployment` does.
     """
     recorded = _recorded(data)
     external = External.from_env({**_json(data / "secrets" / "external.json"), **_outside(data, environ)})
     if not recorded and not (external.database_url or external.endpoint or external.apihost):
         raise NoDeployment(f"{data} holds no deployment: start one with `pixwhisk up`, or name another with --data")
+    drop_ambient(external)
     named = {"bucket": environ["PIXWHISK_BUCKET"]} if environ.get("PIXWHISK_BUCKET") else {}
     return Deployment(data, **(recorded or named), external=external, embedded=bool(recorded))
 

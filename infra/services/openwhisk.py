@@ -46,10 +46,10 @@ class OpenWhiskHost:
         environment = {
             name: value for name, value in self.environ.items() if name in _PASSED or name.startswith(_PASSED_PREFIXES)
         }
-        environment |= {
-            "PIXWHISK_MODEL": self.model,
-            # A stem cell loads its model before it knows its action, so the model cannot only be a parameter of that.
-            "PIXWHISK_CONTAINER_VARIABLES": "PIXWHISK_MODEL",
+        # A stem cell loads its model before it knows its action, so the model cannot only be a parameter of that.
+        told = {"PIXWHISK_MODEL": self.model} | trusted_certificates(self.environ)
+        environment |= told | {
+            "PIXWHISK_CONTAINER_VARIABLES": ",".join(told),
             "PIXWHISK_READABLE": os.pathsep.join(map(str, self._readable())),
             "PYTHONUNBUFFERED": "1",
         }
@@ -58,10 +58,18 @@ class OpenWhiskHost:
     def _readable(self) -> Sequence[Path]:
         """The models of the user's cache, those in use, and what else is named for the operator's own actions."""
         named = self.environ.get("PIXWHISK_READABLE", "")
-        return [_models(self.environ), *(each.resolve() for each in (*directories(self.model), *directories(named)))]
+        trusted = map(Path, trusted_certificates(self.environ).values())
+        given = (*directories(self.model), *trusted, *directories(named))
+        return [_models(self.environ), *(each.resolve() for each in given)]
 
     def ready(self) -> bool:
         return answers(LOOPBACK, self.port)
+
+
+def trusted_certificates(environ: Mapping[str, str]) -> dict[str, str]:
+    """`SSL_CERT_FILE`, the authorities that the user trusts, for processes that may run elsewhere; nothing if unset."""
+    named = environ.get("SSL_CERT_FILE")
+    return {"SSL_CERT_FILE": str(Path(named).resolve())} if named and Path(named).is_file() else {}
 
 
 def _models(environ: Mapping[str, str]) -> Path:

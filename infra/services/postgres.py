@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import secrets
 import shutil
 import signal
@@ -44,7 +45,10 @@ WRAPPER = Path(__file__).with_name("unprivileged.py")
 
 # `sun_path` holds 108 bytes with its NUL.
 LIMIT_SOCKET_PATH = 107
-SOCKET_NAME = ".s.PGSQL.5432"
+PORT = 5432
+SOCKET_NAME = f".s.PGSQL.{PORT}"
+# libpq takes a comma for the next host and MinIO's driver takes more for more: such a path holds no socket.
+PLAIN_PATH = re.compile(r"[\w./+@%=-]+", re.ASCII)
 # How long a `kill -9`ed server's own children, or an orphaned server, may take to leave.
 TIMEOUT_LEFTOVERS = 10.0
 
@@ -133,17 +137,23 @@ class Postgres:
     def database_url(self, role: Role = OWNER, database: str = DATABASE) -> str:
         """A URL that libpq and SQLAlchemy both take. Holds the role's password: for the environment, not for a log."""
         host = quote(str(self.socket_directory), safe="/")
-        return f"postgresql://{role}:{self._password(role)}@/{database}?host={host}"
+        return f"postgresql://{role}:{self._password(role)}@/{database}?host={host}&port={PORT}"
 
     def keywords(self, role: Role = "pixwhisk_journal", database: str = DATABASE) -> str:
         """The same as a keyword string, as Go's lib/pq takes it for a Unix socket."""
-        host = str(self.socket_directory).replace("\\", "\\\\").replace("'", "\\'")
-        return f"host='{host}' user={role} password={self._password(role)} dbname={database} sslmode=disable"
+        place = f"host={self.socket_directory} port={PORT}"
+        return f"{place} user={role} password={self._password(role)} dbname={database} sslmode=disable"
 
     @property
     def socket_directory(self) -> Path:
-        """Beside the cluster, or, where that is too long a path for a socket, a private directory noted there."""
+        """Beside the cluster, or, where a socket cannot have such a path, a private directory noted there."""
         return self.home if _fits(self.home) else Path(read_secret(self.home / "socket"))
+
+    def remove_socket_directory(self) -> None:
+        """Leave nothing among temporary files once the server has ended; the next `prepare` makes it again."""
+        with contextlib.suppress(SecretMissing, OSError):
+            if self.socket_directory != self.home:
+                shutil.rmtree(self.socket_directory)
 
     def _make_socket_directory(self) -> None:
         # Directories of temporary files are emptied now and then, and others may take a name there.
@@ -153,6 +163,9 @@ class Postgres:
 
     def _has_socket_directory(self) -> bool:
         with contextlib.suppress(SecretMissing):
+            # The same name again if it is free, because the actions' URLs hold it.
+            with contextlib.suppress(OSError):
+                self.socket_directory.mkdir(mode=0o700)
             return _is_private(self.socket_directory)
         return False
 
@@ -182,7 +195,8 @@ class Postgres:
         return (sys.executable, "-I", "-S", str(WRAPPER), str(self.home), str(programs() / program), *arguments)
 
     def _superuser(self) -> str:
-        return f"host={self.socket_directory} user={SUPERUSER} password={self._password(SUPERUSER)} dbname=postgres"
+        place = f"host={self.socket_directory} port={PORT}"
+        return f"{place} user={SUPERUSER} password={self._password(SUPERUSER)} dbname=postgres"
 
     def _password(self, role: str) -> str:
         return read_secret(self._password_file(role))
@@ -223,7 +237,8 @@ def _environment() -> dict[str, str]:
 
 
 def _fits(directory: Path) -> bool:
-    return len(os.fsencode(directory / SOCKET_NAME)) <= LIMIT_SOCKET_PATH
+    path = directory / SOCKET_NAME
+    return len(os.fsencode(path)) <= LIMIT_SOCKET_PATH and PLAIN_PATH.fullmatch(str(path)) is not None
 
 
 def _runtime_directory() -> str | None:

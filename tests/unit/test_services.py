@@ -35,6 +35,19 @@ def test_the_host_is_told_its_settings_and_no_secret(tmp_path: Path) -> None:
     assert "hush" not in repr(host)
 
 
+def test_actions_trust_the_authorities_that_the_user_trusts(tmp_path: Path) -> None:
+    """`SSL_CERT_FILE` reaches the containers, which may read the file; one that is not there reaches nobody."""
+    trusted = tmp_path / "authorities.pem"
+    trusted.touch()
+    host = OpenWhiskHost(tmp_path, 1, tmp_path / "auth", "/models/a", {"SSL_CERT_FILE": str(trusted)})
+    environment = host.command().environment
+    assert environment["SSL_CERT_FILE"] == str(trusted)
+    assert environment["PIXWHISK_CONTAINER_VARIABLES"] == "PIXWHISK_MODEL,SSL_CERT_FILE"
+    assert str(trusted) in environment["PIXWHISK_READABLE"].split(":")
+    lost = OpenWhiskHost(tmp_path, 1, tmp_path / "auth", "/models/a", {"SSL_CERT_FILE": str(tmp_path / "lost")})
+    assert "SSL_CERT_FILE" not in lost.command().environment
+
+
 def test_services_listen_on_loopback_alone(tmp_path: Path) -> None:
     """MinIO on 127.0.0.1, Postgres on no port at all, and the host on its default, which is loopback."""
     arguments = MinioServer(tmp_path, tmp_path / "minio", 9, Credentials("a", "b")).command().arguments

@@ -6,5 +6,6 @@ from alembic import context
 
 from actions.store.schema import Base
 
-context.configure(connection=context.config.attributes["connection"], target_metadata=Base.metadata)
+given = context.config.attributes
+context.configure(connection=given["connection"], target_metadata=Base.metadata, version_table=given["version_table"])
 context.run_migrations()
