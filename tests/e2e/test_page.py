@@ -20,7 +20,9 @@ def asked(deployment: Deployment, **query: str) -> dict[str, Any]:
 def test_a_search_finds_every_shown_label_in_any_case(deployment: Deployment) -> None:
     """The last label of a row as well as its first, a synonym as well as a label; counted, past the end too."""
     key = "page/chelsea.png"
-    answer = deployment.s3().put_object(Bucket=deployment.bucket, Key=key, Body=COFFEE.with_name("chelsea.png").read_bytes())
+    answer = deployment.s3().put_object(
+        Bucket=deployment.bucket, Key=key, Body=COFFEE.with_name("chelsea.png").read_bytes()
+    )
     wait_for(deployment, key, answer["ETag"])
     (row,) = deployment.rows(key)
     for label in (row["labels"][0]["label"], row["labels"][-1]["label"], row["labels"][1]["className"]):
