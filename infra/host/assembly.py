@@ -38,6 +38,7 @@ class Host:
     scheduler: Scheduler
 
     async def start(self) -> None:
+        # What is asked before what asks: an alarm may be due at once, and its rules need a pool.
         self.dispatch.start()
         await self.pool.start()
         self.archive.start()
@@ -47,6 +48,7 @@ class Host:
 
     async def stop(self) -> None:
         """Let activations end for a moment, end the rest, and write down what is known."""
+        # In the other direction. The archive after the pool: what its end makes of running calls is still a record.
         await self.scheduler.stop()
         self.dispatch.close()
         await self.dispatch.drain(DRAIN_SECONDS)

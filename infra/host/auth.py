@@ -36,6 +36,7 @@ class Keyring:
     def identify(self, key: str) -> Identity | None:
         """The owner of `uuid:secret`, if it is one of ours."""
         known = self._by_uuid.get(key.partition(":")[0])
+        # Compared even where the uuid is unknown: how long an answer takes must not tell which uuids there are.
         expected = known.key if known else "no:such-key"
         same = hmac.compare_digest(key.encode(errors="replace"), expected.encode())
         return known if known and same else None

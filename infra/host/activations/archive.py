@@ -98,6 +98,7 @@ class Archive:
 
     def record(self, activation: Activation) -> None:
         self._unwritten[activation.id] = activation
+        # The oldest goes: whoever asks for a record asks soon after its end.
         if len(self._unwritten) > self._retention.unwritten:
             del self._unwritten[next(iter(self._unwritten))]
 
@@ -130,6 +131,7 @@ class Archive:
         batch = list(self._unwritten.values())
         if not batch:
             return True
+        # Written out in the thread as well: a megabyte of results would keep every request waiting for milliseconds.
         rows = await asyncio.to_thread(lambda: [row for each in batch if (row := _row(each))])
         try:
             await asyncio.to_thread(self._write, rows)
@@ -137,6 +139,7 @@ class Archive:
             log.warning("activations-unwritten count=%d reason=%s", len(batch), error)
             self._forget_beyond_bound(rows)
             return False
+        # Only now, when the disk has them: until here each must be found in memory.
         for each in batch:
             self._unwritten.pop(each.id, None)
         return True
@@ -153,6 +156,7 @@ class Archive:
     async def _write_behind(self) -> None:
         while True:
             await asyncio.sleep(self._retention.interval_seconds)
+            # Shielded: a stop in the middle of a batch would leave the connection to a thread that still writes.
             if not await asyncio.shield(self.flush()):
                 await asyncio.sleep(self._retention.retry_seconds)
 

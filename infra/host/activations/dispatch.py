@@ -91,6 +91,7 @@ class Dispatch:
         """Let what is under way finish for a while, then end it."""
         if self._under_way:
             await asyncio.wait(self._under_way, timeout=seconds)
+        # A copy: a task that ends takes itself out of the set.
         for task in list(self._under_way):
             task.cancel()
 
@@ -99,6 +100,7 @@ class Dispatch:
         if not task.cancelled() and (error := task.exception()) and not isinstance(error, Busy):
             log.error("dispatch-failed", exc_info=error)
 
+    # `leave` here and not in `invoke`: the caller may have gone long before the activation ends.
     async def _admitted(self, invocable: Invocable, payload: Any, activation_id: str, origin: Origin) -> Activation:
         try:
             return await self._activate(invocable, payload, activation_id, origin)
@@ -147,6 +149,8 @@ class Dispatch:
         within = replace(origin, cause=activation_id)
         for component in invocable.action.exec.components:
             try:
+                # Not when the sequence begins: what is gone by its turn is the sequence's error, with the ids of those
+                # that ran.
                 resolved = self._resolver.resolve(component, origin.caller)
                 progress.memory = max(progress.memory, resolved.action.limits.memory)
                 last = await self._component(resolved, payload, within, first=not progress.ended)
@@ -158,8 +162,10 @@ class Dispatch:
                 progress.failure = Failure(3, str(overdue))
                 break
             progress.ended.append(last)
+            # An error ends a sequence, also one that a component returned as its result in all good faith.
             if _failed(last):
                 break
+            # The result alone: a component sees neither what the sequence was called with nor what came before.
             payload = last.result
         return self._record(_sequence_record(invocable, activation_id, origin, progress))
 

@@ -37,6 +37,7 @@ class MinuteCounter:
         if minute != self._minute:
             self._minute = minute
             self._counts.clear()
+        # Refused ones count as well, as OpenWhisk's do: who hammers away stays refused until the minute is over.
         self._counts[namespace] += 1
         if self._counts[namespace] > self._allowed:
             raise too_many_requests(self._counts[namespace], self._allowed)

@@ -46,10 +46,15 @@ class Fires:
         origin: Origin,
         received: int,
     ) -> str | None:
-        """The id of the fire, whose rules run after this returns; None, and no record, without an active rule."""
+        """The id of the fire, whose rules run after this returns; None, and no record, without an active rule.
+
+        Nothing is waited for here: whoever fires (MinIO, while an uploader waits for it) is answered first.
+        """
         if not any(rule.status == "active" for rule in trigger.rules.values()):
             return None
         activation_id = new_id()
+        # In this order: a payload wins over bound parameters, and could even claim other headers. An action must not
+        # trust `__ow_headers` of a fire.
         arguments = {**arguments_of(trigger.parameters), "__ow_headers": headers, **payload}
         bound = received + LIMIT_HEADER_BYTES + parameters_size(trigger.parameters)
         fired = Fired(activation_id, trigger, payload, arguments, origin, now(), bound)

@@ -123,6 +123,8 @@ class Scheduler:
         return name.name, name.namespace
 
     def _plan(self, alarm: Alarm) -> None:
+        # By the clock on the wall, since that is what a cron means. So each sleep is short (`LIMIT_SLEEP_SECONDS`), and
+        # a clock that was set is noticed.
         self._due[alarm.key] = (alarm.next(self._clock()), alarm)
         self._changed.set()
 
@@ -183,6 +185,7 @@ class AlarmPool:
         await self._pool.stop()
 
     async def run(self, call: Call) -> Ran:
+        # By its full name: an action of somebody's own that is called `alarms/once` is none of ours.
         name = call.context["action_name"]
         if not name.startswith(PREFIX):
             return await self._pool.run(call)

@@ -127,6 +127,7 @@ async def invoke_action(host: Host, transaction: Transaction) -> Response:
     invocable = host.resolver.resolve(name, transaction.identity)
     check_size(invocable, payload, size)
     running = await host.dispatch.invoke(invocable, payload, Origin(transaction.identity, transaction.id))
+    # A caller that hangs up ends the waiting, never the activation: OpenWhisk has no way to cancel one.
     ended = await wait(host, running, seconds, transaction) if blocking else None
     headers = {"x-openwhisk-activation-id": running.activation_id}
     if ended is None:

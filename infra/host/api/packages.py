@@ -117,6 +117,7 @@ async def delete_package(host: Host, transaction: Transaction) -> Response:
     force = transaction.flag("force", default=False)
     async with host.registry.change() as change:
         package = host.registry.get(Package, name)
+        # A binding holds nothing of its own: its actions are its provider's, and must survive it.
         held = [] if package.binding else host.registry.listed(Action, name.namespace, name.name)
         if held and not force:
             count = "1 entity" if len(held) == 1 else f"{len(held)} entities"

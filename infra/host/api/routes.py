@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import sqlite3
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack
 from typing import Any
@@ -80,8 +79,9 @@ async def _respond(host: Host, request: Request) -> Response:
         response = await _route(host, request, identifier)
     except Refusal as refusal:
         response = reply({"error": refusal.message, "code": identifier}, refusal.status, refusal.headers)
-    except (ValueError, RecursionError, sqlite3.Error):
-        # What an action returns need not be anything that can be written down; nothing else should come here.
+    except Exception:
+        # The process's boundary. What an action returned may not be writable, a disk may refuse, or we made a mistake:
+        # left to uvicorn each would be plain text, and clients of OpenWhisk parse every answer as its JSON.
         log.exception("request-failed method=%s transaction=%s", request.method, identifier)
         response = reply({"error": INTERNAL, "code": identifier}, 500)
     for name, value in CORS.items():
@@ -121,6 +121,7 @@ def _only(request: Request, document: Any) -> Response:
 async def _namespaces(host: Host, request: Request, identifier: str, rest: Sequence[str]) -> Response:
     if request.method == "OPTIONS":
         return Response()
+    # Before the path is looked at: without a key nobody learns which names there are.
     identity = host.keyring.authenticate(request.headers.get("authorization"))
     if rest in ([], [""]):
         return _only(request, [identity.namespace])
@@ -139,7 +140,7 @@ async def _namespaces(host: Host, request: Request, identifier: str, rest: Seque
 def _handler(method: str, collection: str, rest: Sequence[str]) -> Handler:
     if collection not in ENTITIES:
         raise Refusal(404, NOT_FOUND)
-    # `actions/package/`, with nothing after the slash, lists a package.
+    # `actions/package/`, with nothing after the slash, lists a package: so `wsk action list package` asks.
     listing = rest in ([], [""]) or (collection == "actions" and len(rest) == 2 and not rest[1])
     if listing:
         if method != "GET":

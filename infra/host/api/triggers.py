@@ -27,6 +27,7 @@ async def put_trigger(host: Host, transaction: Transaction) -> Response:
     async with host.registry.change() as change:
         old = host.registry.find(Trigger, name)
         check_overwrite(old, overwrite=overwrite)
+        # The rules' status is kept here, so an update hands it on; a trigger that was deleted first starts with none.
         rules = old.rules if old else {}
         change.puts.append(trigger := Trigger(name=name, rules=rules, **entity_fields(raw, old)))
     return reply(trigger.dump())
@@ -57,6 +58,7 @@ async def fire_trigger(host: Host, transaction: Transaction) -> Response:
     name = own_name(transaction)
     payload, size = await transaction.sized_document(LIMIT_PAYLOAD_BYTES)
     trigger = host.registry.get(Trigger, name)
+    # Counted before rules are looked for: OpenWhisk charges for a fire that runs nothing, too.
     host.throttle.fire(transaction.identity.namespace)
     headers = dict(transaction.request.headers)
     origin = Origin(transaction.identity, transaction.id)

@@ -115,6 +115,8 @@ def _find(host: Host, segments: Sequence[str]) -> WebCall:
     if owner is None:
         raise missing()
     full = Name(namespace, "" if package == "default" else checked_name(package), checked_name(name))
+    # Resolved as its owner, for anybody may call it. Every refusal looks like a name that is not there: a stranger must
+    # not learn which actions exist without being exported.
     try:
         invocable = host.resolver.resolve(full, owner)
     except Refusal:
@@ -158,6 +160,7 @@ async def _run(host: Host, call: WebCall, caller: Identity | None, request: Requ
 
 
 def _context(call: WebCall, caller: Identity | None, request: Request) -> dict[str, Any]:
+    # Merged over what the client sent: these the action may trust.
     context = {
         "__ow_method": request.method.lower(),
         "__ow_headers": dict(request.headers),

@@ -90,6 +90,8 @@ class Wire(asyncio.Protocol):
             self._complete(Response(status, length, bytes(self._buffer[:kept])))
 
     def _complete(self, response: Response) -> None:
+        # What is over the limit still comes. Unread it would block the container in the middle of its answer, and a
+        # warm container would be lost to one long result.
         self._discard = max(0, response.length - len(self._buffer))
         self._buffer.clear()
         self._head = None

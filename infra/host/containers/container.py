@@ -71,6 +71,7 @@ class Container:
             ended = await self._run(call, limits)
         end = milliseconds()
         patience = TIMEOUT_LOGS if self.sandbox.alive else 0.1
+        # One without its sentinels may still be writing: its next lines would be taken for another activation's.
         self.healthy = await self.sandbox.capture.end(patience) and self.sandbox.alive and ended.status < 2
         if ended.status == 2:
             store.note(INCOMPLETE)
@@ -107,6 +108,8 @@ class Container:
             return self._timed_out(limits, ".")
         except Lost:
             return await self._died(NOT_RUN)
+        # An answer came, and does not count: with a cgroup's limit, as Docker sets, the process would have been killed
+        # in the moment it went over, and an action must not do here what it cannot do there.
         if self.sandbox.peaked():
             self.sandbox.exhausted = True
             return await self._died(NOT_RUN)

@@ -85,6 +85,7 @@ class Stream:
         self._take(data)
         return True
 
+    # With the answer here, the lines before it are in the pipe: asking the event loop for them would cost a turn.
     def drain(self) -> None:
         """Read up to the sentinel, as far as it has come already."""
         while not self.ended and self.descriptor >= 0 and self.read():

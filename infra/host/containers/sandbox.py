@@ -117,7 +117,8 @@ class Sandbox:
         if self._killed:
             return
         self._killed = True
-        # Without seccomp some may have left the group.
+        # Looked up first. Without seccomp some may have left the group, and once its parent is gone nothing says whose
+        # such a one was.
         processes = self._processes()
         kill_group(self._started.group)
         for each in processes:

@@ -49,7 +49,10 @@ def parse_exec(raw: object, runtimes: Runtimes, own: str) -> Exec:
 
 
 def is_binary(code: str) -> bool:
-    """OpenWhisk's test for a base64 archive: any text that could be base64 counts, `test` included."""
+    """OpenWhisk's test for a base64 archive: any text that could be base64 counts, `test` included.
+
+    A stricter one would be wrong: an action that is binary there must not be text here.
+    """
     trimmed = code.strip()
     if not trimmed or len(trimmed) % 4 or not trimmed.isascii():
         return False

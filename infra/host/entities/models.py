@@ -110,7 +110,10 @@ def _dump_binding(binding: Name | None) -> dict[str, str]:
 
 @dataclass(frozen=True, slots=True)
 class TriggerRule:
-    """A trigger's own note of a rule on it; a rule without one is inactive."""
+    """A trigger's own note of a rule on it; a rule without one is inactive.
+
+    On the trigger, as in OpenWhisk, so that a fire finds its rules without looking through all of them.
+    """
 
     action: Name
     status: RuleStatus

@@ -35,6 +35,7 @@ class Registry:
         self._storage = storage
         self._lock = asyncio.Lock()
         self._entities: dict[str, Entity] = {str(entity.name): entity for entity in storage.load()}
+        # Over what was stored: a catalogue of an earlier version must not outlive it.
         self._entities |= {str(entity.name): entity for entity in built_in}
         self._watchers: list[Callable[[], None]] = []
 
@@ -94,6 +95,7 @@ class Registry:
         except sqlite3.Error as error:
             log.error("entity-write-failed reason=%s", error)  # noqa: TRY400 - the reason is the disk's, not the code's
             raise Refusal(500, INTERNAL) from error
+        # After the disk, never before: what was read once must not be gone after a crash.
         for name in change.deletes:
             self._entities.pop(str(name), None)
         self._entities |= {str(entity.name): entity for entity in change.puts}

@@ -50,12 +50,15 @@ class Resolver:
 
     def __init__(self, registry: Registry) -> None:
         self._registry = registry
+        # Merging parameters and digesting 48 MB of code at every call would cost more than the call. Thrown away whole
+        # at any change, because an action depends on its package, its binding and that one's provider.
         self._known: dict[str, tuple[Invocable, bool]] = {}
         registry.watch(self._known.clear)
 
     def resolve(self, name: Name, caller: Identity) -> Invocable:
         """The action, if `caller` may invoke it: in an own namespace, or in a published package of another."""
         known = self._known.get(str(name))
+        # Kept for all callers alike; whether this one may is asked each time.
         if known is None:
             known = self._known[str(name)] = self._resolve(name)
         invocable, public = known

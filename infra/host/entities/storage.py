@@ -27,6 +27,7 @@ def connect(path: Path, synchronous: str) -> sqlite3.Connection:
     """A connection usable from any thread, by one at a time; the file is the owner's alone (it may hold secrets)."""
     os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
     connection = sqlite3.connect(path, check_same_thread=False, isolation_level=None, timeout=5)
+    # A write is one append and one flush, and a `kill -9` in the middle of it leaves nothing half written.
     connection.execute("PRAGMA journal_mode = WAL")
     connection.execute(f"PRAGMA synchronous = {synchronous}")
     return connection

@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 import base64
+from typing import cast
 
 import pytest
+from starlette.responses import Response
 
+from infra.host.api.request import Transaction
+from infra.host.api.routes import LISTS, Handler
+from infra.host.assembly import Host
 from tests.contract.host.served import Namespace, refusal
 
 
@@ -96,3 +101,19 @@ def test_flags_must_be_flags(guest: Namespace) -> None:
     assert guest.refused("GET", "actions/x?code=maybe")[0] == 400
     assert guest.http.get("/api/v1/namespaces/%00/actions").status_code == 400
     assert guest.http.get("/api/v1/namespaces/nobody/actions").status_code == 403
+
+
+def test_an_unforeseen_error_is_answered_as_openwhisk_answers_it(
+    guest: Namespace, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A mistake of ours is `{"error", "code"}` with status 500, its traceback is in the log, and the host lives on."""
+
+    async def mistaken(_host: Host, _transaction: Transaction) -> Response:
+        raise KeyError("a mistake")
+
+    with monkeypatch.context() as broken:
+        broken.setitem(cast("dict[str, Handler]", LISTS), "actions", mistaken)
+        response = guest.ask("GET", "actions")
+    assert refusal(response) == (500, "There was an internal server error.")
+    assert [record.exc_info[0] for record in caplog.records if record.exc_info] == [KeyError]
+    assert guest.ok("GET", "actions") == []
