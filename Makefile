@@ -12,7 +12,7 @@ PYTHON ?= $(shell for python in python3 python3.13 python3.12 python3.11; do \
 	$$python -c '$(SUITS)' 2>/dev/null && echo $$python && break; done)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-tests demo test chaos check fix hooks bench image lock clean
+.PHONY: help setup setup-tests peers demo test chaos check fix hooks bench image lock clean
 
 help: ## say what there is
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' Makefile
@@ -20,8 +20,11 @@ help: ## say what there is
 setup: $(VENV)/.complete ## virtual environment, MinIO, model; costs nothing the second time
 	@$(IN)/python -m infra.setup
 
-setup-tests: $(VENV)/.complete
+setup-tests: $(VENV)/.complete peers
 	@$(IN)/python -m infra.setup --tests
+
+peers: $(VENV)/.complete ## install what `pixwhisk bench --peers` measures beside us: Celery, RQ, Procrastinate
+	@$(IN)/uv pip install --quiet --python $(IN)/python --require-hashes --requirement requirements/peers.txt
 
 demo: setup ## set up, start everything, and watch photos become rows
 	@$(IN)/pixwhisk demo
@@ -66,6 +69,7 @@ lock: $(VENV)/.complete ## resolve the locks again; UPGRADE=--upgrade for the ne
 	$(LOCK) pyproject.toml --extra dev -o requirements/dev.txt
 	$(LOCK) pyproject.toml --extra runtime -o requirements/runtime.txt
 	$(LOCK) pyproject.toml --extra model -o requirements/model.txt
+	$(LOCK) pyproject.toml --extra peers --constraint requirements/dev.txt -o requirements/peers.txt
 	$(LOCK) requirements/model-data.in --no-deps --constraint requirements/dev.txt -o requirements/model-data.txt
 
 clean: ## remove what set-up and the tools made here; the user's cache and .pixwhisk stay

@@ -13,7 +13,7 @@ from minio.error import S3Error
 
 from infra.audit.backfill import Backfill, Progress
 from infra.audit.listing import fetcher_of
-from infra.bench.clients import Failed, Rows, Uploader
+from infra.bench.clients import Failed, Place, Rows, Uploader
 from infra.deployment.record import Deployment
 
 UPLOADERS = 4
@@ -51,65 +51,59 @@ class Burst:
         return (self.uploads - done) / max(self.seconds - self.upload_seconds, PAUSE_LOOK)
 
 
-@dataclass(frozen=True)
-class Crowd:
-    """Uploads to one deployment, under one prefix."""
+def place_of(deployment: Deployment, bucket: str = "") -> Place:
+    """Where the deployment's uploads go, or another bucket beside it."""
+    return Place(deployment.endpoint, deployment.credentials, bucket or deployment.bucket)
 
-    deployment: Deployment
+
+@dataclass(frozen=True)
+class ManyUploads:
+    """Uploads of many pictures to one place, under one prefix."""
+
+    place: Place
     rows: Rows
     pictures: Iterator[bytes]
     prefix: str
 
     def burst(self, count: int, tell: Callable[[int], None]) -> Burst:
         """Upload `count` pictures over a few connections, and wait until all are rows."""
-        bucket, prefix = self.deployment.bucket, f"{self.prefix}burst/"
-        work = self._signed(bucket, prefix, count)
+        signed = self._signed(count)
         began = time.monotonic()
-        with self._uploading(bucket, work) as uploading:
-            curve = _until_rows(lambda: self.rows.count(bucket, prefix), count, began, tell)
+        with self._uploading(signed) as uploading:
+            curve = _until_rows(self._count, count, began, tell)
             ended = uploading()
         return Burst(count, ended - began, curve[-1][0], curve)
 
-    def backlog(self, count: int, tell: Callable[[int], None]) -> Burst:
-        """Upload to a bucket that nobody watches; then have it all classified, from the asking to the last row."""
-        prefix = f"{self.prefix}backlog/"
-        with self._uploader(BUCKET_BACKLOG) as uploader:
-            if not uploader.client.bucket_exists(bucket_name=BUCKET_BACKLOG):
-                uploader.client.make_bucket(bucket_name=BUCKET_BACKLOG)
-        with self._uploading(BUCKET_BACKLOG, self._signed(BUCKET_BACKLOG, prefix, count)) as uploading:
+    def burst_until_quiet(self, count: int, tell: Callable[[int], None], quiet: float) -> int:
+        """Upload as above; how many are rows once all are, or none has come for so many seconds."""
+        with self._uploading(self._signed(count)) as uploading:
+            found, since = 0, time.monotonic()
+            while found < count and time.monotonic() - since < quiet:
+                time.sleep(PAUSE_LOOK)
+                if (now := self._count()) > found:
+                    found, since = now, time.monotonic()
+                tell(found)
             uploading()
-        began = time.monotonic()
-        with self._filling(prefix):
-            curve = _until_rows(lambda: self.rows.count(BUCKET_BACKLOG, prefix), count, began, tell)
-        return Burst(count, 0.0, curve[-1][0], curve)
+        return found
+
+    def put(self, count: int) -> None:
+        """Upload so many."""
+        with self._uploading(self._signed(count)) as uploading:
+            uploading()
+
+    def _count(self) -> int:
+        return self.rows.count(self.place.bucket, self.prefix)
+
+    def _signed(self, count: int) -> Work:
+        with Uploader(self.place) as uploader:
+            return [(uploader.sign(f"{self.prefix}{number}"), next(self.pictures)) for number in range(count)]
 
     @contextmanager
-    def _filling(self, prefix: str) -> Iterator[None]:
-        """A backfill goes on inside."""
-        deployment, stop = self.deployment, threading.Event()
-        fetch = fetcher_of(deployment, BUCKET_BACKLOG)
-        backfill = Backfill(fetch, deployment.database_url, BUCKET_BACKLOG, prefix, "", stop)
-        with ThreadPoolExecutor(1) as pool:
-            running = pool.submit(backfill.run, Progress())
-            try:
-                yield
-            finally:
-                stop.set()
-            running.result()
-
-    def _uploader(self, bucket: str) -> Uploader:
-        return Uploader(self.deployment.endpoint, self.deployment.credentials, bucket)
-
-    def _signed(self, bucket: str, prefix: str, count: int) -> Work:
-        with self._uploader(bucket) as uploader:
-            return [(uploader.sign(f"{prefix}{number}"), next(self.pictures)) for number in range(count)]
-
-    @contextmanager
-    def _uploading(self, bucket: str, work: Work) -> Iterator[Callable[[], float]]:
+    def _uploading(self, work: Work) -> Iterator[Callable[[], float]]:
         """Uploads go on inside; what is given waits for their end and says when it was (monotonic seconds)."""
 
         def upload(share: Work) -> float:
-            with self._uploader(bucket) as uploader:
+            with Uploader(self.place) as uploader:
                 for signed, picture in share:
                     uploader.put(signed, picture)
             return time.monotonic()
@@ -119,13 +113,41 @@ class Crowd:
             yield lambda: max(future.result() for future in futures)
 
 
-def remove(deployment: Deployment, bucket: str, prefix: str) -> None:
+def backfill_many(deployment: Deployment, uploads: ManyUploads, count: int, tell: Callable[[int], None]) -> Burst:
+    """Upload to a bucket that nobody watches; then have it all classified, from the asking to the last row."""
+    place, prefix = uploads.place, uploads.prefix
+    client = place.client()
+    if not client.bucket_exists(bucket_name=place.bucket):
+        client.make_bucket(bucket_name=place.bucket)
+    uploads.put(count)
+    began = time.monotonic()
+    with _backfilling(deployment, place.bucket, prefix):
+        curve = _until_rows(lambda: uploads.rows.count(place.bucket, prefix), count, began, tell)
+    return Burst(count, 0.0, curve[-1][0], curve)
+
+
+@contextmanager
+def _backfilling(deployment: Deployment, bucket: str, prefix: str) -> Iterator[None]:
+    """A backfill goes on inside."""
+    stop = threading.Event()
+    backfill = Backfill(fetcher_of(deployment, bucket), deployment.database_url, bucket, prefix, "", stop)
+    with ThreadPoolExecutor(1) as pool:
+        running = pool.submit(backfill.run, Progress())
+        try:
+            yield
+        finally:
+            stop.set()
+        running.result()
+
+
+def remove(place: Place, prefix: str, *, with_bucket: bool) -> None:
     """Delete the objects that were uploaded."""
-    with Uploader(deployment.endpoint, deployment.credentials, bucket) as uploader, suppress(S3Error):
-        for found in uploader.client.list_objects(bucket_name=bucket, prefix=prefix, recursive=True):
-            uploader.client.remove_object(bucket_name=bucket, object_name=str(found.object_name))
-        if bucket != deployment.bucket:
-            uploader.client.remove_bucket(bucket_name=bucket)
+    client, bucket = place.client(), place.bucket
+    with suppress(S3Error):
+        for found in client.list_objects(bucket_name=bucket, prefix=prefix, recursive=True):
+            client.remove_object(bucket_name=bucket, object_name=str(found.object_name))
+        if with_bucket:
+            client.remove_bucket(bucket_name=bucket)
 
 
 def _until_rows(

@@ -8,6 +8,7 @@ import http.client
 import json
 import time
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, Self
 from urllib.parse import urlsplit
 
@@ -27,6 +28,21 @@ QUIET, PAUSE_FORGET = 4.0, 0.5
 
 class Failed(Exception):
     """Something that is measured does not do its work; the message says what."""
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """One bucket of one object store, and the keys to it."""
+
+    endpoint: str
+    credentials: Credentials
+    bucket: str
+
+    def client(self) -> Minio:
+        """For what is not measured."""
+        scheme, _, address = self.endpoint.partition("://")
+        keys = self.credentials.access_key, self.credentials.secret_key
+        return Minio(address, *keys, secure=scheme == "https", region="us-east-1")
 
 
 class Connection:
@@ -53,12 +69,10 @@ class Connection:
 class Uploader(Connection):
     """Puts objects into one bucket. Signed ahead, so that a put itself costs the client next to nothing."""
 
-    def __init__(self, endpoint: str, credentials: Credentials, bucket: str) -> None:
-        super().__init__(endpoint)
-        scheme, _, address = endpoint.partition("://")
-        keys = credentials.access_key, credentials.secret_key
-        self.bucket = bucket
-        self.client = Minio(address, *keys, secure=scheme == "https", region="us-east-1")
+    def __init__(self, place: Place) -> None:
+        super().__init__(place.endpoint)
+        self.bucket = place.bucket
+        self.client = place.client()
 
     def sign(self, key: str) -> str:
         """What `put` takes to put this key."""

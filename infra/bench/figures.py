@@ -20,6 +20,7 @@ class Spread:
     mean: float
     p50: float
     p95: float
+    p99: float
     best: float
     worst: float
 
@@ -31,6 +32,7 @@ class Spread:
             math.fsum(values) / len(values),
             percentile(values, 0.5),
             percentile(values, 0.95),
+            percentile(values, 0.99),
             min(values),
             max(values),
         )
@@ -38,7 +40,7 @@ class Spread:
     def dump(self) -> dict[str, Any]:
         return {
             "count": self.count,
-            **{name: rounded(getattr(self, name)) for name in ("mean", "p50", "p95", "best", "worst")},
+            **{name: rounded(getattr(self, name)) for name in ("mean", "p50", "p95", "p99", "best", "worst")},
         }
 
 

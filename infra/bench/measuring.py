@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import tempfile
 import time
@@ -15,9 +16,10 @@ from typing import Any
 
 from infra import paths
 from infra.bench import alone, baseline, burst, calls, cold, cost, machine, memory, pictures
+from infra.bench.burst import place_of
 from infra.bench.clients import Caller, Rows, Uploader
 from infra.bench.figures import Spread, ratio, rounded
-from infra.bench.trickle import Trickle, Way
+from infra.bench.trickle import Route, Trickle
 from infra.bench.trickle import measure as measure_trickle
 from infra.deployment.record import Deployment
 from infra.deployment.variables import manifest_variables
@@ -87,8 +89,8 @@ class Bench:
         """Delete the objects and the rows of this run."""
         deployment = self._deployment
         with Rows(deployment.database_url) as rows:
-            for bucket in (deployment.bucket, burst.BUCKET_BACKLOG):
-                burst.remove(deployment, bucket, self._prefix)
+            burst.remove(place_of(deployment), self._prefix, with_bucket=False)
+            burst.remove(place_of(deployment, burst.BUCKET_BACKLOG), self._prefix, with_bucket=True)
             rows.forget((deployment.bucket, burst.BUCKET_BACKLOG, baseline.BUCKET), self._prefix)
 
     def _warm(self, caller: Caller, worker: alone.Worker) -> dict[str, Any]:
@@ -110,21 +112,20 @@ class Bench:
     def _upload_to_row(self, rows: Rows, directory: Path) -> dict[str, Any]:
         plan, deployment = self._plan.trickle, self._deployment
         with ExitStack() as stack:
-            uploader = Uploader(deployment.endpoint, deployment.credentials, deployment.bucket)
-            ways = [Way(stack.enter_context(uploader))]
+            routes = [Route(stack.enter_context(Uploader(place_of(deployment))))]
             if (inline := _inline(stack, deployment, directory)) is not None:
-                ways.append(Way(inline))
-            tell = self._part("uploads to rows", plan.turns * plan.uploads * len(ways))
-            measure_trickle(plan, ways, rows, self._pictures, prefix=self._prefix, tell=tell)
-        ours = Spread.of(ways[0].times)
-        theirs = Spread.of(ways[1].times) if len(ways) > 1 else None
+                routes.append(Route(inline))
+            tell = self._part("uploads to rows", plan.turns * plan.uploads * len(routes))
+            measure_trickle(plan, routes, rows, self._pictures, prefix=self._prefix, tell=tell)
+        ours = Spread.of(routes[0].times)
+        theirs = Spread.of(routes[1].times) if len(routes) > 1 else None
         return {
             "unit": "ms",
             "aSecond": plan.a_second,
             **ours.dump(),
             "inlineWebhook": theirs.dump() if theirs else None,
             "ratio": ratio(ours.p50, theirs.p50) if theirs else None,
-            "values": dict(zip(("pixwhisk", "inline webhook"), (way.times for way in ways), strict=False)),
+            "values": dict(zip(("pixwhisk", "inline webhook"), (route.times for route in routes), strict=False)),
         }
 
     def _cold(self, caller: Caller) -> dict[str, Any]:
@@ -152,13 +153,14 @@ class Bench:
         plan, deployment = self._plan, self._deployment
         tell = self._part("a burst of uploads", plan.burst)
         since = time.time()
-        crowd = burst.Crowd(deployment, rows, self._pictures, self._prefix)
-        together = crowd.burst(plan.burst, tell)
+        watched = burst.ManyUploads(place_of(deployment), rows, self._pictures, f"{self._prefix}burst/")
+        together = watched.burst(plan.burst, tell)
         records = [record for name in ("classify", "store") for record in caller.activations(f"pixwhisk/{name}", since)]
         self._image = cost.image_in_burst(records)
         rates = [self._alone(picture)]
         tell = self._part("a backlog", plan.burst)
-        owed = crowd.backlog(plan.burst, tell)
+        unwatched = dataclasses.replace(watched, place=place_of(deployment, burst.BUCKET_BACKLOG))
+        owed = burst.backfill_many(deployment, unwatched, plan.burst, tell)
         rates.append(self._alone(picture))
         bare = sum(rates) / len(rates)
         return {"burst": _burst(together, bare), "backlog": _backlog(owed, bare), "aloneASecond": rounded(bare)}
@@ -180,23 +182,26 @@ class Bench:
 
     def _put(self, name: str, picture: bytes) -> str:
         """Upload one object; its key."""
-        deployment, key = self._deployment, self._prefix + name
-        with Uploader(deployment.endpoint, deployment.credentials, deployment.bucket) as uploader:
+        key = self._prefix + name
+        with Uploader(place_of(self._deployment)) as uploader:
             uploader.put(uploader.sign(key), picture)
         return key
 
 
 def document(measured: Mapping[str, Any], up: Mapping[str, float], *, quick: bool) -> dict[str, Any]:
     """All figures with what they were measured on, and whether each target is met."""
-    found: dict[str, Any] = {
+    found: dict[str, Any] = {**heading(quick=quick), **measured, "up": dict(up)}
+    return found | {"targets": {name: _target(name, found) for name in TARGETS}}
+
+
+def heading(*, quick: bool) -> dict[str, Any]:
+    """What figures were measured of, when, and on what."""
+    return {
         "pixwhisk": version("pixwhisk"),
         "date": datetime.now(UTC).isoformat(timespec="seconds"),
         "quick": quick,
         "machine": machine.describe(),
-        **measured,
-        "up": dict(up),
     }
-    return found | {"targets": {name: _target(name, found) for name in TARGETS}}
 
 
 def _target(name: str, found: Mapping[str, Any]) -> dict[str, Any]:

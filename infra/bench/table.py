@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 Row = tuple[str, str, str, str]
@@ -10,12 +10,34 @@ Row = tuple[str, str, str, str]
 _HEAD: Row = ("", "measured", "beside", "target")
 
 
+_HEAD_PEERS = ("", "PUT to row p50", "p95", "p99", "burst", "missing after kill -9 of its workers")
+
+
 def table(found: Mapping[str, Any]) -> str:
     """Plain text in columns."""
-    rows = [_HEAD, *_rows(found)]
-    widths = [max(len(row[column]) for row in rows) for column in range(4)]
-    lines = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
-    return "\n".join([*lines, "", _machine(found)])
+    return "\n".join([*_columns([_HEAD, *_rows(found)]), "", _machine(found)])
+
+
+def comparison_table(found: Mapping[str, Any]) -> str:
+    """Plain text in columns, a contender a line."""
+    compared = found["peers"]
+    killed = compared["plan"]["killed"]
+    rows = [_contender(each, killed) for each in compared["contenders"]]
+    left_out = [f"left out: {title}: {reason}" for title, reason in compared["leftOut"].items()]
+    return "\n".join([*_columns([_HEAD_PEERS, *rows]), "", *left_out, _machine(found)])
+
+
+def _contender(found: Mapping[str, Any], killed: int) -> tuple[str, ...]:
+    spread, missing = found["uploadToRow"], found["missingAfterKill"]
+    times = (f"{spread[name]} ms" for name in ("p50", "p95", "p99"))
+    if missing is None:
+        return found["title"], *times, "loses some", "has none"
+    return found["title"], *times, f"{found['burstRowsASecond']} rows/s", f"{missing} of {killed}"
+
+
+def _columns(rows: Sequence[Sequence[str]]) -> list[str]:
+    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
+    return ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
 
 
 def _machine(found: Mapping[str, Any]) -> str:

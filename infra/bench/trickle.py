@@ -12,7 +12,7 @@ from infra.bench.clients import Rows, Uploader
 
 @dataclass(frozen=True, slots=True)
 class Trickle:
-    """`turns` of `uploads` each, so many `a_second`; what came before `settling` uploads of a way is not counted."""
+    """`turns` of `uploads` each, so many `a_second`; what came before `settling` uploads of a route is not counted."""
 
     turns: int = 10
     uploads: int = 20
@@ -21,7 +21,7 @@ class Trickle:
 
 
 @dataclass(slots=True)
-class Way:
+class Route:
     """One way from an upload to a row, and the milliseconds it took each time."""
 
     uploader: Uploader
@@ -30,30 +30,30 @@ class Way:
 
 def measure(
     trickle: Trickle,
-    ways: Sequence[Way],
+    routes: Sequence[Route],
     rows: Rows,
     pictures: Iterator[bytes],
     *,
     prefix: str,
     tell: Callable[[int], None],
 ) -> None:
-    """Fill `times` of each way. In turns, so that what else the machine does falls on all alike."""
+    """Fill `times` of each route. In turns, so that what else the machine does falls on all alike."""
     numbers = itertools.count()
-    for way in ways:
+    for route in routes:
         for _ in range(trickle.settling):
-            _upload(way.uploader, rows, next(pictures), f"{prefix}settling-{next(numbers)}")
+            _upload(route.uploader, rows, next(pictures), f"{prefix}settling-{next(numbers)}")
     for turn in range(trickle.turns):
-        for way in ways:
-            _turn(trickle, way, rows, pictures, (f"{prefix}{next(numbers)}" for _ in range(trickle.uploads)))
-        tell((turn + 1) * trickle.uploads * len(ways))
+        for route in routes:
+            _turn(trickle, route, rows, pictures, (f"{prefix}{next(numbers)}" for _ in range(trickle.uploads)))
+        tell((turn + 1) * trickle.uploads * len(routes))
 
 
-def _turn(trickle: Trickle, way: Way, rows: Rows, pictures: Iterator[bytes], keys: Iterator[str]) -> None:
+def _turn(trickle: Trickle, route: Route, rows: Rows, pictures: Iterator[bytes], keys: Iterator[str]) -> None:
     due = time.monotonic()
     for key in keys:
         time.sleep(max(0.0, due - time.monotonic()))
         due += 1 / trickle.a_second
-        way.times.append(_upload(way.uploader, rows, next(pictures), key))
+        route.times.append(_upload(route.uploader, rows, next(pictures), key))
 
 
 def _upload(uploader: Uploader, rows: Rows, picture: bytes, key: str) -> float:

@@ -10,7 +10,7 @@ import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from pathlib import Path
-from typing import IO, TYPE_CHECKING
+from typing import IO, TYPE_CHECKING, Any
 
 import click
 
@@ -27,40 +27,66 @@ if TYPE_CHECKING:
 @click.option("--data", metavar="DIR", help="Measure what runs there.  [default: one of its own, for the time]")
 @click.option("--json", "document", type=click.File("w", lazy=False), metavar="FILE", help="All of it, for programs.")
 @click.option("--plots", type=click.Path(file_okay=False, path_type=Path), metavar="DIR", help="Charts, as SVG.")
+@click.option("--peers", is_flag=True, help="Instead: beside Celery, RQ, Procrastinate and a plain webhook, in turns.")
 @click.option("--quick", is_flag=True, help="A little of each: to see that it works, not how fast.")
-def command(*, data: str | None, document: IO[str] | None, plots: Path | None, quick: bool) -> None:
+def command(*, data: str | None, document: IO[str] | None, plots: Path | None, peers: bool, quick: bool) -> None:
     """Measure this machine, or a deployment.
 
     Uses a deployment of its own, in a temporary directory, unless --data names one that runs; services that the
     environment names are left alone. Every time is measured beside what it is compared with, in turns, so that the
     ratios hold on a busy machine as well. Objects and rows that it makes are deleted again. Takes some three minutes,
     --quick half a minute.
+
+    --peers sets up what people would use instead, each as its own documentation has it, with the same code of classify
+    and store, and takes some six minutes. `make peers` installs the packages.
     """
     # Late, here and below: `--help` needs none of it.
-    from infra.bench import measuring
-    from infra.bench import plots as drawing
     from infra.bench.clients import Failed
-    from infra.bench.table import table
+    from infra.bench.table import comparison_table, table
 
+    if peers and plots:
+        raise click.UsageError("--plots draws the measurement of one deployment: leave out --peers or --plots")
     try:
-        with explained(), _deployed(paths.data(data) if data else None) as (deployment, up):
-            plan = measuring.QUICK if quick else measuring.Plan()
-            with Parts() as parts:
-                bench = measuring.Bench(deployment, plan, parts.begin)
-                try:
-                    measured = bench.run()
-                finally:
-                    if data:
-                        parts.begin("clearing up", 1)
-                        bench.clean()
-            found = measuring.document(measured, up, quick=quick)
+        with explained(), _deployed(paths.data(data) if data else None) as (deployment, up), Parts() as parts:
+            if peers:
+                found = _compare(deployment, parts, quick=quick)
+            else:
+                found = _measure(deployment, up, parts, quick=quick, clean=bool(data))
     except Failed as failed:
         raise Failure(str(failed)) from None
     if document is not None:
         json.dump(found, document, indent=1)
         document.write("\n")
     if document is None or document is not sys.stdout:
-        click.echo(table(found))
+        click.echo(comparison_table(found) if peers else table(found))
+    _draw(found, plots)
+
+
+def _measure(deployment: Deployment, up: dict[str, float], parts: Parts, *, quick: bool, clean: bool) -> dict[str, Any]:
+    from infra.bench import measuring
+
+    bench = measuring.Bench(deployment, measuring.QUICK if quick else measuring.Plan(), parts.begin)
+    try:
+        measured = bench.run()
+    finally:
+        if clean:
+            parts.begin("clearing up", 1)
+            bench.clean()
+    return measuring.document(measured, up, quick=quick)
+
+
+def _compare(deployment: Deployment, parts: Parts, *, quick: bool) -> dict[str, Any]:
+    from infra.bench import measuring
+    from infra.bench.peers import comparison
+
+    plan = comparison.QUICK if quick else comparison.ComparisonPlan()
+    compared = comparison.compare(deployment, plan, parts.begin)
+    return measuring.heading(quick=quick) | {"peers": compared}
+
+
+def _draw(found: dict[str, Any], plots: Path | None) -> None:
+    from infra.bench import plots as drawing
+
     for path in drawing.write(found, plots) if plots else ():
         click.echo(path, err=True)
 
