@@ -8,10 +8,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from actions.classify.memory import return_memory_early
-
 from actions.classify import handler as classify
 from actions.classify.warmth import warm
+from actions.malloc import return_memory_early
 from actions.store import handler as store
 
 
