@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import signal
 import subprocess
-
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
