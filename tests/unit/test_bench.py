@@ -39,6 +39,7 @@ def test_a_spread_is_in_order(values: list[float]) -> None:
     assert spread.count == len(values)
     tolerance = 1e-9 * spread.worst
     assert spread.best - tolerance <= spread.p50 <= spread.p95 + tolerance <= spread.worst + 2 * tolerance
+    assert spread.p95 - tolerance <= spread.p99 <= spread.worst + tolerance
     assert spread.best - tolerance <= spread.mean <= spread.worst + tolerance
 
 
