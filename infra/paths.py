@@ -7,6 +7,8 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 
+# Of the sources, where `requirements` and `pyproject.toml` are, too, unless this is an installed package.
+ROOT = Path(__file__).resolve().parents[1]
 MODEL_NAME = "efficientnet-lite0-int8"
 
 

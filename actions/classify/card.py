@@ -26,7 +26,7 @@ class Part:
 
 
 @dataclass(frozen=True, slots=True)
-class Card:
+class ModelCard:
     """`parts`: one file from pixels to labels; or two, the backbone (pixels to numbers) and the head (numbers to
     labels). Without any, `saved_model` is served.
     """
@@ -39,7 +39,7 @@ class Card:
     labels: tuple[str, ...]
 
     @classmethod
-    def read(cls, directory: Path) -> Card:
+    def read(cls, directory: Path) -> ModelCard:
         """Raises `BadSettings` where there is no card or it lacks something."""
         try:
             return cls.parse(json.loads((directory / "card.json").read_bytes()))
@@ -51,7 +51,7 @@ class Card:
             raise BadSettings("card.json: not a model card") from None
 
     @classmethod
-    def parse(cls, raw: Mapping[str, Any]) -> Card:
+    def parse(cls, raw: Mapping[str, Any]) -> ModelCard:
         wanted = raw["input"]
         parts = _parts(raw)
         if not parts and raw.get("savedModel") is None:

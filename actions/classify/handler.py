@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 from actions.classify import pictures
-from actions.classify.card import Card
+from actions.classify.card import ModelCard
 from actions.classify.inputs import parse_inputs, without_injected
 from actions.classify.model import Model, best, load_all
 from actions.classify.pictures import Frame
@@ -37,7 +37,7 @@ _LEAST_KEPT = 0.001
 
 
 @lru_cache(maxsize=1)
-def loaded_models(directories: Sequence[Path], threads: int) -> Sequence[tuple[Model, Card]]:
+def loaded_models(directories: Sequence[Path], threads: int) -> Sequence[tuple[Model, ModelCard]]:
     """Loaded once per container and kept."""
     return load_all(directories, threads)
 
@@ -114,7 +114,7 @@ class _Activation:
         # The short answer: the likeliest labels of the first image that has any, by the first model.
         self.results: Sequence[dict[str, Any]] = ()
 
-    def _load(self) -> tuple[Sequence[tuple[Model, Card]], bool]:
+    def _load(self) -> tuple[Sequence[tuple[Model, ModelCard]], bool]:
         before, begun = loaded_models.cache_info().misses, self._stages.elapsed
         models = loaded_models(self._settings.models, self._settings.threads)
         cold = loaded_models.cache_info().misses != before
@@ -180,7 +180,7 @@ class _Activation:
         # Of the picture itself all views know the same.
         return replace(subject, picture=next(iter(views.values())).picture, verdicts=verdicts)
 
-    def _verdict(self, model: Model, card: Card, pixels: bytes | Rejected, stages: Stages) -> Verdict:
+    def _verdict(self, model: Model, card: ModelCard, pixels: bytes | Rejected, stages: Stages) -> Verdict:
         if isinstance(pixels, Rejected):
             return pixels
         with stages.measure("classify"):

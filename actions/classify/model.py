@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
-from actions.classify.card import Card, Part, digest_of
+from actions.classify.card import ModelCard, Part, digest_of
 from actions.classify.litert import Interpreter, Tensor
 from actions.classify.pictures import Frame
 from actions.errors import BadSettings
@@ -46,27 +46,27 @@ class Model(Protocol):
         ...
 
 
-def load(directory: Path, threads: int) -> tuple[Model, Card]:
+def load(directory: Path, threads: int) -> tuple[Model, ModelCard]:
     """Load the model that a directory's card names. Takes some 20 ms; raises `BadSettings` where it cannot be used."""
     (loaded,) = load_all([directory], threads)
     return loaded
 
 
-def load_all(directories: Sequence[Path], threads: int) -> Sequence[tuple[Model, Card]]:
+def load_all(directories: Sequence[Path], threads: int) -> Sequence[tuple[Model, ModelCard]]:
     """Load models side by side: those with the same backbone share it, and it looks at a picture once for all."""
     backbones: dict[str, Backbone] = {}
     return [_load(directory, threads, backbones) for directory in directories]
 
 
-def _load(directory: Path, threads: int, backbones: dict[str, Backbone]) -> tuple[Model, Card]:
-    card = Card.read(directory)
+def _load(directory: Path, threads: int, backbones: dict[str, Backbone]) -> tuple[Model, ModelCard]:
+    card = ModelCard.read(directory)
     try:
         return _loaded(directory, card, threads, backbones), card
     except (OSError, ValueError, RuntimeError, ImportError) as error:
         raise BadSettings(f"PIXWHISK_MODEL: {directory} cannot be loaded: {error}") from None
 
 
-def _loaded(directory: Path, card: Card, threads: int, backbones: dict[str, Backbone]) -> Model:
+def _loaded(directory: Path, card: ModelCard, threads: int, backbones: dict[str, Backbone]) -> Model:
     match card.parts:
         case (backbone, head):
             return HeadedModel(directory, card, threads, _shared(directory, backbone, threads, backbones), head)
@@ -127,7 +127,7 @@ def open_part(directory: Path, part: Part, threads: int) -> Opened:
 class LiteRtModel:
     """One `.tflite` file from pixels to labels; its input and output may be quantised or float."""
 
-    def __init__(self, directory: Path, card: Card, threads: int, whole: Part) -> None:
+    def __init__(self, directory: Path, card: ModelCard, threads: int, whole: Part) -> None:
         opened = open_part(directory, whole, threads)
         self.reference = ModelReference(card.name, opened.digest)
         self.frame = card.frame
@@ -166,7 +166,7 @@ class Backbone:
 class HeadedModel:
     """A backbone, which others may share, and a head of its own."""
 
-    def __init__(self, directory: Path, card: Card, threads: int, backbone: Backbone, part: Part) -> None:
+    def __init__(self, directory: Path, card: ModelCard, threads: int, backbone: Backbone, part: Part) -> None:
         head = open_part(directory, part, threads)
         self.reference = ModelReference(card.name, digest_of((backbone.digest, head.digest)))
         _agree(card.digest, self.reference.digest)
@@ -190,13 +190,13 @@ class HeadedModel:
         return Embedding(self._backbone.digest, given.scale, given.zero_point, self._backbone.embed(pixels))
 
 
-def _check_input(card: Card, taken: Tensor) -> None:
+def _check_input(card: ModelCard, taken: Tensor) -> None:
     side = card.frame.side
     if taken.shape != (1, side, side, 3):
         raise BadSettings(f"card.json: input.size is {side}, but the model takes {taken.shape}")
 
 
-def _labelled(card: Card, outputs: Sequence[Tensor]) -> int:
+def _labelled(card: ModelCard, outputs: Sequence[Tensor]) -> int:
     """Which output has a number for each label: the first that is as long as there are labels."""
     for index, output in enumerate(outputs):
         if output.shape == (1, len(card.labels)):
@@ -269,7 +269,7 @@ def _add_up(values: Sequence[float]) -> bool:
 class SavedModel:
     """A TensorFlow SavedModel. Float inputs get (value - 127) / 128, as the default model was trained."""
 
-    def __init__(self, directory: Path, card: Card, threads: int) -> None:
+    def __init__(self, directory: Path, card: ModelCard, threads: int) -> None:
         import tensorflow as tf  # late: seconds and hundreds of megabytes
 
         tf.config.threading.set_intra_op_parallelism_threads(threads)

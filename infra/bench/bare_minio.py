@@ -12,7 +12,7 @@ from pathlib import Path
 from minio import Minio
 from minio.notificationconfig import NotificationConfig, QueueConfig
 
-from infra.bench.clients import Failed, Place
+from infra.bench.clients import BenchFailed, Place
 from infra.services import minio_binary
 from infra.services.minio import LOOPBACK, Credentials, MinioServer, WebhookTarget
 from infra.services.ports import free_port
@@ -56,7 +56,7 @@ def _process(server: MinioServer, directory: Path) -> Iterator[None]:
         deadline = time.monotonic() + TIMEOUT_START
         while not server.ready():
             if process.poll() is not None or time.monotonic() > deadline:
-                raise Failed(f"the baseline's MinIO did not start: see {directory}/minio.log")
+                raise BenchFailed(f"the baseline's MinIO did not start: see {directory}/minio.log")
             time.sleep(0.02)
         yield
     finally:

@@ -13,7 +13,7 @@ from minio.error import S3Error
 
 from infra.audit.backfill import Backfill, Progress
 from infra.audit.listing import fetcher_of
-from infra.bench.clients import Failed, Place, Rows, Uploader
+from infra.bench.clients import BenchFailed, Place, Rows, Uploader
 from infra.deployment.record import Deployment
 
 UPLOADERS = 4
@@ -160,5 +160,5 @@ def _until_rows(
         curve.append((time.monotonic() - began, found))
         tell(found)
         if curve[-1][0] > TIMEOUT:
-            raise Failed(f"{count - found} of {count} are no rows after {TIMEOUT:.0f} s: see `pixwhisk status`")
+            raise BenchFailed(f"{count - found} of {count} are no rows after {TIMEOUT:.0f} s: see `pixwhisk status`")
     return curve

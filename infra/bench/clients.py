@@ -26,7 +26,7 @@ PAUSE_LOOK = 0.001
 QUIET, PAUSE_FORGET = 4.0, 0.5
 
 
-class Failed(Exception):
+class BenchFailed(Exception):
     """Something that is measured does not do its work; the message says what."""
 
 
@@ -82,7 +82,7 @@ class Uploader(Connection):
     def put(self, signed: str, body: bytes) -> None:
         status, said = self.send("PUT", signed, body, {})
         if status != 200:
-            raise Failed(f"an upload was answered {status}: {said[:200].decode(errors='replace')}")
+            raise BenchFailed(f"an upload was answered {status}: {said[:200].decode(errors='replace')}")
 
 
 class Caller(Connection):
@@ -98,7 +98,7 @@ class Caller(Connection):
         path = f"/api/v1/namespaces/_/actions/{action}?blocking=true&result=true"
         status, said = self.send("POST", path, body, self._headers)
         if status != 200:
-            raise Failed(f"{action} was answered {status}: {said[:200].decode(errors='replace')}")
+            raise BenchFailed(f"{action} was answered {status}: {said[:200].decode(errors='replace')}")
         return dict(json.loads(said))
 
     def activations(self, action: str, since: float, most: int = 2000) -> list[dict[str, Any]]:
@@ -114,7 +114,7 @@ class Caller(Connection):
     def _page(self, query: str) -> list[dict[str, Any]]:
         status, said = self.send("GET", f"/api/v1/namespaces/_/activations?{query}", b"", self._headers)
         if status != 200:
-            raise Failed(f"the list of activations was answered {status}")
+            raise BenchFailed(f"the list of activations was answered {status}")
         return list(json.loads(said))
 
 
@@ -135,7 +135,7 @@ class Rows:
         until = time.monotonic() + deadline
         while not self._connection.execute(ONE, (bucket, key)).fetchone():
             if time.monotonic() > until:
-                raise Failed(f"no row for {bucket}/{key} after {deadline:.0f} s: `pixwhisk status` may say why")
+                raise BenchFailed(f"no row for {bucket}/{key} after {deadline:.0f} s: `pixwhisk status` may say why")
             time.sleep(PAUSE_LOOK)
 
     def count(self, bucket: str, prefix: str) -> int:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from infra.bench.calls import ACTION, timed
-from infra.bench.clients import Caller, Failed
+from infra.bench.clients import BenchFailed, Caller
 from infra.openwhisk.client import Whisk
 
 COPY = "pixwhisk-bench-classify"
@@ -34,7 +34,7 @@ def measure(whisk: Whisk, caller: Caller, body: bytes, times: int, tell: Callabl
     """So many first calls of each kind."""
     original = whisk.get("actions", ACTION)
     if original is None:
-        raise Failed(f"there is no action {ACTION}: `pixwhisk deploy` makes it")
+        raise BenchFailed(f"there is no action {ACTION}: `pixwhisk deploy` makes it")
     stem, nothing = [], []
     for number in range(times):
         time.sleep(PAUSE_STEM_CELL)

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 
 from infra import paths
-from infra.bench.clients import Failed, Place
+from infra.bench.clients import BenchFailed, Place
 from infra.deployment.record import Deployment
 from infra.deployment.variables import manifest_variables
 from infra.host.containers.members import ENVIRONMENT
@@ -42,7 +42,7 @@ def receiving(module: str, arguments: Sequence[str], environment: Mapping[str, s
             while line and not line.strip().isdigit():
                 line = process.stdout.readline()
             if not line:
-                raise Failed(f"{module} ended with status {process.wait()}")
+                raise BenchFailed(f"{module} ended with status {process.wait()}")
             yield f"http://{LOOPBACK}:{line.strip()}/"
         finally:
             process.kill()

@@ -41,7 +41,7 @@ def command(*, data: str | None, document: IO[str] | None, plots: Path | None, p
     and store, and takes some six minutes. `make peers` installs the packages.
     """
     # Late, here and below: `--help` needs none of it.
-    from infra.bench.clients import Failed
+    from infra.bench.clients import BenchFailed
     from infra.bench.table import comparison_table, table
 
     if peers and plots:
@@ -52,7 +52,7 @@ def command(*, data: str | None, document: IO[str] | None, plots: Path | None, p
                 found = _compare(deployment, parts, quick=quick)
             else:
                 found = _measure(deployment, up, parts, quick=quick, clean=bool(data))
-    except Failed as failed:
+    except BenchFailed as failed:
         raise Failure(str(failed)) from None
     if document is not None:
         json.dump(found, document, indent=1)

@@ -48,14 +48,14 @@ def command(
     from infra.cli.migrate import migration
     from infra.openwhisk import manifest, plan
     from infra.openwhisk.client import Whisk
-    from infra.openwhisk.manifest import Runtime
+    from infra.openwhisk.manifest import WantedRuntime
     from infra.openwhisk.rights import Unintended, find_unintended
 
     with explained():
         target = remote.find(apihost, auth, data)
         url = remote.database_url(data)
     with explained(), Whisk(target.apihost, target.auth) as whisk:
-        wanted, state = plan.prepare(whisk, remote.variables(data, target), Runtime(image, kind))
+        wanted, state = plan.prepare(whisk, remote.variables(data, target), WantedRuntime(image, kind))
         changes = plan.plan(wanted, state)
         # First, before anything is changed and above whatever else a dry run says.
         unintended = find_unintended(changes, state, remote.deployer(data))

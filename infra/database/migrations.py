@@ -5,15 +5,15 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from pathlib import Path
 
 import psycopg
 from psycopg import sql
 
 from actions.messages import ModelReference
 from infra.database.address import database_place
+from infra.paths import ROOT
 
-MIGRATIONS = Path(__file__).parents[2] / "actions" / "store" / "migrations"
+MIGRATIONS = ROOT / "actions" / "store" / "migrations"
 # Any number no other program is likely to lock.
 MIGRATION_LOCK = 0x7069_7877
 # Beside another program's `alembic_version`.

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import http.client
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
-from urllib.parse import urlsplit
 
 import psycopg
 
@@ -13,6 +11,7 @@ from infra.database.queries import Counts, connect, counts
 from infra.database.refusal import first_line, refused
 from infra.deployment.record import Deployment
 from infra.services import lock
+from infra.services.probe import ask_status
 
 TIMEOUT = 2.0
 
@@ -54,17 +53,7 @@ def _database(deployment: Deployment) -> tuple[str, Counts | None]:
 
 
 def _answers(url: str, path: str) -> str:
-    address = urlsplit(url)
-    secure = address.scheme == "https"
-    kind: Callable[..., http.client.HTTPConnection] = (
-        http.client.HTTPSConnection if secure else http.client.HTTPConnection
-    )
-    connection = kind(address.hostname or "", address.port, timeout=TIMEOUT)
-    try:
-        connection.request("GET", path)
-        status = connection.getresponse().status
-    except (OSError, http.client.HTTPException):
+    status = ask_status(url, path, TIMEOUT)
+    if status is None:
         return "does not answer"
-    finally:
-        connection.close()
     return "ok" if status < 500 else f"answers {status}"

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 
 from infra.deployment.consent import Consent
 from infra.deployment.embedded import embedded_services
 from infra.deployment.record import Deployment, establish
+from infra.reports import Report
 from infra.services import lock, ports, sweeper
 from infra.services.supervisor import Supervisor, stopping_on_signals
-
-Report = Callable[[str], None]
 
 
 @contextlib.contextmanager

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -24,12 +24,11 @@ from infra.deployment.variables import manifest_variables
 from infra.openwhisk import manifest, plan
 from infra.openwhisk.client import Whisk, WhiskError
 from infra.openwhisk.rights import Deployer, Unintended, find_unintended
+from infra.reports import Report
 from infra.services.minio_users import FEED, READER, User, UsersRefused, provide
 from triggers.feed.__main__ import Settings, connect
 from triggers.feed.handler import handle
 from triggers.feed.request import parse_request
-
-Report = Callable[[str], None]
 
 SEQUENCE = "pixwhisk/classify-and-store"
 
@@ -82,7 +81,7 @@ def warm_up(deployment: Deployment, report: Report) -> None:
             report(f"the actions do not work yet: {error}")
 
 
-def _read_feed(deployment: Deployment, feed: manifest.Feed) -> Sequence[Mapping[str, Any]]:
+def _read_feed(deployment: Deployment, feed: manifest.WantedFeed) -> Sequence[Mapping[str, Any]]:
     return _ask_feed(deployment, feed.trigger, "READ")
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import fcntl
 import logging
 import os
 import resource
@@ -17,13 +16,14 @@ from typing import IO
 import uvloop
 
 from actions.malloc import keep_memory
+from infra.files import try_lock
 from infra.host.api.routes import application
 from infra.host.api.server import listen, server
 from infra.host.assembly import assemble
 from infra.host.containers.group import adopt_orphans
 from infra.host.containers.kinds import local_runtimes
 from infra.host.containers.pool import PoolSettings, open_pool
-from infra.host.settings import BadSettings, Settings, from_arguments
+from infra.host.settings import BadHostSettings, HostSettings, from_arguments
 
 USAGE, UNREACHABLE = 2, 3
 LIMIT_DESCRIPTORS = 8192
@@ -40,7 +40,7 @@ def main(arguments: Sequence[str], environ: Mapping[str, str] = os.environ) -> i
     try:
         settings = from_arguments(arguments, environ)
         lock = _hold(settings.data)
-    except BadSettings as bad:
+    except BadHostSettings as bad:
         return _fail(str(bad), USAGE)
     except OSError as error:
         return _fail(f"{error.filename}: {error.strerror}", USAGE)
@@ -60,7 +60,7 @@ def main(arguments: Sequence[str], environ: Mapping[str, str] = os.environ) -> i
     return 0
 
 
-async def _serve(settings: Settings, listening: socket.socket) -> None:
+async def _serve(settings: HostSettings, listening: socket.socket) -> None:
     scheme = "https" if settings.tls_certificate else "http"
     address = f"{scheme}://{settings.host}:{listening.getsockname()[1]}"
     runtimes = local_runtimes({**settings.container_environment, "__OW_API_HOST": address}, settings.readable)
@@ -83,20 +83,12 @@ def _hold(data: Path) -> IO[str]:
     data.mkdir(parents=True, exist_ok=True, mode=0o700)
     lock = (data / "lock").open("a+", encoding="ascii")
     deadline = time.monotonic() + TIMEOUT_LOCK
-    while not _locked(lock):
+    while not try_lock(lock.fileno()):
         if time.monotonic() > deadline:
             lock.close()
-            raise BadSettings(f"{data} is in use by another host: stop it, or choose another --data")
+            raise BadHostSettings(f"{data} is in use by another host: stop it, or choose another --data")
         time.sleep(PAUSE_LOCK)
     return lock
-
-
-def _locked(lock: IO[str]) -> bool:
-    try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    return True
 
 
 def _fail(message: str, code: int) -> int:

@@ -18,14 +18,14 @@ from infra.host.entities.catalogue import catalogue
 from infra.host.entities.registry import Registry
 from infra.host.entities.resolution import Resolver
 from infra.host.entities.storage import EntityStorage
-from infra.host.settings import Settings
+from infra.host.settings import HostSettings
 
 DRAIN_SECONDS = 1.0
 
 
 @dataclass(frozen=True, slots=True)
 class Host:
-    settings: Settings
+    settings: HostSettings
     keyring: Keyring
     runtimes: Runtimes
     registry: Registry
@@ -60,7 +60,7 @@ class Host:
         self.pool.prewarm(self.resolver.stem_cells())
 
 
-def assemble(settings: Settings, pool: Pool, runtimes: Runtimes, clock: Callable[[], float] = time.time) -> Host:
+def assemble(settings: HostSettings, pool: Pool, runtimes: Runtimes, clock: Callable[[], float] = time.time) -> Host:
     """A host over `pool`, with the state kept in `settings.data`; not started yet."""
     settings.data.mkdir(parents=True, exist_ok=True, mode=0o700)
     registry = Registry(EntityStorage(settings.data / "entities.db"), catalogue(runtimes))

@@ -8,7 +8,7 @@ from typing import Any, Literal, Protocol
 
 
 @dataclass(frozen=True, slots=True)
-class Limits:
+class ActionLimits:
     """Limits of one action: milliseconds, megabytes, megabytes, activations at once in one container."""
 
     timeout: int = 60_000
@@ -33,7 +33,7 @@ class Executable:
     code: str
     binary: bool
     environment: Mapping[str, str] = field(default_factory=dict)
-    limits: Limits = Limits()
+    limits: ActionLimits = ActionLimits()
     preload: Sequence[str] = ()
 
 

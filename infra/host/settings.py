@@ -14,17 +14,18 @@ from pathlib import Path
 from typing import Any
 
 from infra import paths
+from infra.files import write_private
 from infra.host.activations.archive import Retention
 from infra.host.activations.throttle import OPENWHISK_QUOTAS, Quotas
 from infra.host.names import LEGAL, SYSTEM
 
 
-class BadSettings(Exception):
+class BadHostSettings(Exception):
     """The settings cannot be used; the message has a line for each fault."""
 
 
 @dataclass(frozen=True, slots=True)
-class Settings:
+class HostSettings:
     """`keys` maps namespaces to `uuid:secret`; it is left out of `repr`. `port` 0 takes any free one.
 
     `pool` holds what is to differ from the pool's own defaults: `memory`, `slots`, `queue`. `readable` is what actions
@@ -58,7 +59,7 @@ class Settings:
         faults += [f"--readable {path}: not there" for path in self.readable if not path.exists()]
         faults += [f"auth: {fault}" for fault in key_faults(self.keys)]
         if faults:
-            raise BadSettings("\n".join(faults))
+            raise BadHostSettings("\n".join(faults))
 
 
 def is_loopback(host: str) -> bool:
@@ -117,10 +118,10 @@ def parser(environ: Mapping[str, str]) -> argparse.ArgumentParser:
     return made
 
 
-def from_arguments(arguments: Sequence[str], environ: Mapping[str, str]) -> Settings:
+def from_arguments(arguments: Sequence[str], environ: Mapping[str, str]) -> HostSettings:
     """Settings from flags and environment, checked. Makes a key for `guest` if there is none."""
     given = parser(environ).parse_args(arguments)
-    settings = Settings(
+    settings = HostSettings(
         data=given.data.resolve(),
         keys=_keys(given.auth_file, given.data, environ),
         host=given.host,
@@ -149,13 +150,13 @@ def _name_list(text: str) -> list[str]:
 
 def _pick_variables(names: Sequence[str], environ: Mapping[str, str]) -> Mapping[str, str]:
     if missing := [name for name in names if name not in environ]:
-        raise BadSettings(f"--container-variables {','.join(missing)}: not set")
+        raise BadHostSettings(f"--container-variables {','.join(missing)}: not set")
     return {name: environ[name] for name in names}
 
 
 def _quotas(given: argparse.Namespace) -> Quotas:
     if given.quotas not in ("embedded", "openwhisk"):
-        raise BadSettings(f"--quotas {given.quotas}: expected `embedded` or `openwhisk`")
+        raise BadHostSettings(f"--quotas {given.quotas}: expected `embedded` or `openwhisk`")
     base = OPENWHISK_QUOTAS if given.quotas == "openwhisk" else Quotas()
     chosen = (given.quota_invocations, given.quota_fires, given.quota_concurrent)
     ours = (base.invocations, base.fires, base.concurrent)
@@ -181,9 +182,9 @@ def parse_keys(text: str) -> Mapping[str, str]:
         keys = json.loads(text) if text.startswith("{") else {"guest": text}
     except ValueError:
         # Without the parser's own words, which quote what is there.
-        raise BadSettings("auth: not JSON, though it starts with `{`") from None
+        raise BadHostSettings("auth: not JSON, though it starts with `{`") from None
     if not all(isinstance(key, str) for key in keys.values()):
-        raise BadSettings("auth: every key must be text")
+        raise BadHostSettings("auth: every key must be text")
     return {SYSTEM: new_key(), **keys}
 
 
@@ -192,20 +193,14 @@ def new_key() -> str:
 
 
 def _own_key(path: Path) -> str:
-    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-    try:
-        descriptor = os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600)
-    except FileExistsError:
-        return _secret_text(path)
-    with os.fdopen(descriptor, "w", encoding="ascii") as file:
-        file.write(new_key() + "\n")
+    write_private(path, new_key() + "\n", overwrite=False)
     return _secret_text(path)
 
 
 def _secret_text(path: Path) -> str:
     try:
         if path.stat().st_mode & 0o077:
-            raise BadSettings(f"{path} can be read by others: chmod 600 {path}")
+            raise BadHostSettings(f"{path} can be read by others: chmod 600 {path}")
         return path.read_text(encoding="utf-8")
     except OSError as error:
-        raise BadSettings(f"{path}: {error.strerror}") from error
+        raise BadHostSettings(f"{path}: {error.strerror}") from error

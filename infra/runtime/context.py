@@ -16,11 +16,11 @@ from typing import Literal
 from actions.classify.model import directory_digest
 from infra.model import card
 from infra.openwhisk import bundles
+from infra.paths import ROOT
 from infra.setup.bootstrap import installer_environment
 
 Target = Literal["runtime", "tensorflow"]
 
-ROOT = bundles.ROOT
 HERE = ROOT / "infra/runtime"
 LOCK = ROOT / "requirements/runtime.txt"
 LOCK_TENSORFLOW = ROOT / "requirements/model.txt"
@@ -49,7 +49,7 @@ class CannotBuild(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class Base:
+class BaseImage:
     """The Python of a base image: its version (3.11.2), and its machine (x86_64)."""
 
     python: str
@@ -90,7 +90,7 @@ class Sources:
         }
 
 
-def write(directory: Path, sources: Sources, base: Base) -> None:
+def write(directory: Path, sources: Sources, base: BaseImage) -> None:
     """Fill an empty directory. Raises `CannotBuild`."""
     for name in ("Dockerfile", "assemble.py"):
         shutil.copyfile(HERE / name, directory / name)
@@ -131,7 +131,7 @@ def place(path: Path, destination: Path) -> None:
     shutil.copyfile(path, destination)
 
 
-def install(lock: Path, excluded: Collection[str], directory: Path, base: Base) -> None:
+def install(lock: Path, excluded: Collection[str], directory: Path, base: BaseImage) -> None:
     """Install a lock's wheels for the base's Python, each checked against its hashes. Nothing of them is run."""
     wanted = directory.with_suffix(".txt")
     wanted.write_text(without(lock.read_text(), excluded))

@@ -13,8 +13,8 @@ from importlib.metadata import version
 from pathlib import Path
 
 from infra import paths
-from infra.model import card, environment
-from infra.runtime.context import Base, CannotBuild, Sources, Target, write
+from infra.model import card
+from infra.runtime.context import BaseImage, CannotBuild, Sources, Target, write
 
 NAMES: Mapping[Target, str] = {"runtime": "pixwhisk/runtime", "tensorflow": "pixwhisk/runtime-tensorflow"}
 BASE = "python:3.11-slim"
@@ -64,7 +64,7 @@ def build(base: str, name: str, sources: Sources, preload: str) -> None:
     """Build and tag, unless the very same is there. Raises `CannotBuild`."""
     if not shutil.which("docker"):
         raise CannotBuild("there is no `docker` on the PATH: install Docker, or run this where it is")
-    if fault := card.fault(sources.model, card.recipe(environment.ROOT)):
+    if fault := card.fault(sources.model, card.recipe(paths.ROOT)):
         raise CannotBuild(f"the model cannot be used, because {fault}: run `make setup`")
     python = probe(base)
     wanted = labels(sources, preload, inspected(base, "{{.Id}}"))
@@ -102,7 +102,7 @@ def existing(name: str) -> Mapping[str, str] | None:
     return found
 
 
-def probe(base: str) -> Base:
+def probe(base: str) -> BaseImage:
     """Ask the base's Python what it is; Docker fetches the base if it is not there. Raises `CannotBuild`."""
     said = output(["docker", "run", "--rm", "--network", "none", "--entrypoint", "python3", base, "-c", PROBE])
     if said is None:
@@ -110,7 +110,7 @@ def probe(base: str) -> Base:
     python, machine, libc, libc_version = json.loads(said)
     if libc != "glibc" or number(libc_version) < (2, 28) or not (3, 11) <= number(python) < (3, 14):
         raise CannotBuild(f"{base} has Python {python} and {libc or 'no glibc'}: take 3.11 to 3.13, with glibc 2.28")
-    return Base(python, machine)
+    return BaseImage(python, machine)
 
 
 def number(text: str) -> tuple[int, int]:

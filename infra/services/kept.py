@@ -14,8 +14,7 @@ class SecretMissing(Exception):
 
 def keep_secret(path: Path, make: Callable[[], str]) -> None:
     """Write the secret unless there is one already: whoever knows the old one must not be locked out."""
-    if not path.exists():
-        write_private(path, make())
+    write_private(path, make(), overwrite=False)
 
 
 def read_secret(path: Path) -> str:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import json
 import os
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+
+from infra.files import try_lock
 
 _NAME = "lock"
 
@@ -38,10 +39,8 @@ def held(data: Path) -> Iterator[None]:
     """Hold a data directory. Raises `Held` when somebody else does; the lock of a killed holder is simply free."""
     descriptor = os.open(data / _NAME, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise Held(_read(data)) from None
+        if not try_lock(descriptor):
+            raise Held(_read(data))
         text = json.dumps({"pid": os.getpid(), "since": time.time()})
         os.ftruncate(descriptor, 0)
         os.pwrite(descriptor, text.encode(), 0)
@@ -58,11 +57,7 @@ def holder(data: Path) -> Holder | None:
     except FileNotFoundError:
         return None
     try:
-        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return _read(data) or Holder(0, 0.0)
-    else:
-        return None
+        return None if try_lock(descriptor, shared=True) else _read(data) or Holder(0, 0.0)
     finally:
         os.close(descriptor)
 

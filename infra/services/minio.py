@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
-from infra.services.probe import answers
+from infra.services.probe import ask_status
 from infra.services.service import Command
 
 LOOPBACK = "127.0.0.1"
@@ -111,7 +111,7 @@ class MinioServer:
 
     def ready(self) -> bool:
         """Whether it takes requests: drive, bucket metadata and users are all loaded."""
-        return answers(LOOPBACK, self.port, "/minio/health/cluster")
+        return ask_status(self.endpoint, "/minio/health/cluster") == 200
 
     def _environment(self) -> dict[str, str]:
         environment = {

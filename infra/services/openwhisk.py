@@ -10,7 +10,7 @@ from pathlib import Path
 from actions.classify.settings import directories
 from infra import paths
 from infra.services.minio import LOOPBACK
-from infra.services.probe import answers
+from infra.services.probe import ask_status
 from infra.services.service import Command
 
 # What of our environment the host may see: where programs are, and settings of the host itself.
@@ -39,7 +39,7 @@ class OpenWhiskHost:
     def prepare(self) -> None:
         self.directory.mkdir(mode=0o700, parents=True, exist_ok=True)
         # A container sees what was there when it started being confined; models come and go below this one.
-        _models(self.environ).mkdir(parents=True, exist_ok=True)
+        paths.models(self.environ).mkdir(parents=True, exist_ok=True)
 
     def command(self) -> Command:
         arguments = ["--data", str(self.directory), "--port", str(self.port), "--auth-file", str(self.auth_file)]
@@ -60,17 +60,13 @@ class OpenWhiskHost:
         named = self.environ.get("PIXWHISK_READABLE", "")
         trusted = map(Path, trusted_certificates(self.environ).values())
         given = (*directories(self.model), *trusted, *directories(named))
-        return [_models(self.environ), *(each.resolve() for each in given)]
+        return [paths.models(self.environ), *(each.resolve() for each in given)]
 
     def ready(self) -> bool:
-        return answers(LOOPBACK, self.port)
+        return ask_status(self.apihost) == 200
 
 
 def trusted_certificates(environ: Mapping[str, str]) -> dict[str, str]:
     """`SSL_CERT_FILE`, the authorities that the user trusts, for processes that may run elsewhere; nothing if unset."""
     named = environ.get("SSL_CERT_FILE")
     return {"SSL_CERT_FILE": str(Path(named).resolve())} if named and Path(named).is_file() else {}
-
-
-def _models(environ: Mapping[str, str]) -> Path:
-    return paths.default_model(environ).parent

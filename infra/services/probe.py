@@ -1,17 +1,23 @@
-"""One question to a service that speaks HTTP: does it answer?"""
+"""One question to a service that speaks HTTP: what does it answer?"""
 
 from __future__ import annotations
 
 import http.client
+from collections.abc import Callable
+from urllib.parse import urlsplit
 
 
-def answers(host: str, port: int, path: str = "/", timeout: float = 1) -> bool:
-    """Whether `GET path` is a 200 within `timeout` seconds. Asks once."""
-    connection = http.client.HTTPConnection(host, port, timeout=timeout)
+def ask_status(url: str, path: str = "/", timeout: float = 1) -> int | None:
+    """The status of `GET path` at the service of `url`; None where none comes within `timeout` seconds. Asks once."""
+    address = urlsplit(url)
+    kind: Callable[..., http.client.HTTPConnection] = (
+        http.client.HTTPSConnection if address.scheme == "https" else http.client.HTTPConnection
+    )
+    connection = kind(address.hostname or "", address.port, timeout=timeout)
     try:
         connection.request("GET", path)
-        return connection.getresponse().status == 200
+        return connection.getresponse().status
     except (OSError, http.client.HTTPException):
-        return False
+        return None
     finally:
         connection.close()

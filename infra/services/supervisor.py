@@ -14,11 +14,12 @@ import shutil
 import signal
 import subprocess
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import FrameType
 
+from infra.reports import Report
 from infra.services.service import Command, Service
 
 # What one log may grow to before it is set aside; one old part is kept, so twice this on disk.
@@ -35,8 +36,6 @@ _ENDING = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 _PR_SET_PDEATHSIG = 1
 _LIBC = ctypes.CDLL(None, use_errno=True)
 
-Report = Callable[[str], None]
-
 
 class Stopping(BaseException):
     """SIGTERM, SIGINT or SIGHUP came: unwind, stop the services, exit cleanly. No `Exception`, as KeyboardInterrupt."""
@@ -47,7 +46,7 @@ class ServiceFailed(Exception):
 
 
 @dataclass(slots=True)
-class Running:
+class RunningService:
     """One service and its process of the moment."""
 
     service: Service
@@ -94,7 +93,7 @@ class Supervisor:
     logs: Path
     report: Report
     last: Sequence[str] = ("postgres",)
-    _running: list[Running] = field(default_factory=list)
+    _running: list[RunningService] = field(default_factory=list)
 
     def start(self, timeout: float = TIMEOUT_START) -> None:
         """Start all and wait until each answers. Raises `ServiceFailed` when one ends or the time is over."""
@@ -109,7 +108,7 @@ class Supervisor:
 
     def add(self, service: Service) -> None:
         """Start one more service and keep it running; waits for nothing."""
-        running = Running(service, self.logs / f"{service.name}.log")
+        running = RunningService(service, self.logs / f"{service.name}.log")
         self._running.append(running)
         running.spawn()
         running.announced = True  # only a return is news
@@ -164,12 +163,12 @@ class Supervisor:
         recovering = any(running.restart_at or not running.announced for running in self._running)
         return 0.05 if recovering else _PAUSE_WATCH
 
-    def _announce(self, running: Running) -> None:
+    def _announce(self, running: RunningService) -> None:
         if not running.announced and running.service.ready():
             running.announced = True
             self.report(f"{running.service.name} is back")
 
-    def _note_death(self, running: Running, now: float) -> None:
+    def _note_death(self, running: RunningService, now: float) -> None:
         running.kill()  # whatever the process left behind in its group
         running.deaths = 0 if now - running.started > _WELL_AFTER else running.deaths
         pause = min(_BACKOFF_FIRST * 2**running.deaths, _BACKOFF_LONGEST)
@@ -180,7 +179,7 @@ class Supervisor:
             f"{running.service.name} ended ({ending(code)}); starting it again in {pause:.1f} s: see {running.log}"
         )
 
-    def _respawn(self, running: Running) -> None:
+    def _respawn(self, running: RunningService) -> None:
         try:
             running.spawn()
         except OSError as error:
@@ -271,14 +270,14 @@ def _spawn(command: Command, log: int) -> subprocess.Popen[bytes]:
     )
 
 
-def _fail_if_ended(waiting: Sequence[Running]) -> None:
+def _fail_if_ended(waiting: Sequence[RunningService]) -> None:
     for running in waiting:
         if not running.alive():
             code = running.process.returncode if running.process else None
             raise ServiceFailed(f"{running.service.name} ended at once ({ending(code)}){tail(running.log)}")
 
 
-def _end(wave: Sequence[Running], deadline: float) -> None:
+def _end(wave: Sequence[RunningService], deadline: float) -> None:
     for running in wave:
         running.signal(running.service.command().stop_signal)
     while any(running.alive() for running in wave) and time.monotonic() < deadline:

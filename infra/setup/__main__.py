@@ -8,8 +8,8 @@ import sys
 
 from infra import paths
 from infra.setup import steps
-from infra.setup.minio import Minio
-from infra.setup.model import Model
+from infra.setup.minio import MinioStep
+from infra.setup.model import ModelStep
 from infra.setup.programs import Programs
 from infra.setup.screen import screen
 
@@ -22,7 +22,7 @@ def main() -> int:
     cache, shown = paths.cache(), screen()
     try:
         failed = steps.run(
-            [Minio(), Model(with_environment=wanted.tests)], Programs(cache / "logs"), shown, cache / "locks"
+            [MinioStep(), ModelStep(with_environment=wanted.tests)], Programs(cache / "logs"), shown, cache / "locks"
         )
     except KeyboardInterrupt:
         print("interrupted: run it again to go on from here", file=sys.stderr)

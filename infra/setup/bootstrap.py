@@ -16,6 +16,7 @@ from contextlib import contextmanager
 from importlib.util import find_spec
 from pathlib import Path
 
+# Not `infra.paths`: this file runs by itself, before `infra` can be imported.
 ROOT = Path(__file__).resolve().parents[2]
 BOOTSTRAP = ROOT / "requirements/bootstrap.txt"
 PACKAGES = ROOT / "requirements/dev.txt"

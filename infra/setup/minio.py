@@ -10,10 +10,11 @@ import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
+from infra.reports import Report
 from infra.services import minio_binary
 from infra.services.minio_binary import MODULE, VERSION, MinioMissing
 from infra.setup.programs import Programs
-from infra.setup.steps import Impossible, Report
+from infra.setup.steps import Impossible
 
 OLDEST_GO = (1, 24)
 # As many as a build from nothing compiled; Go itself does not say.
@@ -21,7 +22,7 @@ PACKAGES = 1300
 
 
 @dataclass(frozen=True, slots=True)
-class Minio:
+class MinioStep:
     name: str = "MinIO"
 
     def present(self) -> str | None:

@@ -9,13 +9,13 @@ from pathlib import Path
 
 from infra import paths
 from infra.model import card, environment
+from infra.reports import Report
 from infra.setup import bootstrap
 from infra.setup.programs import Programs
-from infra.setup.steps import Report
 
 
 @dataclass(frozen=True, slots=True)
-class Model:
+class ModelStep:
     """`with_environment`: TensorFlow must be there even when the model is, because the tests compare with it."""
 
     with_environment: bool = False
@@ -67,7 +67,7 @@ def install(programs: Programs, report: Report) -> Path:
 def build(python: Path, programs: Programs, report: Report) -> None:
     programs.run(
         [python, "-m", "infra.model.build", paths.default_model()],
-        environment={"PYTHONPATH": str(environment.ROOT), "TF_CPP_MIN_LOG_LEVEL": "3", "CUDA_VISIBLE_DEVICES": ""},
+        environment={"PYTHONPATH": str(paths.ROOT), "TF_CPP_MIN_LOG_LEVEL": "3", "CUDA_VISIBLE_DEVICES": ""},
         log="model-build",
         on_line=lambda line: report(line.removeprefix("stage: ")) if line.startswith("stage: ") else None,
     )
@@ -79,4 +79,4 @@ def uv() -> Path:
 
 
 def _fault() -> str | None:
-    return card.fault(paths.default_model(), card.recipe(environment.ROOT))
+    return card.fault(paths.default_model(), card.recipe(paths.ROOT))

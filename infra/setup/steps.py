@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-import fcntl
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
+from infra.files import try_lock
+from infra.reports import Report
 from infra.setup.programs import Interrupted, ProgramFailed, Programs
 from infra.setup.screen import Screen
-
-Report = Callable[[str], None]
 
 
 class Impossible(Exception):
@@ -35,12 +34,12 @@ class Step(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class Failed:
+class StepFailed:
     step: str
     problem: str
 
 
-def run(steps: Sequence[Step], programs: Programs, screen: Screen, locks: Path) -> list[Failed]:
+def run(steps: Sequence[Step], programs: Programs, screen: Screen, locks: Path) -> list[StepFailed]:
     """Run all steps at once; one that fails does not stop the others. An interruption stops all and is raised."""
     locks.mkdir(parents=True, exist_ok=True)
     with ThreadPoolExecutor(max_workers=max(1, len(steps))) as threads:
@@ -53,20 +52,20 @@ def run(steps: Sequence[Step], programs: Programs, screen: Screen, locks: Path) 
     return [failed for future in futures if (failed := _outcome(future))]
 
 
-def _outcome(future: Future[Failed | None]) -> Failed | None:
+def _outcome(future: Future[StepFailed | None]) -> StepFailed | None:
     return future.result()
 
 
-def _one(step: Step, programs: Programs, screen: Screen, lock: Path) -> Failed | None:
+def _one(step: Step, programs: Programs, screen: Screen, lock: Path) -> StepFailed | None:
     try:
         there = step.present()
         if there is None:
             there = _make(step, programs, screen, lock)
     except Interrupted:
-        return Failed(step.name, "interrupted")
+        return StepFailed(step.name, "interrupted")
     except (Impossible, ProgramFailed, OSError) as problem:
         screen.ended(step.name, str(problem), well=False)
-        return Failed(step.name, str(problem))
+        return StepFailed(step.name, str(problem))
     screen.ended(step.name, there)
     return None
 
@@ -87,16 +86,8 @@ def _make(step: Step, programs: Programs, screen: Screen, lock: Path) -> str:
 def holding(path: Path, programs: Programs, report: Report) -> Iterator[None]:
     """Hold a lock that ends with the process, so that two set-ups of one user never do the same work at once."""
     with path.open("w") as file:
-        while not _locked(file.fileno()):
+        while not try_lock(file.fileno()):
             report("waiting for another set-up that is at it")
             if programs.stopped.wait(0.2):
                 raise Interrupted
         yield
-
-
-def _locked(descriptor: int) -> bool:
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    return True

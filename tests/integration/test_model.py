@@ -13,9 +13,10 @@ import numpy as np
 import pytest
 
 from actions.classify import pictures
-from actions.classify.card import Card, digest_of
+from actions.classify.card import ModelCard, digest_of
 from actions.classify.model import Model, best, load
-from infra.model import card, check, environment
+from infra import paths
+from infra.model import card, check
 from infra.model.photos import CHECKING, PHOTOS, inputs
 from tests.fixtures.model import KnownPhoto
 
@@ -70,7 +71,7 @@ def test_known_photos_get_their_labels(model_directory: Path, photos: Mapping[st
         assert first_label(model, said, data) == photos[name].label
 
 
-def first_label(model: Model, said: Card, data: bytes) -> str:
+def first_label(model: Model, said: ModelCard, data: bytes) -> str:
     examined = pictures.examine(io.BytesIO(data), model.frame)
     picture = pictures.fit(examined, pictures.decode(examined), model.frame)
     return best(model.classify(picture), said.labels, 1)[0].label
@@ -101,7 +102,7 @@ def test_an_altered_file_is_noticed(model_directory: Path, tmp_path: Path, file:
     altered = bytearray((model_directory / file).read_bytes())
     altered[len(altered) // 2] ^= 1
     (tmp_path / file).write_bytes(altered)
-    assert card.fault(tmp_path, card.recipe(environment.ROOT)) == "its files are not what its card says"
+    assert card.fault(tmp_path, card.recipe(paths.ROOT)) == "its files are not what its card says"
 
 
 def test_every_probability_is_one(model_directory: Path) -> None:

@@ -18,7 +18,7 @@ from typing import Any
 
 import pytest
 
-from infra.host.calls import Busy, Call, Executable, Limits, Ran
+from infra.host.calls import ActionLimits, Busy, Call, Executable, Ran
 from infra.host.containers.kinds import SOURCES, local_runtimes
 from infra.host.containers.pool import LocalPool, PoolSettings
 from infra.services.ports import is_free
@@ -38,7 +38,7 @@ PROCESS = "import os\ndef main(args): return {'process': os.getpid()}"
 
 def executable(code: str, *, revision: str = "", kind: str = "python:3.11", **other: Any) -> Executable:
     """An action by its code; equal code has an equal revision."""
-    limits = Limits(**{name: other.pop(name) for name in ("timeout", "memory", "logs") if name in other})
+    limits = ActionLimits(**{name: other.pop(name) for name in ("timeout", "memory", "logs") if name in other})
     binary = other.pop("binary", False)
     return Executable("tested", revision or code, kind, "main", code, binary, limits=limits, **other)
 

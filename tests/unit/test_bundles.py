@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from infra import paths
 from infra.openwhisk import bundles
 
 # A zip needs libraries too, but those are the runtime's; everything of ours must be inside.
@@ -27,7 +28,7 @@ def test_the_same_source_gives_the_same_bytes(tmp_path: Path) -> None:
     for name in reversed(bundles.sources(entry)):
         copy = tmp_path / name
         copy.parent.mkdir(parents=True, exist_ok=True)
-        copy.write_bytes((bundles.ROOT / name).read_bytes())
+        copy.write_bytes((paths.ROOT / name).read_bytes())
         copy.chmod(0o600)
         os.utime(copy, (1, 1))
     assert bundles.bundle(entry, tmp_path) == bundles.bundle(entry)

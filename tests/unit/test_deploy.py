@@ -11,7 +11,7 @@ import pytest
 from actions.events import SUBSCRIBED as EVENTS
 from infra.cli.deploy import runtimes_snippet
 from infra.openwhisk import manifest
-from infra.openwhisk.manifest import BadManifest, Runtime, Wanted
+from infra.openwhisk.manifest import BadManifest, Wanted, WantedRuntime
 from infra.openwhisk.plan import Change, State, plan
 
 VARIABLES = {
@@ -36,7 +36,7 @@ SUBSCRIBED = {
 }
 
 
-def wanted(runtime: Runtime = Runtime(), zipped: bytes = b"zip", **variables: str) -> Wanted:  # noqa: B008 - frozen
+def wanted(runtime: WantedRuntime = WantedRuntime(), zipped: bytes = b"zip", **variables: str) -> Wanted:  # noqa: B008 - frozen
     return manifest.wanted(manifest.read(), "guest", VARIABLES | variables, lambda _: zipped, runtime)
 
 
@@ -145,8 +145,8 @@ def test_an_optional_variable_is_left_out() -> None:
 
 def test_image_and_kind_replace_the_manifests_runtime() -> None:
     """--image is another blackbox; --kind is no blackbox at all."""
-    by_image = wanted(Runtime(image="me/img:2")).entities[1].body["exec"]
-    by_kind = wanted(Runtime(kind="python:3-pixwhisk")).entities[1].body["exec"]
+    by_image = wanted(WantedRuntime(image="me/img:2")).entities[1].body["exec"]
+    by_kind = wanted(WantedRuntime(kind="python:3-pixwhisk")).entities[1].body["exec"]
     assert (by_image["kind"], by_image["image"]) == ("blackbox", "me/img:2")
     assert by_kind["kind"] == "python:3-pixwhisk"
     assert "image" not in by_kind

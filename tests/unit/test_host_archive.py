@@ -10,14 +10,14 @@ from typing import Any
 
 import pytest
 
-from infra.host.activations.archive import Archive, Query, Retention
-from infra.host.activations.record import Activation, new_id
+from infra.host.activations.archive import ActivationQuery, Archive, Retention
+from infra.host.activations.record import ActivationRecord, new_id
 
 
-def activation(start: int, **fields: Any) -> Activation:
+def activation(start: int, **fields: Any) -> ActivationRecord:
     annotations = [{"key": "path", "value": "guest/p/a"}]
     given: dict[str, Any] = {"name": "a", "result": {}, "annotations": annotations, **fields}
-    return Activation(
+    return ActivationRecord(
         id=new_id(), namespace="guest", version="0.0.1", start=start, end=start, duration=0, status=0, logs=(), **given
     )
 
@@ -44,11 +44,11 @@ def test_written_and_unwritten_are_one_list(tmp_path: Path) -> None:
         await archive.flush()
         for start in (4, 5):
             archive.record(activation(start))
-        listed = await archive.listed(Query("guest", limit=3, skip=1), full=False)
+        listed = await archive.listed(ActivationQuery("guest", limit=3, skip=1), full=False)
         assert [each["start"] for each in listed] == [4, 3, 2]
-        assert await archive.count(Query("guest")) == 5
-        assert await archive.count(Query("guest", filter="a")) == 0
-        assert await archive.count(Query("guest", filter="p/a", since=2, upto=4)) == 3
+        assert await archive.count(ActivationQuery("guest")) == 5
+        assert await archive.count(ActivationQuery("guest", filter="a")) == 0
+        assert await archive.count(ActivationQuery("guest", filter="p/a", since=2, upto=4)) == 3
 
     run(archive, test)
 
@@ -79,7 +79,7 @@ def test_what_cannot_be_json_is_left_out(tmp_path: Path) -> None:
         archive.record(activation(1, result={"x": float("nan")}))
         archive.record(activation(2))
         assert await archive.flush()
-        assert await archive.count(Query("guest")) == 1
+        assert await archive.count(ActivationQuery("guest")) == 1
 
     run(archive, test)
 
@@ -93,13 +93,13 @@ def test_age_and_size_are_bounded(tmp_path: Path) -> None:
         archive.record(activation(999_999))
         archive.record(activation(1_000_001))
         await archive.flush()
-        assert await archive.count(Query("guest")) == 1
+        assert await archive.count(ActivationQuery("guest")) == 1
         for start in range(400):
             archive.record(activation(1_100_000 + start, result={"x": "x" * 1000}))
         await archive.flush()
         archive.record(activation(1_200_000))
         await archive.flush()
-        listed = await archive.listed(Query("guest", limit=200), full=False)
+        listed = await archive.listed(ActivationQuery("guest", limit=200), full=False)
         assert 0 < len(listed) < 100
         assert listed[0]["start"] == 1_200_000
 
@@ -119,12 +119,12 @@ def test_a_failing_disk_costs_old_records_only(tmp_path: Path, monkeypatch: pyte
         for start in range(100):
             archive.record(activation(start, result={"x": "x" * 1000}))
         assert not await archive.flush()
-        left = await archive.count(Query("guest"))
+        left = await archive.count(ActivationQuery("guest"))
         assert 0 < left < 20
-        assert (await archive.listed(Query("guest"), full=False))[0]["start"] == 99
+        assert (await archive.listed(ActivationQuery("guest"), full=False))[0]["start"] == 99
         monkeypatch.setattr(archive, "_write", write)
         assert await archive.flush()
-        assert await archive.count(Query("guest")) == left
+        assert await archive.count(ActivationQuery("guest")) == left
 
     run(archive, test)
 
@@ -136,7 +136,7 @@ def test_a_damaged_file_is_set_aside(tmp_path: Path) -> None:
     archive = Archive(path)
 
     async def test() -> None:
-        assert await archive.count(Query("guest")) == 0
+        assert await archive.count(ActivationQuery("guest")) == 0
         assert path.with_suffix(".damaged").exists()
 
     run(archive, test)

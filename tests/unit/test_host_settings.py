@@ -7,12 +7,12 @@ from pathlib import Path
 
 import pytest
 
-from infra.host.settings import BadSettings, Settings, from_arguments
+from infra.host.settings import BadHostSettings, HostSettings, from_arguments
 
 TLS = ("--tls-certificate", "c.pem", "--tls-key", "k.pem")
 
 
-def settings(data: Path, *flags: str, **environ: str) -> Settings:
+def settings(data: Path, *flags: str, **environ: str) -> HostSettings:
     return from_arguments(["--data", str(data), *flags], environ)
 
 
@@ -28,9 +28,9 @@ def test_other_machines_are_listened_to_only_when_told_how(tmp_path: Path, host:
     if flags:
         assert settings(tmp_path, "--host", host, *flags).host == host
         return
-    with pytest.raises(BadSettings, match="is not loopback"):
+    with pytest.raises(BadHostSettings, match="is not loopback"):
         settings(tmp_path, "--host", host)
-    with pytest.raises(BadSettings, match="is not loopback"):
+    with pytest.raises(BadHostSettings, match="is not loopback"):
         settings(tmp_path, PIXWHISK_HOST=host or " ")
 
 

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from infra.host.api.web_responses import split_extension
 from infra.host.auth import Keyring
-from infra.host.calls import Limits
+from infra.host.calls import ActionLimits
 from infra.host.entities.exec_field import is_binary
 from infra.host.entities.limits import parse_limits
 from infra.host.entities.models import Action, Entity, Exec, Package, Rule, Trigger, TriggerRule, load
@@ -113,8 +113,8 @@ def test_truth_of_annotations(value: object, said: bool) -> None:
 
 def test_limits_merge_field_by_field() -> None:
     """Nulls and unknown fields count for nothing."""
-    base = Limits(timeout=1000, memory=128)
-    assert parse_limits({"memory": 512, "timeout": None, "other": 1}, base) == Limits(timeout=1000, memory=512)
+    base = ActionLimits(timeout=1000, memory=128)
+    assert parse_limits({"memory": 512, "timeout": None, "other": 1}, base) == ActionLimits(timeout=1000, memory=512)
     assert parse_limits(None, base) == base
 
 
@@ -122,7 +122,7 @@ def test_limits_merge_field_by_field() -> None:
 def test_malformed_limits(raw: object) -> None:
     """Are a 400, huge ones included."""
     with pytest.raises(Refusal) as refused:
-        parse_limits(raw, Limits())
+        parse_limits(raw, ActionLimits())
     assert refused.value.status == 400
 
 
@@ -166,7 +166,9 @@ def test_binary_code(code: str, binary: bool) -> None:
 
 
 ENTITIES: list[Entity] = [
-    Action(name=Name("guest", "p", "a"), exec=Exec("python:3.11", "x", "main"), limits=Limits(memory=128), updated=7),
+    Action(
+        name=Name("guest", "p", "a"), exec=Exec("python:3.11", "x", "main"), limits=ActionLimits(memory=128), updated=7
+    ),
     Action(name=Name("guest", "", "s"), exec=Exec("sequence", components=(Name("guest", "p", "a"),))),
     Action(name=Name("guest", "", "b"), exec=Exec("blackbox", image="me/x:1")),
     Package(name=Name("guest", "", "p"), publish=True, parameters=(Parameter("k", {"v": 1}, init=True, final=True),)),

@@ -8,12 +8,12 @@ from pathlib import Path
 
 import pytest
 
-from actions.classify.card import Card
+from actions.classify.card import ModelCard
 from actions.classify.model import directory_digest
 from infra.model import card
 from infra.openwhisk import bundles
 from infra.runtime import context
-from infra.runtime.context import Base, Sources
+from infra.runtime.context import BaseImage, Sources
 
 LOCK = """\
 numpy==2.4.6 ; python_full_version < '3.12' \\
@@ -79,7 +79,7 @@ def test_card_of_the_runtime_is_the_model_s(model: Path, tmp_path: Path) -> None
 def test_card_of_the_saved_model(model: Path, tmp_path: Path) -> None:
     """The image with TensorFlow has a card of its own: another name, and the digest of the files it serves."""
     context.write_model(tmp_path / "out", Sources(model, "tensorflow"))
-    said = Card.read(tmp_path / "out")
+    said = ModelCard.read(tmp_path / "out")
     assert (said.name, said.parts, said.saved_model) == ("name", (), card.SAVED_MODEL)
     assert said.digest == directory_digest(tmp_path / "out" / card.SAVED_MODEL)
 
@@ -108,4 +108,4 @@ def test_only_named_files_stay(tmp_path: Path) -> None:
 
 def test_wheels_for_the_base_s_machine() -> None:
     """Libraries are chosen for the base's processor."""
-    assert Base("3.11.2", "aarch64").platform == "aarch64-manylinux_2_28"
+    assert BaseImage("3.11.2", "aarch64").platform == "aarch64-manylinux_2_28"

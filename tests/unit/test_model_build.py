@@ -8,7 +8,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from infra.model import card, check, environment, labels
+from infra import paths
+from infra.model import card, check, labels
 from infra.model.build import replacing
 
 
@@ -72,10 +73,10 @@ def test_the_recipe_changes_with_an_ingredient(tmp_path: Path) -> None:
     """Another lock of TensorFlow is another recipe."""
     for name in card.INGREDIENTS:
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
-        (tmp_path / name).write_bytes((environment.ROOT / name).read_bytes())
-    assert card.recipe(tmp_path) == card.recipe(environment.ROOT)
+        (tmp_path / name).write_bytes((paths.ROOT / name).read_bytes())
+    assert card.recipe(tmp_path) == card.recipe(paths.ROOT)
     (tmp_path / "requirements/model.txt").write_text("tensorflow-cpu==9\n")
-    assert card.recipe(tmp_path) != card.recipe(environment.ROOT)
+    assert card.recipe(tmp_path) != card.recipe(paths.ROOT)
 
 
 def test_a_directory_takes_its_place_whole(tmp_path: Path) -> None:

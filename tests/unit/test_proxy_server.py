@@ -8,7 +8,7 @@ import threading
 import pytest
 
 from infra.runtime.proxy import http
-from infra.runtime.proxy.action import Action
+from infra.runtime.proxy.action import LoadedAction
 from infra.runtime.proxy.preload import Preloaded
 from infra.runtime.proxy.server import Server
 
@@ -18,7 +18,7 @@ def test_slow_request_is_ended(sent: bytes, monkeypatch: pytest.MonkeyPatch) -> 
     """A request that does not become complete in time is refused and its connection closed."""
     monkeypatch.setattr(http, "TIMEOUT_REQUEST", 0.1)
     ours, theirs = socket.socketpair()
-    server = Server(theirs, Action(Preloaded((), ())), alone=True)
+    server = Server(theirs, LoadedAction(Preloaded((), ())), alone=True)
     thread = threading.Thread(target=server.serve)
     thread.start()
     with ours:

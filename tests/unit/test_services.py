@@ -29,7 +29,7 @@ def test_the_host_is_told_its_settings_and_no_secret(tmp_path: Path) -> None:
     ours = {"PIXWHISK_CACHE": "/cache", "PIXWHISK_READABLE": "/data/own:/data/other"}
     host = OpenWhiskHost(tmp_path, 1, tmp_path / "auth", "/models/a:/models/b", {**told, **ours, **SECRETS})
     environment = host.command().environment
-    assert environment["PIXWHISK_READABLE"] == "/cache/models:/models/a:/models/b:/data/own:/data/other"
+    assert environment["PIXWHISK_READABLE"] == "/cache/models/headed:/models/a:/models/b:/data/own:/data/other"
     assert told.items() <= environment.items()
     assert "hush" not in repr(environment)
     assert "hush" not in repr(host)

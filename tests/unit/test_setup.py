@@ -12,13 +12,14 @@ from pathlib import Path
 
 import pytest
 
+from infra.reports import Report
 from infra.services import minio_binary
 from infra.services.minio_binary import MinioMissing
 from infra.setup import steps
-from infra.setup.minio import Minio, go_version, progress
+from infra.setup.minio import MinioStep, go_version, progress
 from infra.setup.programs import Interrupted, ProgramFailed, Programs
 from infra.setup.screen import Lines
-from infra.setup.steps import Failed, Impossible, Report
+from infra.setup.steps import Impossible, StepFailed
 
 DEADLINE = 10.0
 
@@ -55,7 +56,7 @@ class Place:
     def __post_init__(self) -> None:
         self.programs = Programs(self.directory / "logs")
 
-    def run(self, *pieces: steps.Step) -> list[Failed]:
+    def run(self, *pieces: steps.Step) -> list[StepFailed]:
         return steps.run(pieces, self.programs, Lines(self.out), self.directory / "locks")
 
 
@@ -93,7 +94,7 @@ def test_a_failing_step_does_not_hold_up_the_others(place: Place) -> None:
         raise Impossible("no Go here: install it")
 
     good = Piece("good", simply)
-    assert place.run(Piece("bad", fail), good) == [Failed("bad", "no Go here: install it")]
+    assert place.run(Piece("bad", fail), good) == [StepFailed("bad", "no Go here: install it")]
     assert good.made == 1
     assert "bad: FAILED: no Go here: install it" in place.out.getvalue()
 
@@ -208,4 +209,4 @@ def test_a_wrong_minio_binary_is_an_error_not_a_build(tmp_path: Path, monkeypatc
     """Who names a MinIO that is not there is told so, rather than given another one."""
     monkeypatch.setenv("MINIO_BINARY", str(tmp_path / "none"))
     with pytest.raises(Impossible, match="correct or unset"):
-        Minio().present()
+        MinioStep().present()

@@ -104,7 +104,7 @@ class Comparison:
 def compare(deployment: Deployment, plan: ComparisonPlan, begin_part: Part) -> dict[str, Any]:
     """Figures of everything that could be compared, and why the rest was left out. What it wrote is deleted again.
 
-    Raises `Failed` where a package is missing.
+    Raises `BenchFailed` where a package is missing.
     """
     require_packages()
     prefix, left_out = f"pixwhisk-bench-{time.time():.0f}/", LeftOut()

@@ -17,7 +17,7 @@ from psycopg import sql
 
 from infra import paths
 from infra.bench import bare_minio
-from infra.bench.clients import Failed, Place
+from infra.bench.clients import BenchFailed, Place
 from infra.bench.peers import redis as redis_server
 from infra.bench.receivers import environment_of, receiving
 from infra.deployment.record import Deployment
@@ -100,9 +100,9 @@ class LeftOut:
 
 
 def require_packages() -> None:
-    """Raises `Failed` with the command that installs what is missing."""
+    """Raises `BenchFailed` with the command that installs what is missing."""
     if missing := [name for name in PACKAGES if find_spec(name) is None]:
-        raise Failed(f"{', '.join(missing)} not installed: `make peers` installs what the comparison needs")
+        raise BenchFailed(f"{', '.join(missing)} not installed: `make peers` installs what the comparison needs")
 
 
 @contextmanager
@@ -160,7 +160,7 @@ def _schema(database_url: str, environment: Mapping[str, str]) -> Iterator[None]
         command = _module("procrastinate", "--app", "infra.bench.peers.with_procrastinate.app", "schema", "--apply")
         done = subprocess.run(command, env=dict(environment), capture_output=True, text=True, check=False)
         if done.returncode:
-            raise Failed(f"Procrastinate's schema could not be made: {done.stderr.strip().splitlines()[-1:]}")
+            raise BenchFailed(f"Procrastinate's schema could not be made: {done.stderr.strip().splitlines()[-1:]}")
         yield
     finally:
         _execute(database_url, sql.SQL("DROP SCHEMA IF EXISTS {} CASCADE").format(name))
@@ -175,7 +175,7 @@ def _kill_containers(deployment: Deployment) -> None:
     """`kill -9` of every container of the embedded host: it starts others."""
     holder = lock.holder(deployment.data)
     if holder is None:
-        raise Failed("the deployment's containers are not on this machine: compare one that runs here")
+        raise BenchFailed("the deployment's containers are not on this machine: compare one that runs here")
     for service in psutil.Process(holder.pid).children():
         if "infra.host" in service.cmdline():
             for container in service.children(recursive=True):

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import redis
 
-from infra.bench.clients import Failed
+from infra.bench.clients import BenchFailed
 
 TIMEOUT_START = 10.0
 
@@ -52,7 +52,7 @@ def _wait_until_ready(process: subprocess.Popen[bytes], socket: Path) -> None:
                 client.ping()
             except redis.RedisError:
                 if process.poll() is not None or time.monotonic() > deadline:
-                    raise Failed(f"Redis did not start: see {socket.parent}/redis.log") from None
+                    raise BenchFailed(f"Redis did not start: see {socket.parent}/redis.log") from None
                 time.sleep(0.02)
             else:
                 return

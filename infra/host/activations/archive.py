@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from infra.host.activations.record import Activation
+from infra.host.activations.record import ActivationRecord
 from infra.host.entities.storage import connect
 from infra.host.json_bodies import dump
 
@@ -54,7 +54,7 @@ class Retention:
 
 
 @dataclass(frozen=True, slots=True)
-class Query:
+class ActivationQuery:
     """Which activations, newest first; `since` and `upto` are inclusive, in ms since the epoch, about `start`."""
 
     namespace: str
@@ -64,7 +64,7 @@ class Query:
     skip: int = 0
     limit: int = 30
 
-    def matches(self, activation: Activation) -> bool:
+    def matches(self, activation: ActivationRecord) -> bool:
         return (
             activation.namespace == self.namespace
             and self.since <= activation.start <= self.upto
@@ -89,14 +89,14 @@ class Archive:
         self._lock = threading.Lock()  # one connection, used from worker threads
         self._retention = retention
         self._clock = clock
-        self._unwritten: dict[str, Activation] = {}
+        self._unwritten: dict[str, ActivationRecord] = {}
         self._size = self._one("SELECT coalesce(sum(size), 0) FROM activation")
         self._writer: asyncio.Task[None] | None = None
 
     def start(self) -> None:
         self._writer = asyncio.create_task(self._write_behind())
 
-    def record(self, activation: Activation) -> None:
+    def record(self, activation: ActivationRecord) -> None:
         self._unwritten[activation.id] = activation
         # The oldest goes: whoever asks for a record asks soon after its end.
         if len(self._unwritten) > self._retention.unwritten:
@@ -110,7 +110,7 @@ class Archive:
         rows = await asyncio.to_thread(self._read, sql, {"id": activation_id, "namespace": namespace})
         return json.loads(rows[0][0]) if rows else None
 
-    async def listed(self, query: Query, *, full: bool) -> Sequence[Mapping[str, Any]]:
+    async def listed(self, query: ActivationQuery, *, full: bool) -> Sequence[Mapping[str, Any]]:
         """Summaries, or full records, of what matches."""
         fresh = [each for each in self._unwritten.values() if query.matches(each)]
         column = "record" if full else "summary"
@@ -121,7 +121,7 @@ class Archive:
         newest = sorted((found | shown).values(), key=lambda pair: pair[0])[::-1]
         return [_parsed(each) for _, each in newest[query.skip : query.skip + query.limit]]
 
-    async def count(self, query: Query) -> int:
+    async def count(self, query: ActivationQuery) -> int:
         written = {row[0] for row in await asyncio.to_thread(self._read, f"SELECT id {WHERE}", query.bound())}
         fresh = {each.id for each in self._unwritten.values() if query.matches(each)}
         return max(0, len(written | fresh) - query.skip)
@@ -227,7 +227,7 @@ def _prepared(path: Path) -> sqlite3.Connection:
     return connection
 
 
-def _row(activation: Activation) -> tuple[Any, ...] | None:
+def _row(activation: ActivationRecord) -> tuple[Any, ...] | None:
     try:
         record = dump(activation.dump()).decode()
     except ValueError as error:

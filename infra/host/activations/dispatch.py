@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any, cast
 
 from infra.host.activations.archive import Archive
-from infra.host.activations.record import Activation, action_annotations, new_id, sequence_annotations
+from infra.host.activations.record import ActivationRecord, action_annotations, new_id, sequence_annotations
 from infra.host.activations.throttle import Throttle
 from infra.host.auth import Identity
 from infra.host.calls import Busy, Call, Pool, Ran, Status
@@ -37,14 +37,14 @@ class Origin:
 
 
 @dataclass(frozen=True, slots=True)
-class Running:
+class RunningActivation:
     """An activation under way; it goes on whether or not anyone waits for `task`."""
 
     activation_id: str
-    task: asyncio.Task[Activation]
+    task: asyncio.Task[ActivationRecord]
     closing: asyncio.Future[None]
 
-    async def wait(self, seconds: float) -> Activation | None:
+    async def wait(self, seconds: float) -> ActivationRecord | None:
         """The record, or None when it takes longer, or longer than the host lives."""
         waited: list[asyncio.Future[Any]] = [self.task, self.closing]
         await asyncio.wait(waited, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
@@ -68,7 +68,7 @@ class Dispatch:
         if not self._closing.done():
             self._closing.set_result(None)
 
-    async def invoke(self, invocable: Invocable, payload: Mapping[str, Any], origin: Origin) -> Running:
+    async def invoke(self, invocable: Invocable, payload: Mapping[str, Any], origin: Origin) -> RunningActivation:
         """Begin an activation. A 400, 413 or 429 here means that nothing ran and nothing is recorded."""
         namespace = origin.caller.namespace
         invocable.check(payload)
@@ -79,7 +79,7 @@ class Dispatch:
         await asyncio.sleep(0)
         if task.done() and isinstance(task.exception(), Busy):
             raise self._throttle.busy(namespace)
-        return Running(activation_id, task, self._closing)
+        return RunningActivation(activation_id, task, self._closing)
 
     def keep(self, task: asyncio.Task[Any]) -> asyncio.Task[Any]:
         """Hold a reference to background work until it ends, and hear of its failure."""
@@ -101,24 +101,28 @@ class Dispatch:
             log.error("dispatch-failed", exc_info=error)
 
     # `leave` here and not in `invoke`: the caller may have gone long before the activation ends.
-    async def _admitted(self, invocable: Invocable, payload: Any, activation_id: str, origin: Origin) -> Activation:
+    async def _admitted(
+        self, invocable: Invocable, payload: Any, activation_id: str, origin: Origin
+    ) -> ActivationRecord:
         try:
             return await self._activate(invocable, payload, activation_id, origin)
         finally:
             self._throttle.leave(origin.caller.namespace)
 
-    async def _activate(self, invocable: Invocable, payload: Any, activation_id: str, origin: Origin) -> Activation:
+    async def _activate(
+        self, invocable: Invocable, payload: Any, activation_id: str, origin: Origin
+    ) -> ActivationRecord:
         if invocable.executable is None:
             return await self._sequence(invocable, payload, activation_id, origin)
         return await self._action(invocable, payload, activation_id, origin)
 
-    async def _action(self, invocable: Invocable, payload: Any, activation_id: str, origin: Origin) -> Activation:
+    async def _action(self, invocable: Invocable, payload: Any, activation_id: str, origin: Origin) -> ActivationRecord:
         call = _call(invocable, payload, activation_id, origin)
         namespace = origin.caller.namespace
         ran = await self._run(call)
         action = invocable.action
         return self._record(
-            Activation(
+            ActivationRecord(
                 id=activation_id,
                 namespace=namespace,
                 name=action.name.name,
@@ -144,8 +148,10 @@ class Dispatch:
             log.exception("pool-failed activation_id=%s", call.context["activation_id"])
             return Ran(3, {"error": "The action could not be run."}, (), began, now(), 0, None)
 
-    async def _sequence(self, invocable: Invocable, payload: Any, activation_id: str, origin: Origin) -> Activation:
-        progress = Progress(now())
+    async def _sequence(
+        self, invocable: Invocable, payload: Any, activation_id: str, origin: Origin
+    ) -> ActivationRecord:
+        progress = SequenceProgress(now())
         within = replace(origin, cause=activation_id)
         for component in invocable.action.exec.components:
             try:
@@ -156,10 +162,10 @@ class Dispatch:
                 last = await self._component(resolved, payload, within, first=not progress.ended)
             except Refusal as refusal:
                 words = SEQUENCE_COMPONENT_MISSING if refusal.status == 404 else refusal.message
-                progress.failure = Failure(1, words)
+                progress.failure = SequenceFailure(1, words)
                 break
             except OutOfPatience as overdue:
-                progress.failure = Failure(3, str(overdue))
+                progress.failure = SequenceFailure(3, str(overdue))
                 break
             progress.ended.append(last)
             # An error ends a sequence, also one that a component returned as its result in all good faith.
@@ -169,7 +175,7 @@ class Dispatch:
             payload = last.result
         return self._record(_sequence_record(invocable, activation_id, origin, progress))
 
-    async def _component(self, resolved: Invocable, payload: Any, origin: Origin, *, first: bool) -> Activation:
+    async def _component(self, resolved: Invocable, payload: Any, origin: Origin, *, first: bool) -> ActivationRecord:
         activation_id = new_id()
         running = self._patiently(resolved, payload, activation_id, origin, first=first)
         if resolved.executable is None:
@@ -185,7 +191,7 @@ class Dispatch:
 
     async def _patiently(
         self, resolved: Invocable, payload: Any, activation_id: str, origin: Origin, *, first: bool
-    ) -> Activation:
+    ) -> ActivationRecord:
         attempt = 0
         while True:
             try:
@@ -197,7 +203,7 @@ class Dispatch:
                 await asyncio.sleep(ROOM_SECONDS[min(attempt, len(ROOM_SECONDS) - 1)])
                 attempt += 1
 
-    def _record(self, activation: Activation) -> Activation:
+    def _record(self, activation: ActivationRecord) -> ActivationRecord:
         self._archive.record(activation)
         return activation
 
@@ -207,7 +213,7 @@ class OutOfPatience(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class Failure:
+class SequenceFailure:
     """Why a sequence ended without its next component's result."""
 
     status: Status
@@ -215,13 +221,13 @@ class Failure:
 
 
 @dataclass(slots=True)
-class Progress:
+class SequenceProgress:
     """How far a sequence has come. `memory` is the largest limit among the components so far."""
 
     began: int
-    ended: list[Activation] = field(default_factory=list)
+    ended: list[ActivationRecord] = field(default_factory=list)
     memory: int = 0
-    failure: Failure | None = None
+    failure: SequenceFailure | None = None
 
 
 def now() -> int:
@@ -262,17 +268,19 @@ def check_size(invocable: Invocable, payload: Mapping[str, Any], received: int) 
         raise Refusal(413, f"Request larger than allowed: {size} > {LIMIT_BYTES} bytes.")
 
 
-def _failed(activation: Activation) -> bool:
+def _failed(activation: ActivationRecord) -> bool:
     result = activation.result
     return activation.status != 0 or (isinstance(result, dict) and "error" in result)
 
 
-def _sequence_record(invocable: Invocable, activation_id: str, origin: Origin, progress: Progress) -> Activation:
+def _sequence_record(
+    invocable: Invocable, activation_id: str, origin: Origin, progress: SequenceProgress
+) -> ActivationRecord:
     action, ended, failure = invocable.action, progress.ended, progress.failure
     last = ended[-1] if ended else None
     status = failure.status if failure else last.status if last else 0
     result = {"error": failure.message} if failure else last.result if last else {}
-    return Activation(
+    return ActivationRecord(
         id=activation_id,
         namespace=origin.caller.namespace,
         name=action.name.name,

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from infra.host.calls import Limits, Ran, Status
+from infra.host.calls import ActionLimits, Ran, Status
 from infra.host.entities.limits import dump_limits
 from infra.host.entities.models import Action
 from infra.host.names import Name
@@ -27,7 +27,7 @@ def new_id() -> str:
 
 
 @dataclass(frozen=True, slots=True)
-class Activation:
+class ActivationRecord:
     """One activation that ended, or one fire (`end` is None). Times in ms since the epoch.
 
     It holds results and logs, never arguments: a trigger's rules are called with the caller's `Authorization`.
@@ -108,7 +108,7 @@ def action_annotations(action: Action, ran: Ran, cause: str | None, binding: Nam
 
 def sequence_annotations(action: Action, memory: int, cause: str | None) -> list[Mapping[str, Any]]:
     """`memory` is the largest of the components'."""
-    limits = Limits(action.limits.timeout, memory, action.limits.logs, action.limits.concurrency)
+    limits = ActionLimits(action.limits.timeout, memory, action.limits.logs, action.limits.concurrency)
     noted = [
         annotation("topmost", cause is None),
         annotation("path", str(action.name)),

@@ -10,7 +10,7 @@ from typing import Any
 
 from infra.host.activations.archive import Archive
 from infra.host.activations.dispatch import Dispatch, Origin, check_size, now
-from infra.host.activations.record import Activation, new_id
+from infra.host.activations.record import ActivationRecord, new_id
 from infra.host.entities.models import Trigger, TriggerRule
 from infra.host.entities.parameters import arguments_of, parameters_size
 from infra.host.entities.resolution import Resolver
@@ -66,7 +66,7 @@ class Fires:
         lines = await asyncio.gather(*(self._rule(name, rule, fired) for name, rule in rules))
         trigger = fired.trigger
         self._archive.record(
-            Activation(
+            ActivationRecord(
                 id=fired.activation_id,
                 namespace=fired.origin.caller.namespace,
                 name=trigger.name.name,

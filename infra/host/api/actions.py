@@ -8,11 +8,11 @@ from typing import Any
 
 from starlette.responses import Response
 
-from infra.host.activations.dispatch import Origin, Running, check_size
-from infra.host.activations.record import Activation
+from infra.host.activations.dispatch import Origin, RunningActivation, check_size
+from infra.host.activations.record import ActivationRecord
 from infra.host.api.request import LIMIT_PAYLOAD_BYTES, Transaction, reply, reply_page
 from infra.host.assembly import Host
-from infra.host.calls import Busy, Limits
+from infra.host.calls import ActionLimits, Busy
 from infra.host.entities.exec_field import check_components, parse_exec
 from infra.host.entities.limits import parse_limits
 from infra.host.entities.models import Action, Exec, Package
@@ -57,7 +57,7 @@ def _action(host: Host, raw: Mapping[str, Any], name: Name, old: Action | None) 
     annotations = merge(fields.pop("annotations"), (Parameter("exec", exec_.kind),))
     if old is None:
         annotations = annotated(annotations, provide_api_key=False)
-    limits = parse_limits(raw.get("limits"), old.limits if old else Limits())
+    limits = parse_limits(raw.get("limits"), old.limits if old else ActionLimits())
     return Action(name=name, exec=exec_, limits=limits, annotations=annotations, **fields)
 
 
@@ -137,14 +137,16 @@ async def invoke_action(host: Host, transaction: Transaction) -> Response:
     return reply(shown, answer_status(ended), headers)
 
 
-async def wait(host: Host, running: Running, seconds: float, transaction: Transaction) -> Activation | None:
+async def wait(
+    host: Host, running: RunningActivation, seconds: float, transaction: Transaction
+) -> ActivationRecord | None:
     try:
         return await running.wait(seconds)
     except Busy:
         raise host.throttle.busy(transaction.identity.namespace) from None
 
 
-def answer_status(ended: Activation) -> int:
+def answer_status(ended: ActivationRecord) -> int:
     return {0: 200, 1: 502, 2: 502, 3: 500}[ended.status]
 
 

@@ -6,7 +6,7 @@ from typing import Any
 
 from starlette.responses import Response
 
-from infra.host.activations.archive import NEVER, Query
+from infra.host.activations.archive import NEVER, ActivationQuery
 from infra.host.activations.record import LEGAL_ID
 from infra.host.api.request import Transaction, integer, reply
 from infra.host.assembly import Host
@@ -18,7 +18,7 @@ from infra.host.names import Name, checked_name
 async def list_activations(host: Host, transaction: Transaction) -> Response:
     check_own(Name(transaction.namespace, "", ""), transaction.identity)
     skip, limit = transaction.page("activations")
-    query = Query(
+    query = ActivationQuery(
         namespace=transaction.namespace,
         filter=_filter(transaction.query.get("name")),
         since=integer(transaction.query.get("since"), "for since", 0),

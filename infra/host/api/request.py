@@ -26,7 +26,7 @@ TRUE = frozenset({"true", "yes", "on", "1"})
 FALSE = frozenset({"false", "no", "off", "0"})
 
 
-class Listed(Protocol):
+class Listable(Protocol):
     """An entity as lists show it."""
 
     def summary(self) -> dict[str, Any]: ...
@@ -133,7 +133,7 @@ def transaction_id(headers: Headers) -> str:
     return secrets.token_urlsafe(24)
 
 
-def reply_page(transaction: Transaction, collection: str, found: Sequence[Listed], page: tuple[int, int]) -> Response:
+def reply_page(transaction: Transaction, collection: str, found: Sequence[Listable], page: tuple[int, int]) -> Response:
     """One page (`Transaction.page`) of what was found, or with `count` how much there is from there on."""
     skip, limit = page
     if transaction.flag("count", default=False):

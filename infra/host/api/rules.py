@@ -14,7 +14,7 @@ from infra.host.api.triggers import own_name
 from infra.host.assembly import Host
 from infra.host.entities.exec_field import followed
 from infra.host.entities.models import Action, Rule, RuleStatus, Trigger, TriggerRule
-from infra.host.entities.registry import Change
+from infra.host.entities.registry import EntityChange
 from infra.host.entities.updates import check_overwrite, check_own, entity_fields
 from infra.host.errors import Refusal, forbidden, malformed, missing
 from infra.host.names import Name, qualified
@@ -79,7 +79,7 @@ def linked(trigger: Trigger, rule: Rule, status: RuleStatus) -> Trigger:
     return replace(trigger, rules={**trigger.rules, str(rule.name): TriggerRule(rule.action, status)})
 
 
-def _unlink(host: Host, rule: Rule, change: Change) -> None:
+def _unlink(host: Host, rule: Rule, change: EntityChange) -> None:
     trigger = host.registry.find(Trigger, rule.trigger)
     if trigger is not None and str(rule.name) in trigger.rules:
         kept = {name: each for name, each in trigger.rules.items() if name != str(rule.name)}

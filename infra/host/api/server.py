@@ -13,7 +13,7 @@ from starlette.types import ASGIApp
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from infra.host.assembly import Host
-from infra.host.settings import Settings
+from infra.host.settings import HostSettings
 
 BACKLOG = 2048
 LIMIT_CONNECTIONS = 1000
@@ -134,7 +134,7 @@ def server(host: Host, app: ASGIApp) -> HostServer:
     return HostServer(config, host)
 
 
-def listen(settings: Settings) -> socket.socket:
+def listen(settings: HostSettings) -> socket.socket:
     """The listening socket. Raises `OSError` where the port is taken or the address is not this machine's."""
     family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
     listening = socket.socket(family, socket.SOCK_STREAM)

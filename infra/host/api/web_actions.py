@@ -15,7 +15,7 @@ from starlette.responses import Response
 
 from infra.host import json_bodies
 from infra.host.activations.dispatch import Origin, check_size
-from infra.host.activations.record import Activation
+from infra.host.activations.record import ActivationRecord
 from infra.host.api import web_responses
 from infra.host.api.actions import wait
 from infra.host.api.request import LIMIT_PAYLOAD_BYTES, Transaction, media_type, read_body
@@ -199,7 +199,7 @@ def _text(body: bytes) -> str:
     return body.decode(errors="replace")
 
 
-def _answer(ended: Activation | None, extension: str) -> Response:
+def _answer(ended: ActivationRecord | None, extension: str) -> Response:
     if ended is None:
         raise Refusal(202, NOT_READY)
     if ended.status > 1:

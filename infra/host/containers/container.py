@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from infra.host.calls import Call, Executable, Limits, Ran, Status
+from infra.host.calls import ActionLimits, Call, Executable, Ran, Status
 from infra.host.containers.connection import Lost, Response, TooSlow, Wire
 from infra.host.containers.logs import INCOMPLETE
 from infra.host.containers.sandbox import Sandbox
@@ -86,7 +86,7 @@ class Container:
             timed_out=ended.timed_out,
         )
 
-    async def _init(self, call: Call, limits: Limits) -> Ended | None:
+    async def _init(self, call: Call, limits: ActionLimits) -> Ended | None:
         """None where the action is ready to run."""
         body = init_body(call, milliseconds() + limits.timeout)
         try:
@@ -100,7 +100,7 @@ class Container:
         self.initialized = True
         return None
 
-    async def _run(self, call: Call, limits: Limits) -> Ended:
+    async def _run(self, call: Call, limits: ActionLimits) -> Ended:
         body = run_body(call, milliseconds() + limits.timeout)
         try:
             response = await self._request("/run", body, limits)
@@ -115,12 +115,12 @@ class Container:
             return await self._died(NOT_RUN)
         return outcome(response)
 
-    async def _request(self, path: str, body: bytes, limits: Limits) -> Response:
+    async def _request(self, path: str, body: bytes, limits: ActionLimits) -> Response:
         if self._wire is None:
             raise Lost
         return await self._wire.request("POST", path, body, limits.timeout / 1000)
 
-    def _timed_out(self, limits: Limits, phase: str) -> Ended:
+    def _timed_out(self, limits: ActionLimits, phase: str) -> Ended:
         self.sandbox.kill()
         message = f"The action exceeded its time limits of {limits.timeout} milliseconds{phase}"
         return Ended(2, {"error": message}, timed_out=True)

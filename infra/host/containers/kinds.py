@@ -11,14 +11,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, assert_never
 
-import infra.runtime
 from infra.host.containers.landlock import Confinement
+from infra.paths import ROOT
 
 Family = Literal["python", "nodejs"]
 
-PROXIES = Path(infra.runtime.__file__).parent
+PROXIES = ROOT / "infra/runtime"
 # Where `actions` and `triggers` are imported from for preloading.
-SOURCES = PROXIES.parent.parent
+SOURCES = ROOT
 PACKAGES = ("actions", "triggers")
 
 

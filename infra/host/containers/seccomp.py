@@ -66,7 +66,7 @@ class Condition:
 
 
 @dataclass(frozen=True, slots=True)
-class Rule:
+class FilterRule:
     """A call is allowed where all conditions hold, and otherwise fails with `error`."""
 
     conditions: tuple[Condition, ...] = ()
@@ -74,15 +74,15 @@ class Rule:
     allowed: bool = True
 
 
-ALLOWED = Rule()
-REFUSED = Rule(allowed=False)
+ALLOWED = FilterRule()
+REFUSED = FilterRule(allowed=False)
 # As a kernel that does not have it: whoever asks has another way.
-ABSENT = Rule(allowed=False, error=ENOSYS)
+ABSENT = FilterRule(allowed=False, error=ENOSYS)
 # As on a file system without them.
-UNSUPPORTED = Rule(allowed=False, error=EOPNOTSUPP)
+UNSUPPORTED = FilterRule(allowed=False, error=EOPNOTSUPP)
 # As done, and not done: whoever copies a file or unpacks an archive does it, and would end of an error.
-DROPPED = Rule(allowed=False, error=0)
-_ITSELF = Rule((Condition(0, (0,)),))
+DROPPED = FilterRule(allowed=False, error=0)
+_ITSELF = FilterRule((Condition(0, (0,)),))
 
 # Every kind of CLONE_NEW… that fits in here, and CLONE_PARENT, whose children would be ours.
 _CLONE_NAMESPACES = 0x7E02_0000 | 0x8000
@@ -92,25 +92,25 @@ _TERMINALS, _SOCKETS, _KIND = 0x5400, 0x8900, 0xFFFF_FF00
 _PUSH_BACK_INPUT, _CONSOLE, _SIGNAL_WHEN_READY = 0x5412, 0x541C, 0x5452
 _SET_OWNER, _SET_SIGNAL, _SET_OWNER_OF_KIND, _NOTIFY, _SET_PIPE_SIZE = 8, 10, 15, 1026, 1031
 
-RULES: Mapping[str, Rule] = {
+RULES: Mapping[str, FilterRule] = {
     # Of any file of this user, however confined.
     **dict.fromkeys(("chmod", "fchmod", "fchmodat", "chown", "fchown", "lchown", "fchownat"), DROPPED),
     **dict.fromkeys(("utime", "utimes", "futimesat", "utimensat"), DROPPED),
     **dict.fromkeys(("setxattr", "lsetxattr", "fsetxattr"), UNSUPPORTED),
     **dict.fromkeys(("removexattr", "lremovexattr", "fremovexattr"), UNSUPPORTED),
     # Never all that may be signalled at once.
-    "kill": Rule((Condition(0, (0xFFFF_FFFF,), unwanted=True),)),
+    "kill": FilterRule((Condition(0, (0xFFFF_FFFF,), unwanted=True),)),
     # Shared memory without a file stays while no page of it is resident, and huge pages never count as resident.
-    "mmap": Rule(
+    "mmap": FilterRule(
         (
             Condition(3, (_SHARED_AND_ANONYMOUS,), mask=_SHARED_AND_ANONYMOUS, unwanted=True),
             Condition(3, (0,), mask=_HUGE_PAGES),
         )
     ),
-    "clone": Rule((Condition(0, (0,), mask=_CLONE_NAMESPACES),)),
+    "clone": FilterRule((Condition(0, (0,), mask=_CLONE_NAMESPACES),)),
     # Its flags are behind a pointer, which a filter cannot follow; libraries then take `clone`.
     "clone3": ABSENT,
-    "ioctl": Rule(
+    "ioctl": FilterRule(
         (
             Condition(1, (_TERMINALS, _SOCKETS), mask=_KIND),
             Condition(1, (_PUSH_BACK_INPUT, _CONSOLE, _SIGNAL_WHEN_READY), unwanted=True),
@@ -118,15 +118,15 @@ RULES: Mapping[str, Rule] = {
         error=ENOTTY,
     ),
     # Signals and news by way of a descriptor, and pipes that hold more than is usual.
-    "fcntl": Rule(
+    "fcntl": FilterRule(
         (Condition(1, (_SET_OWNER, _SET_SIGNAL, _SET_OWNER_OF_KIND, _NOTIFY, _SET_PIPE_SIZE), unwanted=True),)
     ),
-    "socket": Rule((Condition(0, (_UNIX, _INTERNET, _INTERNET_6, _NETLINK)),), error=EAFNOSUPPORT),
+    "socket": FilterRule((Condition(0, (_UNIX, _INTERNET, _INTERNET_6, _NETLINK)),), error=EAFNOSUPPORT),
     # Only into the group in which it is: so that a container's first process can be put there.
-    "setpgid": Rule((Condition(0, (0,)), Condition(1, (_GROUP,)))),
+    "setpgid": FilterRule((Condition(0, (0,)), Condition(1, (_GROUP,)))),
     "prlimit64": _ITSELF,
-    "setpriority": Rule((Condition(0, (0, 1)), Condition(1, (0,)))),
-    "ioprio_set": Rule((Condition(0, (1, 2)), Condition(1, (0,)))),
+    "setpriority": FilterRule((Condition(0, (0, 1)), Condition(1, (0,)))),
+    "ioprio_set": FilterRule((Condition(0, (1, 2)), Condition(1, (0,)))),
     "sched_setaffinity": _ITSELF,
     "sched_setscheduler": _ITSELF,
     "sched_setparam": _ITSELF,
@@ -178,15 +178,15 @@ def program(architecture: Architecture) -> bytes:
     return b"".join(struct.pack("=HBBI", *each) for each in (*start, *_search(_ranges(_rules(architecture)))))
 
 
-def _rules(architecture: Architecture) -> dict[int, Rule]:
+def _rules(architecture: Architecture) -> dict[int, FilterRule]:
     free = dict.fromkeys(read_numbers(FREE, architecture.column).values(), ALLOWED)
     ruled = read_numbers(RULED, architecture.column)
     return free | {number: RULES[name] for name, number in ruled.items()}
 
 
-def _ranges(rules: Mapping[int, Rule]) -> list[tuple[int, Rule]]:
+def _ranges(rules: Mapping[int, FilterRule]) -> list[tuple[int, FilterRule]]:
     """From which number on which rule holds. Beyond the last number nothing is known, x32's calls included."""
-    found: list[tuple[int, Rule]] = []
+    found: list[tuple[int, FilterRule]] = []
     for number in range(LAST + 1):
         rule = rules.get(number, REFUSED)
         if not found or found[-1][1] != rule:
@@ -194,7 +194,7 @@ def _ranges(rules: Mapping[int, Rule]) -> list[tuple[int, Rule]]:
     return [*found, (LAST + 1, ABSENT)]
 
 
-def _search(ranges: Sequence[tuple[int, Rule]]) -> list[Instruction]:
+def _search(ranges: Sequence[tuple[int, FilterRule]]) -> list[Instruction]:
     if len(ranges) == 1:
         return _decide(ranges[0][1])
     middle = len(ranges) // 2
@@ -205,7 +205,7 @@ def _search(ranges: Sequence[tuple[int, Rule]]) -> list[Instruction]:
     return [(_IF_AT_LEAST, 0, 1, ranges[middle][0]), (_JUMP, 0, 0, len(low)), *low, *high]
 
 
-def _decide(rule: Rule) -> list[Instruction]:
+def _decide(rule: FilterRule) -> list[Instruction]:
     failed = (_RETURN, 0, 0, _FAIL | rule.error)
     if not rule.allowed:
         return [failed]

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from infra.host.calls import Limits
+from infra.host.calls import ActionLimits
 from infra.host.errors import Refusal
 from infra.host.json_bodies import expected
 
@@ -34,7 +34,7 @@ BOUNDS = {
 }
 
 
-def parse_limits(raw: object, base: Limits) -> Limits:
+def parse_limits(raw: object, base: ActionLimits) -> ActionLimits:
     """`base` with the fields that `raw` gives; unknown fields and nulls are ignored."""
     given = expected(raw, dict, "limits") if raw is not None else {}
     return replace(base, **{name: _bounded(name, given[name]) for name in BOUNDS if given.get(name) is not None})
@@ -49,7 +49,7 @@ def _bounded(name: str, value: object) -> int:
     return number
 
 
-def dump_limits(limits: Limits) -> Mapping[str, Any]:
+def dump_limits(limits: ActionLimits) -> Mapping[str, Any]:
     # Not `asdict`, which copies deeply: this is part of every record.
     return {
         "timeout": limits.timeout,

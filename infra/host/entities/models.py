@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, Literal
 
-from infra.host.calls import Limits
+from infra.host.calls import ActionLimits
 from infra.host.entities.limits import dump_limits, parse_limits
 from infra.host.entities.parameters import Parameters, dump_parameters, parse_parameters
 from infra.host.names import Name, qualified
@@ -74,7 +74,7 @@ class Exec:
 class Action(Entity):
     collection: ClassVar[Collection] = "actions"
     exec: Exec
-    limits: Limits = field(default_factory=Limits)
+    limits: ActionLimits = field(default_factory=ActionLimits)
 
     def summary(self) -> dict[str, Any]:
         # Named base: zero-argument super() does not survive slots=True on Python 3.11.
@@ -168,7 +168,7 @@ def load(collection: Collection, raw: Mapping[str, Any]) -> Entity:
     }
     match collection:
         case "actions":
-            return Action(**common, exec=Exec.load(raw["exec"]), limits=parse_limits(raw["limits"], Limits()))
+            return Action(**common, exec=Exec.load(raw["exec"]), limits=parse_limits(raw["limits"], ActionLimits()))
         case "packages":
             bound = raw["binding"]
             name = Name(bound["namespace"], "", bound["name"]) if bound else None

@@ -21,7 +21,7 @@ AnyEntity = TypeVar("AnyEntity", Action, Package, Trigger, Rule)
 
 
 @dataclass(slots=True)
-class Change:
+class EntityChange:
     """What one request wants changed, applied as a whole once its checks have passed."""
 
     puts: list[Entity] = field(default_factory=list)
@@ -69,18 +69,18 @@ class Registry:
         return sorted(wanted, key=lambda entity: entity.updated, reverse=True)
 
     @asynccontextmanager
-    async def change(self) -> AsyncIterator[Change]:
+    async def change(self) -> AsyncIterator[EntityChange]:
         """Nothing else changes between the checks in the body and the write at its end.
 
         A write that fails changes nothing and is a 500: what was read before stays true.
         """
         async with self._lock:
-            change = Change()
+            change = EntityChange()
             yield change
             if change.puts or change.deletes:
                 await self._apply_whole(change)
 
-    async def _apply_whole(self, change: Change) -> None:
+    async def _apply_whole(self, change: EntityChange) -> None:
         # A caller that hangs up must neither part what is on disk from what is in memory nor let the next change in.
         applying = asyncio.ensure_future(self._apply(change))
         try:
@@ -89,7 +89,7 @@ class Registry:
             await asyncio.wait([applying])
             raise
 
-    async def _apply(self, change: Change) -> None:
+    async def _apply(self, change: EntityChange) -> None:
         try:
             await asyncio.to_thread(self._storage.write, change.puts, change.deletes)
         except sqlite3.Error as error:

@@ -14,7 +14,7 @@ import sys
 from .archive import BadArchive, extract
 from .logs import show
 from .preload import forget
-from .replies import Refused, encode
+from .replies import RequestRefused, encode
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from .replies import Reply
 
 
-class Action:
+class LoadedAction:
     """At most one action, from `/init` on. Its directory is the working directory."""
 
     def __init__(self, preloaded: Preloaded) -> None:
@@ -37,10 +37,10 @@ class Action:
 
     def init(self, body: bytes) -> Reply:
         if self.call is not None:
-            raise Refused(403, "Cannot initialize the action more than once.")
+            raise RequestRefused(403, "Cannot initialize the action more than once.")
         value = parse_object(body).get("value")
         if not isinstance(value, dict):
-            raise Refused(400, "Error unmarshaling request: value is not an object.")
+            raise RequestRefused(400, "Error unmarshaling request: value is not an object.")
         code = decoded(value)
         environment = checked_environment(value.get("env") or {})
         del body
@@ -74,7 +74,7 @@ class Action:
     def run(self, body: bytes) -> Reply:
         request = parse_object(body)
         if self.call is None:
-            raise Refused(500, "no action defined yet")
+            raise RequestRefused(500, "no action defined yet")
         self._set_context(request)
         try:
             result = self.call(request.get("value", {}))
@@ -99,29 +99,30 @@ def parse_object(body: bytes) -> dict[str, Any]:
     try:
         parsed = json.loads(body)
     except (ValueError, RecursionError) as failure:
-        raise Refused(400, f"Error unmarshaling request: {failure}") from None
+        raise RequestRefused(400, f"Error unmarshaling request: {failure}") from None
     if not isinstance(parsed, dict):
-        raise Refused(400, "Error unmarshaling request: not an object.")
+        raise RequestRefused(400, "Error unmarshaling request: not an object.")
     return parsed
 
 
 def decoded(value: Mapping[str, Any]) -> bytes:
     code = value.get("code")
     if not isinstance(code, str) or not code.strip():
-        raise Refused(403, "Missing main/no code to execute.")
+        raise RequestRefused(403, "Missing main/no code to execute.")
     try:
         return binascii.a2b_base64(code.strip(), strict_mode=True) if value.get("binary") else code.encode()
     except ValueError as failure:
-        raise Refused(400, f"cannot decode the request: {failure}") from None
+        raise RequestRefused(400, f"cannot decode the request: {failure}") from None
 
 
 def checked_environment(environment: object) -> dict[str, str]:
     if not isinstance(environment, dict):
-        raise Refused(400, "Error unmarshaling request: env is not an object.")
+        raise RequestRefused(400, "Error unmarshaling request: env is not an object.")
     named = {name: as_text(value) for name, value in environment.items()}
     for name, text in named.items():
         if not name or "=" in name or "\0" in name + text:
-            raise Refused(400, f"Error unmarshaling request: env holds a name or value that cannot be set: {name!r}.")
+            problem = f"env holds a name or value that cannot be set: {name!r}"
+            raise RequestRefused(400, f"Error unmarshaling request: {problem}.")
     return named
 
 
@@ -147,7 +148,7 @@ def unfold(code: bytes, directory: str) -> None:
             return
     except BadArchive as failure:
         print(f"The action's archive was refused: {failure}", file=sys.stderr)
-        raise Refused(400, f"The action's archive was refused: {failure}") from None
+        raise RequestRefused(400, f"The action's archive was refused: {failure}") from None
     with open(os.path.join(directory, "__main__.py"), "wb") as file:
         file.write(code)
 
@@ -167,7 +168,7 @@ def import_main(directory: str, main: str) -> Callable[[Any], Any]:
             program = compile(file.read(), path, "exec", dont_inherit=True)
     except (OSError, SyntaxError, ValueError, RecursionError, MemoryError) as failure:
         show(failure)
-        raise Refused(502, "The action failed to generate or locate a binary. See logs for details.") from None
+        raise RequestRefused(502, "The action failed to generate or locate a binary. See logs for details.") from None
     module = type(sys)("main__")
     module.__file__ = path
     sys.modules["main__"] = module
@@ -176,7 +177,7 @@ def import_main(directory: str, main: str) -> Callable[[Any], Any]:
         return found(module, main)
     except BaseException as failure:  # noqa: BLE001 - process boundary: the action's module may raise anything
         show(failure)
-        raise Refused(502, "Cannot start action. Check logs for details.") from None
+        raise RequestRefused(502, "Cannot start action. Check logs for details.") from None
 
 
 def found(module: ModuleType, main: str) -> Callable[[Any], Any]:
@@ -210,10 +211,10 @@ def described(failure: BaseException) -> str:
 
 def encoded(result: object) -> Reply:
     if not isinstance(result, dict | list | tuple):
-        raise Refused(502, "The action did not return a dictionary or array.")
+        raise RequestRefused(502, "The action did not return a dictionary or array.")
     try:
         return 200, encode(result).encode()
     except (TypeError, ValueError, RecursionError) as failure:
-        raise Refused(
+        raise RequestRefused(
             502, f"The action did not return a dictionary or array. Its result is no JSON: {failure}"
         ) from None

@@ -6,7 +6,7 @@ import socket
 import time
 from contextlib import suppress
 
-from .replies import Refused, encode_refusal
+from .replies import RequestRefused, encode_refusal
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -52,10 +52,10 @@ def parse_head(block: bytes) -> Head:
     first, *lines = block.split(b"\r\n")
     parts = first.split(b" ")
     if len(parts) != 3 or parts[2] not in (b"HTTP/1.1", b"HTTP/1.0") or not first.isascii():
-        raise Refused(400, "The request line is malformed.")
+        raise RequestRefused(400, "The request line is malformed.")
     headers = parse_headers(lines)
     if b"transfer-encoding" in headers:
-        raise Refused(411, "Send Content-Length instead of chunks.")
+        raise RequestRefused(411, "Send Content-Length instead of chunks.")
     connection = headers.get(b"connection", b"").lower()
     keep = connection == b"keep-alive" if parts[2] == b"HTTP/1.0" else connection != b"close"
     return Head(
@@ -73,7 +73,7 @@ def parse_headers(lines: Sequence[bytes]) -> dict[bytes, bytes]:
         name, colon, value = line.partition(b":")
         key = name.lower()
         if not colon or not name or name.strip() != name or (key == b"content-length" and key in headers):
-            raise Refused(400, "A header is malformed.")
+            raise RequestRefused(400, "A header is malformed.")
         headers[key] = value.strip()
     return headers
 
@@ -82,7 +82,7 @@ def content_length(value: bytes | None) -> int | None:
     if value is None:
         return None
     if not value.isdigit() or len(value) > 15:
-        raise Refused(400, "Content-Length is malformed.")
+        raise RequestRefused(400, "Content-Length is malformed.")
     return int(value)
 
 
@@ -90,11 +90,11 @@ def body_length(head: Head) -> int:
     """How many bytes follow the head. Refuses before they are read."""
     if head.length is None:
         if head.method == "POST":
-            raise Refused(411, "Content-Length is missing.")
+            raise RequestRefused(411, "Content-Length is missing.")
         return 0
     limit = LIMIT_INIT if head.path == "/init" else LIMIT_RUN
     if head.length > limit:
-        raise Refused(413, f"The request's body is larger than {limit} bytes.")
+        raise RequestRefused(413, f"The request's body is larger than {limit} bytes.")
     return head.length
 
 
@@ -108,7 +108,7 @@ def response(status: int, body: bytes, *, keep: bool) -> bytes:
     return head.encode() + body
 
 
-class Connection:
+class ClientConnection:
     """One client: the bytes it has sent so far, and until when the request they begin must be complete."""
 
     __slots__ = ("buffer", "deadline", "discarding", "head", "needed", "socket")
@@ -153,7 +153,7 @@ class Connection:
         end = self.buffer.find(b"\r\n\r\n", 0, LIMIT_HEAD)
         if end < 0:
             if len(self.buffer) >= LIMIT_HEAD:
-                raise Refused(431, "The request's head is too long.")
+                raise RequestRefused(431, "The request's head is too long.")
             return
         head = parse_head(bytes(self.buffer[:end]))
         del self.buffer[: end + 4]
@@ -171,7 +171,7 @@ class Connection:
             return False
         return True
 
-    def refuse(self, refused: Refused) -> bool:
+    def refuse(self, refused: RequestRefused) -> bool:
         self.discarding = True
         self.buffer.clear()
         if not self.send(response(refused.status, encode_refusal(refused), keep=False)):

@@ -12,7 +12,7 @@ import signal
 import socket
 import sys
 
-from .action import Action
+from .action import LoadedAction
 from .environment import Environment
 from .logs import keep_streams
 from .preload import Preloaded
@@ -89,6 +89,6 @@ def main(arguments: Sequence[str]) -> None:
     gc.collect()
     gc.freeze()
     gc.enable()
-    Server(served, Action(preloaded), alone=options.listen.startswith("connection:")).serve()
+    Server(served, LoadedAction(preloaded), alone=options.listen.startswith("connection:")).serve()
     # Threads of the action must not hold the process back.
     os._exit(0)

@@ -10,7 +10,7 @@ Reply = tuple[int, bytes]
 encode = json.JSONEncoder(allow_nan=False, separators=(",", ":")).encode
 
 
-class Refused(Exception):
+class RequestRefused(Exception):
     """A request that ends in `{"error": message}` under an HTTP status."""
 
     def __init__(self, status: int, message: str) -> None:
@@ -18,5 +18,5 @@ class Refused(Exception):
         self.status = status
 
 
-def encode_refusal(refused: Refused) -> bytes:
+def encode_refusal(refused: RequestRefused) -> bytes:
     return encode({"error": str(refused)}).encode()

@@ -6,13 +6,13 @@ import selectors
 import socket
 import time
 
-from .http import Connection, response
+from .http import ClientConnection, response
 from .logs import end_logs, show
-from .replies import Refused, encode_refusal
+from .replies import RequestRefused, encode_refusal
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from .action import Action
+    from .action import LoadedAction
     from .http import Head
     from .replies import Reply
 
@@ -22,10 +22,10 @@ LIMIT_CONNECTIONS = 32
 class Server:
     """Serves one request at a time, in the calling thread, from any number of open connections."""
 
-    def __init__(self, served: socket.socket, action: Action, *, alone: bool) -> None:
+    def __init__(self, served: socket.socket, action: LoadedAction, *, alone: bool) -> None:
         self.listener = served
         self.action = action
-        self.connections: dict[int, Connection] = {}
+        self.connections: dict[int, ClientConnection] = {}
         self.selector = selectors.DefaultSelector()
         self.alone = alone
         if alone:
@@ -54,7 +54,7 @@ class Server:
         for connection in list(self.connections.values()):
             if connection.deadline is not None and connection.deadline <= now:
                 if not connection.discarding:
-                    connection.refuse(Refused(408, "The request took too long."))
+                    connection.refuse(RequestRefused(408, "The request took too long."))
                 self._close(connection)
 
     def _accept(self) -> None:
@@ -71,15 +71,15 @@ class Server:
         if accepted.family != socket.AF_UNIX:
             accepted.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         accepted.setblocking(False)
-        self.connections[accepted.fileno()] = Connection(accepted)
+        self.connections[accepted.fileno()] = ClientConnection(accepted)
         self.selector.register(accepted, selectors.EVENT_READ)
 
-    def _close(self, connection: Connection) -> None:
+    def _close(self, connection: ClientConnection) -> None:
         del self.connections[connection.socket.fileno()]
         self.selector.unregister(connection.socket)
         connection.socket.close()
 
-    def _serve_connection(self, connection: Connection) -> bool:
+    def _serve_connection(self, connection: ClientConnection) -> bool:
         """Answer every complete request that has come; False where the connection is over."""
         if not connection.receive():
             return False
@@ -92,14 +92,14 @@ class Server:
                 status, answer = self._answer(head, body)
                 if not connection.send(response(status, answer, keep=head.keep)) or not head.keep:
                     return False
-        except Refused as refused:
+        except RequestRefused as refused:
             return connection.refuse(refused)
         return True
 
     def _answer(self, head: Head, body: bytes) -> Reply:
         try:
             return self._route(head, body)
-        except Refused as refused:
+        except RequestRefused as refused:
             return refused.status, encode_refusal(refused)
         except Exception as failure:  # noqa: BLE001 - process boundary: a mistake of ours must not end the container
             show(failure)
@@ -109,9 +109,9 @@ class Server:
         if head.path == "/" and head.method == "GET":
             return 200, b'{"ok":true}'
         if head.path not in ("/init", "/run"):
-            raise Refused(404, "Only /init and /run are here.")
+            raise RequestRefused(404, "Only /init and /run are here.")
         if head.method != "POST":
-            raise Refused(405, "Only POST is allowed.")
+            raise RequestRefused(405, "Only POST is allowed.")
         if head.path == "/run":
             try:
                 return self.action.run(body)
@@ -119,6 +119,6 @@ class Server:
                 end_logs()
         try:
             return self.action.init(body)
-        except Refused:
+        except RequestRefused:
             end_logs()
             raise

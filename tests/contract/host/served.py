@@ -20,7 +20,7 @@ from infra.host.assembly import Host, assemble
 from infra.host.calls import Pool
 from infra.host.containers.kinds import local_runtimes
 from infra.host.names import SYSTEM
-from infra.host.settings import Settings, new_key
+from infra.host.settings import HostSettings, new_key
 from tests.fixtures.deployment import eventually
 
 ECHO = "def main(params):\n    print('echoing')\n    return params\n"
@@ -114,7 +114,7 @@ def serving(
     """Serve until the block ends; then stop as on SIGTERM."""
     names = [f"tenant-{number}" for number in range(namespaces)]
     keys: Mapping[str, str] = {name: new_key() for name in [SYSTEM, *names]}
-    chosen = Settings(data=data, keys=keys, port=0, quotas=quotas or Quotas())
+    chosen = HostSettings(data=data, keys=keys, port=0, quotas=quotas or Quotas())
     host = assemble(chosen, pool, local_runtimes(), clock)
     listening = listen(chosen)
     serving_host = server(host, application(host))

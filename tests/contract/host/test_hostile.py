@@ -18,7 +18,7 @@ from infra.host.assembly import Host, assemble
 from infra.host.containers.kinds import local_runtimes
 from infra.host.entities.models import Action
 from infra.host.names import SYSTEM
-from infra.host.settings import Settings, new_key
+from infra.host.settings import HostSettings, new_key
 from tests.doubles import InProcessPool
 
 # `PIXWHISK_CASES=20000` for the long run.
@@ -174,7 +174,7 @@ def loop() -> Iterator[asyncio.AbstractEventLoop]:
 @pytest.fixture(scope="module")
 def host(tmp_path_factory: pytest.TempPathFactory, loop: asyncio.AbstractEventLoop) -> Iterator[Host]:
     keys = {"guest": new_key(), SYSTEM: new_key()}
-    chosen = Settings(data=tmp_path_factory.mktemp("hostile"), keys=keys, timeout_blocking_seconds=2)
+    chosen = HostSettings(data=tmp_path_factory.mktemp("hostile"), keys=keys, timeout_blocking_seconds=2)
     host = assemble(chosen, InProcessPool(), local_runtimes())
     loop.run_until_complete(host.start())
     yield host
@@ -216,7 +216,7 @@ def _quoted(path: str) -> str:
 
 def test_what_they_left_can_be_read(host: Host) -> None:
     """All that those requests wrote is understood at the next start."""
-    again = Settings(data=host.settings.data, keys=host.settings.keys)
+    again = HostSettings(data=host.settings.data, keys=host.settings.keys)
     restarted = assemble(again, InProcessPool(), local_runtimes())
     assert sorted(str(each.name) for each in restarted.registry.all(Action)) == sorted(
         str(each.name) for each in host.registry.all(Action)
