@@ -53,8 +53,9 @@ def connected_store(settings: Settings) -> ObjectStore:
 
 def handle(params: Mapping[str, Any], environ: Mapping[str, str]) -> dict[str, Any]:
     """Classify what `params` name or hold. Raises `ActionError` where the activation as a whole has failed."""
-    stages = Stages()
+    # First of all, before a byte of anybody's is looked at: what OpenWhisk injects may be the namespace's key.
     params = without_injected(params)
+    stages = Stages()
     inputs = parse_inputs(params)
     settings = Settings.from_params(params, environ)
     activation = _Activation(settings, inputs.topk, stages)

@@ -38,7 +38,8 @@ class Settings:
 
     @classmethod
     def from_params(cls, params: Mapping[str, Any], environ: Mapping[str, str]) -> Settings:
-        """Read settings; the environment wins, so a caller's payload can never redirect an action.
+        """Read settings; the environment wins, so a caller's payload can never redirect an action, nor make it do more:
+        limits of the payload narrow those of the environment.
 
         Raises `BadSettings` naming every setting that is missing or wrong.
         """
@@ -51,7 +52,7 @@ class Settings:
             endpoint=read.url("AWS_ENDPOINT_URL_S3"),
             access_key=read.text("AWS_ACCESS_KEY_ID"),
             secret_key=read.text("AWS_SECRET_ACCESS_KEY"),
-            region=read.text("AWS_REGION") or defaults.region,
+            region=environ.get("AWS_REGION") or defaults.region,
             limit_bytes=read.number("LIMIT_BYTES", defaults.limit_bytes),
             limit_pixels=read.number("LIMIT_PIXELS", defaults.limit_pixels),
             limit_decode_bytes=read.number("LIMIT_DECODE_BYTES", decode_bytes),
@@ -97,13 +98,17 @@ class _Reader:
         return value
 
     def number(self, name: str, default: int) -> int:
-        value = self._environ.get(name) or self._params.get(name)
+        """The environment's, or else the default; the payload's where that is less."""
+        most = self._count(name, self._environ.get(name)) or default
+        return min(most, self._count(name, self._params.get(name)) or most)
+
+    def _count(self, name: str, value: object) -> int | None:
         if value is None or value == "":
-            return default
+            return None
         if isinstance(value, bool) or not re.fullmatch(r"[1-9]\d{0,17}", str(value), re.ASCII):
             self.wrong.append(f"{name}: expected a whole number above 0")
-            return default
-        return int(value)
+            return None
+        return int(str(value))
 
 
 def _is_endpoint(value: str) -> bool:

@@ -8,7 +8,10 @@ import hmac
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from infra.host.errors import CREDENTIALS_INVALID, CREDENTIALS_MISSING, unauthorized
+from infra.host.errors import CREDENTIALS_INVALID, CREDENTIALS_MISSING, Refusal, unauthorized
+
+# What a header of such a name holds says who somebody is; an action that is merely started has no use for it.
+CREDENTIALS = frozenset({"authorization", "cookie", "proxy-authorization", "x-require-whisk-auth"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,3 +58,15 @@ class Keyring:
         if identity := self.identify(key):
             return identity
         raise unauthorized(CREDENTIALS_INVALID)
+
+    def knows(self, authorization: str | None) -> bool:
+        """Whether an `Authorization` header names a caller."""
+        try:
+            return self.authenticate(authorization) is not None
+        except Refusal:
+            return False
+
+
+def without_credentials(headers: Mapping[str, str]) -> dict[str, str]:
+    """Headers as an action that a trigger starts may see them: the key that fired it would be the whole namespace's."""
+    return {name: value for name, value in headers.items() if name.lower() not in CREDENTIALS}

@@ -477,7 +477,10 @@ def test_what_holds_everything_up_is_said_once(
 
 
 def test_the_action_says_what_it_did(
-    openwhisk: tuple[str, type[OpenWhisk]], connection: psycopg.Connection, settings: Settings
+    openwhisk: tuple[str, type[OpenWhisk]],
+    connection: psycopg.Connection,
+    settings: Settings,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """Called by an alarm, it runs what is owed and reports counts; errors are OpenWhisk's application errors."""
     apihost, handler = openwhisk
@@ -485,7 +488,9 @@ def test_the_action_says_what_it_did(
     handler.body = json.dumps({"response": {"status": "success", "result": result}}).encode()
     owe(connection, "a")
     connection.execute("UPDATE inbox SET received_at = now() - interval '1 minute'")
-    bound = {"DATABASE_URL": settings.database_url, "WSK_APIHOST": apihost, "WSK_AUTH": "u:k"}
+    bound = {"DATABASE_URL": settings.database_url, "WSK_APIHOST": "https://evil.example"}
+    monkeypatch.setenv("WSK_APIHOST", apihost)
+    monkeypatch.setenv("WSK_AUTH", "u:k")
     answer = main(bound | {"__ow_headers": {"authorization": "Basic x"}})
     assert answer == {"swept": {"done": 1, "failed": 0, "parked": 0, "released": 0}, "owed": 0, "parked": 0}
     away = main(bound | {"DATABASE_URL": "postgresql://u:secret@/d?host=/nowhere"})

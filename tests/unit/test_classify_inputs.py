@@ -127,13 +127,17 @@ ENVIRON = {"PIXWHISK_MODEL": "/models/a", "AWS_ENDPOINT_URL_S3": "http://127.0.0
 
 
 def test_the_environment_wins_over_the_payload() -> None:
-    """A caller's payload can fill in what the operator left open, but never redirect the action."""
+    """A caller's payload can ask for less, but never redirect the action or have it do more."""
     settings = Settings.from_params(
         {"AWS_ENDPOINT_URL_S3": "http://elsewhere", "LIMIT_BYTES": 7, "PIXWHISK_MODEL": "/etc"}, ENVIRON
     )
     assert settings.endpoint == "http://127.0.0.1:9000"
     assert settings.models == (Path("/models/a"),)
     assert (settings.limit_bytes, settings.limit_pixels) == (7, 100_000_000)
+    wider = {"LIMIT_BYTES": 10**9, "LIMIT_PIXELS": 10**12, "PIXWHISK_THREADS": 64, "AWS_REGION": "elsewhere"}
+    assert Settings.from_params(wider, ENVIRON) == Settings.from_params({}, ENVIRON)
+    widened = Settings.from_params({"LIMIT_BYTES": 10**9}, {**ENVIRON, "LIMIT_BYTES": str(10**8)})
+    assert widened.limit_bytes == 10**8
 
 
 def test_every_wrong_setting_is_named_at_once() -> None:

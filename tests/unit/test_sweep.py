@@ -102,15 +102,16 @@ def test_success_is_one_stored_outcome_per_record() -> None:
         assert read_answer(200, activation(result), 1) == Failed("no-outcome", "expected 1 stored outcomes", "record")
 
 
-def test_settings_come_from_the_environment_then_from_parameters() -> None:
-    """Inside OpenWhisk its own address and key serve where none are bound; the caller's payload never redirects."""
+def test_where_the_key_goes_only_the_environment_says() -> None:
+    """Inside OpenWhisk its own address and key serve where none are bound; a caller's payload never redirects."""
     inside = {"__OW_API_HOST": "http://172.17.0.1:3233/", "__OW_API_KEY": "u:k", "DATABASE_URL": "postgres://ours/"}
-    settings = Settings.from_params({"DATABASE_URL": "postgresql://evil/"}, inside)
+    payload = {"DATABASE_URL": "postgresql://evil/", "WSK_APIHOST": "https://evil.example", "WSK_AUTH": "v:l"}
+    settings = Settings.from_params(payload, inside)
     assert (settings.apihost, settings.auth) == ("http://172.17.0.1:3233", "u:k")
     assert settings.database_url == "postgresql://ours/"
-    named = Settings.from_params({"WSK_APIHOST": "openwhisk.example", "WSK_AUTH": "v:l"}, inside)
-    assert (named.apihost, named.auth) == ("https://openwhisk.example", "v:l")
-    assert not any(secret in repr(named) for secret in ("v:l", "ours"))
+    bound = Settings.from_params(payload, {**inside, "WSK_APIHOST": "openwhisk.example", "WSK_AUTH": "v:l"})
+    assert (bound.apihost, bound.auth) == ("https://openwhisk.example", "v:l")
+    assert not any(secret in repr(bound) for secret in ("v:l", "ours"))
 
 
 def test_every_missing_setting_is_named() -> None:

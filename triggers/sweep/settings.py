@@ -34,18 +34,16 @@ class Settings:
 
     @classmethod
     def from_params(cls, params: Mapping[str, Any], environ: Mapping[str, str]) -> Settings:
-        """Read settings; the environment wins. Inside OpenWhisk, its own address and key serve where none are given."""
-
-        def text(*names: str) -> str:
-            found = [source[name] for name in names for source in (environ, params) if source.get(name)]
-            return found[0] if found and isinstance(found[0], str) else ""
-
-        url = text("DATABASE_URL")
-        apihost, auth = text("WSK_APIHOST", "__OW_API_HOST"), text("WSK_AUTH", "__OW_API_KEY")
+        """Read settings. Where the key goes, and which, the environment alone says: OpenWhisk's own address and key
+        serve where none are given, and no caller names others. The database may be a bound parameter.
+        """
+        url = environ.get("DATABASE_URL") or params.get("DATABASE_URL") or ""
+        apihost = environ.get("WSK_APIHOST") or environ.get("__OW_API_HOST") or ""
+        auth = environ.get("WSK_AUTH") or environ.get("__OW_API_KEY") or ""
         named = {"DATABASE_URL": url, "WSK_APIHOST": apihost, "WSK_AUTH": auth}
         if missing := [name for name, value in named.items() if not value]:
             raise BadSettings(f"{', '.join(missing)}: missing; bind them as parameters of the package or action")
-        if not re.match(r"postgres(ql)?(\+psycopg)?://", url):
+        if not isinstance(url, str) or not re.match(r"postgres(ql)?(\+psycopg)?://", url):
             raise BadSettings("DATABASE_URL: expected postgresql://user:password@host/database")
         return cls(re.sub(r"^postgres(ql)?(\+psycopg)?:", "postgresql:", url), _base_url(apihost), auth)
 

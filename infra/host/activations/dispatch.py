@@ -247,7 +247,9 @@ def _call(invocable: Invocable, payload: Any, activation_id: str, origin: Origin
     }
     if invocable.provides_key:
         context["api_key"] = origin.caller.key
-    return Call(invocable.executable, arguments(invocable.arguments, payload), context)
+    # A published action runs for several namespaces; what one leaves in a container is none of another's.
+    executable = replace(invocable.executable, revision=f"{invocable.executable.revision} {origin.caller.namespace}")
+    return Call(executable, arguments(invocable.arguments, payload), context)
 
 
 def arguments(bound: Mapping[str, Any], payload: Any) -> Mapping[str, Any]:

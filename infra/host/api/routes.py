@@ -16,6 +16,7 @@ from infra.host.api import web_actions
 from infra.host.api.actions import delete_action, get_action, invoke_action, list_actions, put_action
 from infra.host.api.activations import get_activation, list_activations
 from infra.host.api.info import api_document, limits_document, root_document
+from infra.host.api.origins import OF_ANOTHER_SITE, is_of_another_site
 from infra.host.api.packages import delete_package, get_package, list_packages, put_package
 from infra.host.api.request import Transaction, reply, transaction_id
 from infra.host.api.rules import delete_rule, get_rule, list_rules, put_rule, set_rule
@@ -119,6 +120,8 @@ def _only(request: Request, document: Any) -> Response:
 
 
 async def _namespaces(host: Host, request: Request, identifier: str, rest: Sequence[str]) -> Response:
+    if is_of_another_site(request.headers):
+        raise Refusal(403, OF_ANOTHER_SITE)
     if request.method == "OPTIONS":
         return Response()
     # Before the path is looked at: without a key nobody learns which names there are.

@@ -8,6 +8,7 @@ from infra.host.activations.dispatch import Origin
 from infra.host.api.packages import entity_name
 from infra.host.api.request import LIMIT_PAYLOAD_BYTES, Transaction, reply, reply_page
 from infra.host.assembly import Host
+from infra.host.auth import without_credentials
 from infra.host.entities.models import Trigger
 from infra.host.entities.updates import check_overwrite, check_own, entity_fields
 from infra.host.names import Name
@@ -60,7 +61,7 @@ async def fire_trigger(host: Host, transaction: Transaction) -> Response:
     trigger = host.registry.get(Trigger, name)
     # Counted before rules are looked for: OpenWhisk charges for a fire that runs nothing, too.
     host.throttle.fire(transaction.identity.namespace)
-    headers = dict(transaction.request.headers)
+    headers = without_credentials(transaction.request.headers)
     origin = Origin(transaction.identity, transaction.id)
     activation_id = host.fires.fire(trigger, payload, headers, origin, size)
     if activation_id is None:

@@ -20,7 +20,7 @@ from infra.host.api import web_responses
 from infra.host.api.actions import wait
 from infra.host.api.request import LIMIT_PAYLOAD_BYTES, Transaction, media_type, read_body
 from infra.host.assembly import Host
-from infra.host.auth import Identity
+from infra.host.auth import Identity, Keyring
 from infra.host.entities.models import Action
 from infra.host.entities.parameters import truthy, value_of
 from infra.host.entities.resolution import Invocable
@@ -143,7 +143,7 @@ def _check_secret(host: Host, call: WebCall, headers: Headers) -> Identity | Non
 async def _run(host: Host, call: WebCall, caller: Identity | None, request: Request, transaction_id: str) -> Response:
     body = await read_body(request, LIMIT_PAYLOAD_BYTES)
     raw = call.annotated("raw-http") is True
-    arguments = _context(call, caller, request) | _given(call, request, body, raw=raw)
+    arguments = _context(host, call, caller, request) | _given(call, request, body, raw=raw)
     check_size(call.invocable, arguments, len(body) + 2 * 65_536)
     origin = Origin(call.owner, transaction_id)
     running = await host.dispatch.invoke(call.invocable, arguments, origin)
@@ -159,11 +159,19 @@ async def _run(host: Host, call: WebCall, caller: Identity | None, request: Requ
     return response
 
 
-def _context(call: WebCall, caller: Identity | None, request: Request) -> dict[str, Any]:
+def _shown(keyring: Keyring, headers: Headers) -> dict[str, str]:
+    """Headers as the action sees them. An application's own credentials are its business; a key of this host, which a
+    browser sends along once it knows it, and the secret that guards the action, are not.
+    """
+    hidden = {"x-require-whisk-auth"} | ({"authorization"} if keyring.knows(headers.get("authorization")) else set())
+    return {name: value for name, value in headers.items() if name not in hidden}
+
+
+def _context(host: Host, call: WebCall, caller: Identity | None, request: Request) -> dict[str, Any]:
     # Merged over what the client sent: these the action may trust.
     context = {
         "__ow_method": request.method.lower(),
-        "__ow_headers": dict(request.headers),
+        "__ow_headers": _shown(host.keyring, request.headers),
         "__ow_path": call.path,
     }
     return context | {"__ow_user": caller.namespace} if caller else context

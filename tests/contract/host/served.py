@@ -108,7 +108,7 @@ def serving(
     pool: Pool,
     *,
     quotas: Quotas | None = None,
-    namespaces: int = 150,
+    namespaces: int = 200,
     clock: Callable[[], float] = time.time,
 ) -> Iterator[Served]:
     """Serve until the block ends; then stop as on SIGTERM."""

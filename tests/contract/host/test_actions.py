@@ -163,6 +163,16 @@ def test_legal_names_may_hold_blanks(guest: Namespace) -> None:
     assert guest.ok("GET", "actions/to%20be%20@x.y&z")["name"] == "to be @x.y&z"
 
 
+def test_a_container_serves_one_namespace(guest: Namespace, other: Namespace) -> None:
+    """Of a published action too: what one caller leaves behind, another does not find."""
+    guest.ok("PUT", "packages/shared", {"publish": True})
+    code = "seen = []\ndef main(params):\n    seen.append(params['said'])\n    return {'seen': seen}\n"
+    guest.action("shared/keeps", code)
+    path = f"/api/v1/namespaces/{guest.name}/actions/shared/keeps?blocking=true&result=true"
+    for each in (guest, other, guest):
+        assert set(each.http.post(path, json={"said": each.name}).json()["seen"]) == {each.name}
+
+
 def test_other_namespaces_are_closed(guest: Namespace, other: Namespace) -> None:
     """Neither reading nor writing, unless in a published package."""
     guest.action("hello")

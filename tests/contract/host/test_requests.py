@@ -117,3 +117,25 @@ def test_an_unforeseen_error_is_answered_as_openwhisk_answers_it(
     assert refusal(response) == (500, "There was an internal server error.")
     assert [record.exc_info[0] for record in caplog.records if record.exc_info] == [KeyError]
     assert guest.ok("GET", "actions") == []
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"Sec-Fetch-Site": "cross-site"},
+        {"Sec-Fetch-Site": "same-site"},
+        {"Origin": "https://evil.example"},
+        {"Origin": "null"},
+        {"Origin": "http://127.0.0.1:1"},
+    ],
+)
+def test_pages_of_other_sites_are_refused(guest: Namespace, headers: dict[str, str]) -> None:
+    """With the right key even: a browser adds it to whatever a page asks for. Nothing is fired, nothing allowed."""
+    guest.ok("PUT", "triggers/t", {})
+    guest.action("echo")
+    guest.ok("PUT", "rules/r", {"trigger": "/_/t", "action": "/_/echo"})
+    for method, path in (("POST", "triggers/t"), ("GET", "actions"), ("OPTIONS", "triggers/t")):
+        assert guest.ask(method, path, {}, headers=headers).status_code == 403
+    assert guest.ok("GET", "activations") == []
+    ours = {"Sec-Fetch-Site": "same-origin", "Origin": guest.url}
+    assert guest.ask("POST", "triggers/t", {}, headers=ours).status_code == 202

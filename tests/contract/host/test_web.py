@@ -165,6 +165,18 @@ def test_secrets_are_asked_for(guest: Namespace, other: Namespace) -> None:
     assert ask(guest, "default/echo.json", auth=(user, secret)).json()["__ow_user"] == other.name
 
 
+def test_an_action_is_shown_no_key_of_the_host(guest: Namespace, other: Namespace) -> None:
+    """Whoever's it is, asked for or not; an application's own credentials reach it."""
+    guest.action("echo", annotations=WEB)
+    given = {"Authorization": "Bearer own", "Cookie": "session=1", "X-Require-Whisk-Auth": "x"}
+    shown = ask(guest, "default/echo.json", headers=given).json()["__ow_headers"]
+    assert (shown["authorization"], shown["cookie"]) == ("Bearer own", "session=1")
+    assert "x-require-whisk-auth" not in shown
+    for each in (guest, other):
+        user, _, secret = each.key.partition(":")
+        assert "authorization" not in ask(guest, "default/echo.json", auth=(user, secret)).json()["__ow_headers"]
+
+
 def test_browsers_are_let_in(guest: Namespace) -> None:
     """OPTIONS is answered by the host, unless the action wants to."""
     guest.action("echo", annotations=WEB)
