@@ -9,6 +9,7 @@
     │   ├── TooManyPixels       too-many-pixels
     │   ├── ObjectGone          object-gone
     │   ├── ObjectChanged       object-changed
+    │   ├── ObjectUnreadable    object-unreadable
     │   └── BadEvent            bad-event
     └── ActionError             the call or a service is at fault: the whole activation is an error
         ├── BadRequest          bad-request            trying again cannot help
@@ -57,11 +58,23 @@ class TooManyPixels(Rejected):
 
 
 class ObjectGone(Rejected):
+    """`delete_marker`: one is there in its place."""
+
     code = "object-gone"
+
+    def __init__(self, message: str, *, delete_marker: bool = False) -> None:
+        super().__init__(message)
+        self.delete_marker = delete_marker
 
 
 class ObjectChanged(Rejected):
     code = "object-changed"
+
+
+class ObjectUnreadable(Rejected):
+    """It is there, but nobody without a key of its owner's, or something else that is the object's own, can read it."""
+
+    code = "object-unreadable"
 
 
 class BadEvent(Rejected):

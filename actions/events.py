@@ -16,8 +16,17 @@ from actions.errors import BadEvent
 
 # Exact names: `s3:ObjectCreated:*` would include tagging, retention and legal hold, which change no byte of the object.
 CREATED = ("Put", "Post", "Copy", "CompleteMultipartUpload")
-REMOVED = ("Delete", "DeleteMarkerCreated")
-SUBSCRIBED = tuple([f"s3:ObjectCreated:{name}" for name in CREATED] + [f"s3:ObjectRemoved:{name}" for name in REMOVED])
+# By whomever: a client, or a lifecycle rule. Which of them it was, and at which end of a delete marker, is no matter of
+# names, which MinIO uses loosely; the store is asked.
+REMOVED = (
+    "ObjectRemoved:Delete",
+    "ObjectRemoved:DeleteMarkerCreated",
+    "ObjectRemoved:DeleteAllVersions",
+    "LifecycleDelMarkerExpiration:Delete",
+)
+SUBSCRIBED = tuple([f"s3:ObjectCreated:{name}" for name in CREATED] + [f"s3:{name}" for name in REMOVED])
+# AWS S3's names for what a lifecycle rule removes.
+REMOVED_ELSEWHERE = ("LifecycleExpiration:Delete", "LifecycleExpiration:DeleteMarkerCreated")
 
 # S3's own ceiling for a key, in bytes of UTF-8.
 LIMIT_KEY_BYTES = 1024
@@ -31,7 +40,8 @@ class ObjectEvent:
 
     `key` is the raw key, unescaped. `version_id` is None in a bucket without versioning. `sequencer` orders events of
     one key (compare with `sequence_number`); it is None where the caller named an object without an event. `etag` and
-    `size` are None on removals and where the caller gave none.
+    `size` are None on removals and where the caller gave none. `revision` is which row about the version was stored
+    when a sweep took the event up; None elsewhere.
     """
 
     kind: Kind
@@ -43,6 +53,7 @@ class ObjectEvent:
     sequencer: str | None = None
     event_time: str | None = None
     delete_marker: bool = False
+    revision: str | None = None
 
 
 def sequence_number(sequencer: str | None) -> int:
@@ -68,6 +79,7 @@ def parse_record(record: object) -> ObjectEvent:
         sequencer=_checked_sequencer(described.get("sequencer")),
         event_time=_optional_text(record, "eventTime", path="eventTime"),
         delete_marker=name == "ObjectRemoved:DeleteMarkerCreated",
+        revision=_optional_text(record, "revision", path="revision"),
     )
 
 
@@ -93,7 +105,7 @@ def _kind(name: str) -> Kind:
     group, _, detail = name.partition(":")
     if group == "ObjectCreated" and detail in CREATED:
         return "created"
-    if group == "ObjectRemoved" and detail in REMOVED:
+    if name in REMOVED or name in REMOVED_ELSEWHERE:
         return "removed"
     return "ignored"
 

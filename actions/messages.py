@@ -125,6 +125,8 @@ class Outcome:
             dumped |= {"reason": self.reason, "detail": self.detail}
         if event.delete_marker:
             dumped["deleteMarker"] = True
+        if event.revision is not None:
+            dumped["revision"] = event.revision
         if self.embedding is not None:
             dumped["embedding"] = self.embedding.dump()
         return dumped
@@ -155,6 +157,7 @@ class Outcome:
             sequencer=raw.get("sequencer"),
             event_time=raw.get("eventTime"),
             delete_marker=bool(raw.get("deleteMarker")),
+            revision=raw.get("revision"),
         )
         return cls(
             status=raw["status"],

@@ -43,7 +43,19 @@ if TYPE_CHECKING:
 
 
 class Minio(_Minio):
-    """The client, with one more call."""
+    """The client, with two more calls."""
+
+    def head_object(
+        self, *, bucket_name: str, object_name: str, version_id: str | None, headers: Any = None
+    ) -> BaseHTTPResponse:
+        """The answer to HEAD of any name, spaces included. Raises as the client does, with the answer in `S3Error`."""
+        return self._execute(
+            "HEAD",
+            bucket_name,
+            object_name,
+            headers=headers or {},
+            query_params={"versionId": version_id} if version_id else None,
+        )
 
     def get_blank_object(self, *, bucket_name: str, object_name: str, **more: Any) -> BaseHTTPResponse:
         """`get_object` for a name made of spaces alone, which MinIO takes and the client refuses."""

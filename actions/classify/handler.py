@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 
 from actions.classify import pictures
 from actions.classify.card import ModelCard
+from actions.classify.fetched import Fetched, Removed
 from actions.classify.inputs import parse_inputs, without_injected
 from actions.classify.model import Model, best, load_all
 from actions.classify.pictures import Frame
@@ -25,7 +26,7 @@ from actions.events import ObjectEvent
 from actions.messages import Classification, Embedding, Outcome, Picture, Status
 
 if TYPE_CHECKING:
-    from actions.classify.objects import Fetched, ObjectStore
+    from actions.classify.objects import ObjectStore
 
 # Larger objects wait in a temporary file; of a batch several are held at once, so less each.
 _IN_MEMORY_ALONE = 4 * 2**20
@@ -139,14 +140,14 @@ class _Activation:
 
     def of_records(self, records: Sequence[ObjectEvent | BadEvent]) -> list[Outcome]:
         """One outcome per record and model, in the order of the records; none for events that change no bytes."""
-        wanted = [each for each in records if isinstance(each, ObjectEvent) and each.kind == "created"]
+        wanted = [each for each in records if isinstance(each, ObjectEvent) and each.kind != "ignored"]
         in_memory = _IN_MEMORY_ALONE if len(records) == 1 else _IN_MEMORY_BATCH
         fetch = partial(self._fetch, in_memory=in_memory)
         with closing(arrivals(fetch, wanted)) as arriving:  # type: ignore[type-var]
             found = [self._of_record(each, arriving, quiet=len(records) > 1) for each in records]
         return [outcome for outcomes in found for outcome in outcomes]
 
-    def _fetch(self, event: ObjectEvent, in_memory: int) -> Fetched:
+    def _fetch(self, event: ObjectEvent, in_memory: int) -> Fetched | Removed:
         return connected_store(self._settings).fetch(event, in_memory)
 
     def _of_record(
@@ -163,13 +164,13 @@ class _Activation:
     def _subject(self, record: ObjectEvent | BadEvent, arriving: Iterator[Arrival], stages: Stages) -> _Subject:
         if isinstance(record, BadEvent):
             return _Subject(ObjectEvent("created", bucket="", key=""), rejection=record)
-        if record.kind == "removed":
-            return _Subject(record)
         arrival = next(arriving)
         stages.note("fetchImage", arrival.milliseconds)
         fetched = arrival.result
         if isinstance(fetched, Rejected):
             return _Subject(record, rejection=fetched)
+        if isinstance(fetched, Removed):
+            return _Subject(fetched.event)
         with fetched.file:
             return self._look(_Subject(fetched.event, Picture(fetched.size, fetched.sha256)), fetched.file, stages)
 

@@ -7,8 +7,8 @@ import io
 import os
 import tempfile
 from collections.abc import Iterator
-from contextlib import closing
-from dataclasses import dataclass, replace
+from contextlib import closing, contextmanager
+from dataclasses import replace
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Any, BinaryIO
@@ -16,13 +16,16 @@ from urllib.parse import urlsplit
 
 import urllib3
 
+from actions.classify.fetched import Fetched, Removed
 from actions.classify.settings import Settings
 from actions.errors import (
     BadSettings,
     EmptyObject,
     ObjectChanged,
     ObjectGone,
+    ObjectUnreadable,
     PixwhiskError,
+    Rejected,
     StoreRefused,
     StoreUnreachable,
     TooManyBytes,
@@ -32,6 +35,8 @@ from actions.minio_client import InvalidResponseError, Minio, MinioException, S3
 
 if TYPE_CHECKING:
     from urllib3.response import BaseHTTPResponse
+
+Headers = dict[str, str | list[str] | tuple[str]]
 
 _PIECE = 2**18
 _TIMEOUT = urllib3.Timeout(connect=3, read=15)
@@ -49,14 +54,8 @@ _GONE = {
 _REFUSED = {"AccessDenied", "AllAccessDisabled", "ExpiredToken", "InvalidAccessKeyId", "SignatureDoesNotMatch"}
 
 
-@dataclass(frozen=True, slots=True)
-class Fetched:
-    """An object's bytes. `event` is completed from the response; the caller closes `file`."""
-
-    event: ObjectEvent
-    file: BinaryIO
-    size: int
-    sha256: str
+# Answers that say the store is failing, or busy, rather than something about this object.
+_PASSING = (408, 429)
 
 
 class ObjectStore:
@@ -76,18 +75,51 @@ class ObjectStore:
             http_client=_pool(secure=endpoint.scheme == "https"),
         )
 
-    def fetch(self, event: ObjectEvent, in_memory: int) -> Fetched:
+    def fetch(self, event: ObjectEvent, in_memory: int) -> Fetched | Removed:
         """Read the object that `event` names; one larger than `in_memory` bytes goes to a temporary file.
 
-        Raises `Rejected` where the object is at fault and `ActionError` where the store is.
+        Of a removal the store is asked first: what is there all the same is read like what was put. Raises `Rejected`
+        where the object is at fault and `ActionError` where the store is.
         """
-        self._check_size(event.size)
+        if event.kind == "removed":
+            event = self._look(event)
+            if event.kind == "removed":
+                return Removed(event)
+        self._check_told_size(event)
         with closing(self._get(event)) as response:
             completed = _completed(event, response)
             self._check_size(completed.size)
             fetched = _read(completed, response, self._limit, in_memory)
             response.release_conn()
         return fetched
+
+    def _look(self, removal: ObjectEvent) -> ObjectEvent:
+        """What is there of a version said to be removed. MinIO gives one name to both ends of a delete marker, and to
+        lifecycle rules' markers that of a removal; an event may also be older than what came after it.
+        """
+        try:
+            answer = self._head(removal)
+        except ObjectGone as gone:
+            return replace(removal, delete_marker=gone.delete_marker)
+        there = replace(removal, kind="created", delete_marker=False, etag=None, size=None)
+        return replace(there, etag=answer.headers.get("ETag", "").strip('"') or None)
+
+    def _check_told_size(self, event: ObjectEvent) -> None:
+        """Spare the bytes what an event says of their number; but only if it is still about what is there."""
+        try:
+            self._check_size(event.size)
+        except Rejected:
+            self._head(event)
+            raise
+
+    def _head(self, event: ObjectEvent) -> BaseHTTPResponse:
+        with _naming_failures(event):
+            return self._client.head_object(
+                bucket_name=event.bucket,
+                object_name=event.key,
+                version_id=_version(event),
+                headers=_condition(event),
+            )
 
     def _check_size(self, size: int | None) -> None:
         if size == 0:
@@ -97,20 +129,36 @@ class ObjectStore:
 
     def _get(self, event: ObjectEvent) -> BaseHTTPResponse:
         get = self._client.get_object if event.key.strip() else self._client.get_blank_object
-        try:
+        with _naming_failures(event):
             return get(
                 bucket_name=event.bucket,
                 object_name=event.key,
-                version_id=event.version_id,
-                request_headers={"If-Match": f'"{event.etag}"'} if event.etag else None,
+                version_id=_version(event),
+                request_headers=_condition(event),
             )
-        except MinioException as error:
-            raise _named(error, event) from None
-        except ValueError as error:
-            # The client itself refuses names that its signature could not carry, such as `a/../b`.
-            raise ObjectGone(f"no object can have this name: {error}") from None
-        except (urllib3.exceptions.HTTPError, OSError) as error:
-            raise _unreachable(error) from None
+
+
+def _version(event: ObjectEvent) -> str | None:
+    """An event without a version is about the one that has none, even below later ones; a caller means the newest."""
+    return event.version_id or ("null" if event.sequencer else None)
+
+
+def _condition(event: ObjectEvent) -> Headers:
+    return {"If-Match": f'"{event.etag}"'} if event.etag else {}
+
+
+@contextmanager
+def _naming_failures(event: ObjectEvent) -> Iterator[None]:
+    """Whatever the client raises, as one of ours."""
+    try:
+        yield
+    except MinioException as error:
+        raise _named(error, event) from None
+    except ValueError as error:
+        # The client itself refuses names that its signature could not carry, such as `a/../b`.
+        raise ObjectGone(f"no object can have this name: {error}") from None
+    except (urllib3.exceptions.HTTPError, OSError) as error:
+        raise _unreachable(error) from None
 
 
 def _pool(*, secure: bool) -> urllib3.PoolManager:
@@ -133,24 +181,31 @@ def _certificates() -> dict[str, Any]:
 
 
 def _named(error: MinioException, event: ObjectEvent) -> PixwhiskError:
-    if isinstance(error, S3Error):
+    # A HEAD's refusal has no body that would tell: without its header, any web server's 404 would be a removal.
+    if isinstance(error, S3Error) and "x-amz-request-id" in error.response.headers:
         return _s3_error(error, event)
-    if isinstance(error, ServerError | InvalidResponseError):
+    if isinstance(error, S3Error | ServerError | InvalidResponseError):
         return StoreUnreachable("the store answers, but not as S3; see that AWS_ENDPOINT_URL_S3 is MinIO's S3 port")
     return StoreUnreachable(f"the store failed: {type(error).__name__}")
 
 
 def _s3_error(error: S3Error, event: ObjectEvent) -> PixwhiskError:
-    code = error.code or "no code"
-    if code == "PreconditionFailed":
+    status, headers = error.response.status, error.response.headers
+    code = headers.get("x-minio-error-code") or error.code or "no code"
+    if status == 412:
         return ObjectChanged(f"it was overwritten: its ETag is no longer {event.etag}; a newer event has it")
     if code == "NoSuchBucket":
         return ObjectGone(f"the bucket {event.bucket} does not exist")
     if code in _GONE:
-        return ObjectGone(f"the store has no such object or version ({code})")
+        marker = headers.get("x-amz-delete-marker") == "true"
+        return ObjectGone(f"the store has no such object or version ({code})", delete_marker=marker)
     if code in _REFUSED:
         return StoreRefused(f"the store refuses our credentials ({code}); see AWS_ACCESS_KEY_ID and its policy")
-    return StoreUnreachable(f"the store failed ({code}); see its log")
+    if status >= 500 or status in _PASSING:
+        return StoreUnreachable(f"the store failed ({status} {code}); see its log")
+    return ObjectUnreadable(
+        f"the store refuses to read it ({status} {code}): if it is encrypted with a key of its owner's, put it without"
+    )
 
 
 def _unreachable(error: Exception) -> StoreUnreachable:

@@ -8,13 +8,10 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cache
-from typing import TYPE_CHECKING
 
+from actions.classify.fetched import Fetched, Removed
 from actions.errors import Rejected
 from actions.events import ObjectEvent
-
-if TYPE_CHECKING:
-    from actions.classify.objects import Fetched
 
 # Three connections keep two cores fed; together with the image in work, at most five are held at once.
 _CONNECTIONS = 3
@@ -25,23 +22,23 @@ _AHEAD = 4
 class Arrival:
     """One object as it came, or why it did not, and how long that took."""
 
-    result: Fetched | Rejected
+    result: Fetched | Removed | Rejected
     milliseconds: float
 
     def close(self) -> None:
         """Let go of the object's bytes."""
-        if not isinstance(self.result, Rejected):
+        if isinstance(self.result, Fetched):
             self.result.file.close()
 
 
-Fetch = Callable[[ObjectEvent], "Fetched"]
+Fetch = Callable[[ObjectEvent], Fetched | Removed]
 
 
 def arrive(fetch: Fetch, event: ObjectEvent) -> Arrival:
     """Fetch one object now. What trying again may cure is raised, not returned."""
     begun = time.perf_counter()
     try:
-        result: Fetched | Rejected = fetch(event)
+        result: Fetched | Removed | Rejected = fetch(event)
     except Rejected as error:
         result = error
     return Arrival(result, (time.perf_counter() - begun) * 1000)

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import base64
+import contextlib
 import hashlib
 import io
 import json
 import os
+import shutil
 import subprocess
 import sys
 import textwrap
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -22,13 +24,15 @@ import boto3
 import pytest
 from minio import Minio
 from minio.commonconfig import ENABLED
+from minio.sse import SseCustomerKey
 from minio.versioningconfig import VersioningConfig
 from PIL import Image
 
 from actions.classify.__main__ import main, preload
 from actions.events import sequence_number
-from tests.fixtures.minio import RunningMinio, free_port, running_minio
+from tests.fixtures.minio import RunningMinio, free_port, running_minio, running_secure_minio
 from tests.fixtures.model import KnownPhoto, second_word
+from tests.fixtures.needs import need
 
 Call = Callable[..., dict[str, Any]]
 
@@ -271,7 +275,7 @@ def test_a_batch_has_an_outcome_for_each_record_in_order(
             *good[:4],
             {"s3": "broken"},
             text,
-            record(bucket, "0.jpg", "s3:ObjectRemoved:Delete"),
+            record(bucket, "gone.jpg", "s3:ObjectRemoved:Delete"),
             record(bucket, "0.jpg", "s3:ObjectCreated:PutTagging"),
             empty,
             record(bucket, "new\nline"),
@@ -281,7 +285,7 @@ def test_a_batch_has_an_outcome_for_each_record_in_order(
     statuses = [each["reason"] if each["status"] == "rejected" else each["status"] for each in result["outcomes"]]
     middle = ["bad-event", "unsupported-format", "deleted", "empty-object", "object-gone"]
     assert statuses == ["classified"] * 4 + middle + ["classified"] * 5
-    assert [each["key"] for each in result["outcomes"]][4:9] == [None, "text.jpg", "0.jpg", "empty.jpg", "new\nline"]
+    assert [each["key"] for each in result["outcomes"]][4:9] == [None, "text.jpg", "gone.jpg", "empty.jpg", "new\nline"]
     assert result["results"][0]["className"] == "espresso"
     lines = capsys.readouterr().out.splitlines()
     assert sum(line.startswith("record: ") for line in lines) == len(result["outcomes"])
@@ -331,14 +335,78 @@ def test_one_bad_image_in_a_batch_leaves_nothing_behind(call: Call, client: Mini
     assert len(list(Path("/proc/self/fd").iterdir())) <= before + 4
 
 
-def test_removals_are_never_fetched(call: Call, bucket: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A removal is an outcome of its own, even while the store cannot be reached."""
+def test_a_removal_is_what_the_store_says_of_it(call: Call, client: Minio, bucket: str, coffee: bytes) -> None:
+    """Whatever MinIO called it: a marker that is there, one that is gone, and an object that is there all the same."""
+    client.set_bucket_versioning(bucket_name=bucket, config=VersioningConfig(ENABLED))
+    version = put(client, bucket, "k", coffee)["s3"]["object"]["versionId"]
+    client.remove_object(bucket_name=bucket, object_name="k")
+    marker = next(
+        each.version_id
+        for each in client.list_objects(bucket_name=bucket, include_version=True)
+        if each.is_delete_marker
+    )
+    names = ("ObjectRemoved:Delete", "ObjectRemoved:DeleteMarkerCreated", "LifecycleDelMarkerExpiration:Delete")
+
+    def told(of: str) -> list[tuple[str, bool]]:
+        removals = [record(bucket, "k", f"s3:{name}", versionId=of) for name in names]
+        return [(each["status"], "deleteMarker" in each) for each in call(Records=removals)["outcomes"]]
+
+    assert told(marker) == [("deleted", True)] * 3
+    assert told(version) == [("classified", False)] * 3
+    client.remove_object(bucket_name=bucket, object_name="k", version_id=marker)
+    client.remove_object(bucket_name=bucket, object_name="k", version_id=version)
+    assert told(marker) == told(version) == [("deleted", False)] * 3
+
+
+def test_a_removal_is_believed_of_a_store_only(call: Call, bucket: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """While nobody answers, or somebody who is no object store, nothing is said to be gone."""
+    removal = record(bucket, "k", "s3:ObjectRemoved:Delete")
     monkeypatch.setenv("AWS_ENDPOINT_URL_S3", f"http://127.0.0.1:{free_port()}")
-    removals = [record(bucket, "k", f"s3:ObjectRemoved:{name}") for name in ("Delete", "DeleteMarkerCreated")]
-    first, second = call(Records=removals)["outcomes"]
-    assert (first["status"], second["status"]) == ("deleted", "deleted")
-    assert "deleteMarker" not in first
-    assert second["deleteMarker"] is True
+    assert call(Records=[removal])["error"]["code"] == "store-unreachable"
+    with answering_404() as endpoint:
+        monkeypatch.setenv("AWS_ENDPOINT_URL_S3", endpoint)
+        assert call(Records=[removal])["error"]["code"] == "store-unreachable"
+
+
+def test_the_version_without_a_name_is_read_below_later_ones(
+    call: Call, client: Minio, bucket: str, coffee: bytes
+) -> None:
+    """What was put before versioning was switched on is still there, and an event about it is about nothing newer."""
+    old = put(client, bucket, "k", coffee)
+    client.set_bucket_versioning(bucket_name=bucket, config=VersioningConfig(ENABLED))
+    put(client, bucket, "k", coffee + b"\0")
+    outcome = the_outcome(call(Records=[old]))
+    assert (outcome["status"], outcome["size"], outcome["versionId"]) == ("classified", len(coffee), None)
+
+
+def test_a_key_that_minio_cannot_read_back_is_one_rejected_record(
+    call: Call, client: Minio, bucket: str, coffee: bytes
+) -> None:
+    """`a/__XLDIR__` is taken, and told of as `a//`, which it refuses."""
+    client.put_object(bucket_name=bucket, object_name="a/__XLDIR__", data=io.BytesIO(coffee), length=len(coffee))
+    assert the_outcome(call(Records=[record(bucket, "a//")]))["reason"] == "object-gone"
+
+
+def test_an_object_under_its_owner_s_key_is_unreadable(
+    tmp_path: Path, model_directory: Path, coffee: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nobody here has the key (SSE-C) it was encrypted with: one rejected record that says so, not a failing store."""
+    need(shutil.which("openssl"), "there is no `openssl` to make a certificate with")
+    monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "certs" / "public.crt"))
+    with running_secure_minio(tmp_path) as (running, client):
+        client.make_bucket(bucket_name="images")
+        key = SseCustomerKey(b"k" * 32)
+        client.put_object(bucket_name="images", object_name="k", data=io.BytesIO(coffee), length=len(coffee), sse=key)
+        plain = put(client, "images", "plain", coffee)
+        endpoint = running.endpoint.replace("http:", "https:")
+        call = container(endpoint, running.access_key, running.secret_key, model_directory, monkeypatch)
+        hidden = record("images", "k", eTag="e", size=len(coffee))
+        both = call(Records=[hidden, plain])["outcomes"]
+        assert [each["reason"] if "reason" in each else each["status"] for each in both] == [
+            "object-unreadable",
+            "classified",
+        ]
+        assert "InvalidRequest" in both[0]["detail"]
 
 
 def test_limits_hold_before_anything_is_read(
@@ -400,6 +468,14 @@ def test_a_stopped_store_is_an_error_that_may_pass(
 
 def test_what_answers_but_is_no_store_is_unreachable(call: Call, monkeypatch: pytest.MonkeyPatch) -> None:
     """An endpoint that speaks something else is a fault of the store, not of the image."""
+    with answering_404() as endpoint:
+        monkeypatch.setenv("AWS_ENDPOINT_URL_S3", endpoint)
+        assert call(bucket="images", key="k")["error"]["code"] == "store-unreachable"
+
+
+@contextlib.contextmanager
+def answering_404() -> Iterator[str]:
+    """The URL of a web server that has nothing."""
 
     class Page(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
@@ -409,15 +485,18 @@ def test_what_answers_but_is_no_store_is_unreachable(call: Call, monkeypatch: py
             self.end_headers()
             self.wfile.write(b"hello")
 
+        def do_HEAD(self) -> None:
+            self.send_response(404)
+            self.end_headers()
+
         def log_message(self, format: str, *args: object) -> None:  # noqa: A002 (the base class names it)
             pass
 
     with ThreadingHTTPServer(("127.0.0.1", 0), Page) as server:
         thread = threading.Thread(target=server.serve_forever)
         thread.start()
-        monkeypatch.setenv("AWS_ENDPOINT_URL_S3", f"http://127.0.0.1:{server.server_port}")
         try:
-            assert call(bucket="images", key="k")["error"]["code"] == "store-unreachable"
+            yield f"http://127.0.0.1:{server.server_port}"
         finally:
             server.shutdown()
             thread.join()

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal, get_args
 
 from actions.errors import BadRequest
-from actions.events import CREATED, REMOVED, SUBSCRIBED
+from actions.events import CREATED, SUBSCRIBED
 
 Lifecycle = Literal["CREATE", "READ", "UPDATE", "DELETE"]
 
@@ -16,7 +16,7 @@ Lifecycle = Literal["CREATE", "READ", "UPDATE", "DELETE"]
 # and whoever writes labels back as tags would be called for ever.
 _GROUPS = {
     "s3:ObjectCreated:*": SUBSCRIBED[: len(CREATED)],
-    "s3:ObjectRemoved:*": SUBSCRIBED[-len(REMOVED) :],
+    "s3:ObjectRemoved:*": tuple(name for name in SUBSCRIBED if name.startswith("s3:ObjectRemoved:")),
 }
 
 
