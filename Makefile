@@ -12,7 +12,7 @@ PYTHON ?= $(shell for python in python3 python3.13 python3.12 python3.11; do \
 	$$python -c '$(SUITS)' 2>/dev/null && echo $$python && break; done)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-tests peers demo test chaos check fix hooks bench image lock clean
+.PHONY: help setup setup-tests install peers demo test chaos check fix hooks bench image lock clean
 
 help: ## say what there is
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' Makefile
@@ -25,6 +25,11 @@ setup-tests: $(VENV)/.complete peers
 
 peers: $(VENV)/.complete ## install what `pixwhisk bench --peers` measures beside us: Celery, RQ, Procrastinate
 	@$(IN)/uv pip install --quiet --python $(IN)/python --require-hashes --requirement requirements/peers.txt
+
+install: setup ## set up, and link pixwhisk into ~/.local/bin
+	@mkdir -p "$(HOME)/.local/bin" && ln -sf "$(CURDIR)/$(IN)/pixwhisk" "$(HOME)/.local/bin/pixwhisk"
+	@echo "$(HOME)/.local/bin/pixwhisk is there"
+	@case ":$$PATH:" in *":$(HOME)/.local/bin:"*) ;; *) echo 'not in your PATH yet: export PATH="$$HOME/.local/bin:$$PATH"' ;; esac
 
 demo: setup ## set up, start everything, and watch photos become rows
 	@$(IN)/pixwhisk demo
@@ -67,9 +72,9 @@ LOCK = $(IN)/uv pip compile --quiet --universal --python-version 3.11 --generate
 lock: $(VENV)/.complete ## resolve the locks again; UPGRADE=--upgrade for the newest versions
 	$(LOCK) requirements/bootstrap.in -o requirements/bootstrap.txt
 	$(LOCK) pyproject.toml --extra dev -o requirements/dev.txt
-	$(LOCK) pyproject.toml --extra runtime -o requirements/runtime.txt
-	$(LOCK) pyproject.toml --extra model -o requirements/model.txt
-	$(LOCK) pyproject.toml --extra peers --constraint requirements/dev.txt -o requirements/peers.txt
+	$(LOCK) --group pyproject.toml:runtime -o requirements/runtime.txt
+	$(LOCK) --group pyproject.toml:model -o requirements/model.txt
+	$(LOCK) --group pyproject.toml:peers --constraint requirements/dev.txt -o requirements/peers.txt
 	$(LOCK) requirements/model-data.in --no-deps --constraint requirements/dev.txt -o requirements/model-data.txt
 
 clean: ## remove what set-up and the tools made here; the user's cache and .pixwhisk stay

@@ -9,6 +9,8 @@ from pathlib import Path
 
 # Of the sources, where `requirements` and `pyproject.toml` are, too, unless this is an installed package.
 ROOT = Path(__file__).resolve().parents[1]
+# Those of the demo, to try with.
+PHOTOS = ROOT / "infra/photos"
 MODEL_NAME = "efficientnet-lite0-int8"
 
 

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+import select
+import shlex
 import shutil
+import sys
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
-from importlib.util import find_spec
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,21 +19,22 @@ import click
 from infra import paths
 from infra.cli.detached import start_detached, stop
 from infra.cli.failures import Failure, explained
+from infra.cli.program import program
 from infra.cli.results import printable
 
 if TYPE_CHECKING:
     from infra.deployment.record import Deployment
 
-# Photos that installed packages bring along: package, file within it, name in the bucket.
-PHOTOS = (
-    ("skimage", "data/coffee.png", "breakfast/coffee.png"),
-    ("skimage", "data/chelsea.png", "pets/chelsea the cat.png"),
-    ("skimage", "data/rocket.jpg", "space/rocket.jpg"),
-    ("skimage", "data/motorcycle_left.png", "garage/motorcycle.png"),
-    ("skimage", "data/astronaut.png", "people/astronaut.png"),
-    ("sklearn", "datasets/images/flower.jpg", "garden/flower.jpg"),
-    ("sklearn", "datasets/images/china.jpg", "travel/中国.jpg"),
-)
+# Photos that come along (NOTICE says whose they are), by their key in the bucket.
+PHOTOS = {
+    "breakfast/coffee.jpg": "coffee.jpg",
+    "pets/chelsea the cat.jpg": "chelsea.jpg",
+    "space/rocket.jpg": "rocket.jpg",
+    "garage/motorcycle.jpg": "motorcycle.jpg",
+    "people/astronaut.jpg": "astronaut.jpg",
+    "garden/flower.jpg": "flower.jpg",
+    "travel/中国.jpg": "china.jpg",
+}
 
 TIMEOUT_ROW = 30.0
 _PAUSE = 0.002
@@ -38,30 +42,74 @@ _PAUSE = 0.002
 
 @click.command()
 @click.option("--data", metavar="DIR", help="Where to run it.  [default: a temporary directory]")
-@click.option("--keep", is_flag=True, help="Leave it running afterwards.")
-def command(data: str | None, keep: bool) -> None:
+@click.option("--keep", is_flag=True, help="Leave it running in the background afterwards.")
+@click.option("--photos", metavar="DIR", help="Only write the photos into this directory, to try with.")
+def command(data: str | None, keep: bool, photos: str | None) -> None:
     """Watch photos become rows: the main job, end to end.
 
-    Starts everything, puts sample photos into the bucket, and prints each row as it lands in Postgres. Services that
-    the environment names are left alone: all that it uses is its own.
+    Starts everything, puts sample photos into the bucket, and prints each row as it lands in Postgres. On a terminal it
+    then stays up until Ctrl-C; elsewhere it stops. Services that the environment names are left alone: all that it uses
+    is its own.
     """
+    if photos:
+        _write_photos(Path(photos))
+        return
+    directory = paths.data(data) if data else Path(tempfile.mkdtemp(prefix="pixwhisk-demo-"))
+    with _running(directory, keep=keep, temporary=not data) as ours:
+        with explained():
+            deployment = _show(directory)
+        if not ours or keep or sys.stdout.isatty():
+            click.echo(f"\nAll of it as a page: {deployment.page}")
+        if ours:
+            _end(directory, keep=keep)
+
+
+@contextlib.contextmanager
+def _running(directory: Path, *, keep: bool, temporary: bool) -> Iterator[bool]:
+    """Something runs in the directory. Whether it is ours to stop, as is done on leaving unless it is to be kept."""
     from infra.services import lock
 
-    directory = paths.data(data) if data else Path(tempfile.mkdtemp(prefix="pixwhisk-demo-"))
     already = lock.holder(directory) is not None
     try:
         if not already:
             _start(directory)
-        with explained():
-            _show(directory)
-        if keep and not already:
-            click.echo(f"\nIt goes on running: pixwhisk results --follow --data {directory}")
-            click.echo(f"Stop it with:       pixwhisk down --data {directory}")
+        yield not already
     finally:
         if not (keep or already):
             stop(directory)
-            if not data:
+            if temporary:
                 shutil.rmtree(directory, ignore_errors=True)
+
+
+def _end(directory: Path, *, keep: bool) -> None:
+    """Say how to go on, and where somebody is there to read it, wait for Ctrl-C."""
+    name, data = program(), f"--data {shlex.quote(str(directory))}"
+    if keep:
+        click.echo(f"\nIt goes on running: {name} results --follow {data}")
+        click.echo(f"Stop it with:       {name} down {data}")
+    elif sys.stdout.isatty():
+        click.echo("\nPut your own photos in, from another terminal:\n")
+        click.echo(f'  eval "$({name} env {data})"')
+        click.echo("  aws s3 cp my.jpg s3://images/        # or mc, boto3, rclone …")
+        click.echo(f"  {name} results --follow {data}\n")
+        click.echo("Ctrl-C stops it and takes everything away again.")
+        _wait(directory)
+        click.echo("\nstopped")
+    else:
+        click.echo(f"\nIt has stopped; `{name} demo --keep` leaves it running, with a page of all this.")
+
+
+def _wait(directory: Path) -> None:
+    """Until Ctrl-C or SIGTERM, or until it ends by itself."""
+    from infra.services import lock
+    from infra.services.supervisor import Stopping, stopping_on_signals
+
+    holder = lock.holder(directory)
+    with contextlib.suppress(Stopping, ProcessLookupError), stopping_on_signals():
+        if holder:
+            process = os.pidfd_open(holder.pid)
+            select.select([process], [], [])
+            click.echo(f"it ended by itself: see {directory / 'logs'}", err=True)
 
 
 def _start(directory: Path) -> None:
@@ -79,28 +127,32 @@ def _start(directory: Path) -> None:
     start_detached(directory, ports, click.echo, environ)
 
 
-def _show(directory: Path) -> None:
+def _show(directory: Path) -> Deployment:
     from infra.database.queries import connect
     from infra.deployment.external import without_services
     from infra.deployment.record import find_deployment
 
     deployment = find_deployment(directory, without_services(os.environ))
-    photos = list(packaged_photos())
-    if not photos:
-        raise Failure("the sample photos are not installed: run `make setup`")
     click.echo(f"\nphotos into bucket {deployment.bucket}, rows out of Postgres:\n")
     with connect(deployment.database_url) as connection:
-        for path, key in photos:
-            click.echo(_line(*_watch(deployment, connection, path, key)))
-    click.echo(f"\nAll of it as a page: {deployment.page}")
+        for key, name in PHOTOS.items():
+            click.echo(_line(*_watch(deployment, connection, paths.PHOTOS / name, key)))
+    return deployment
 
 
-def packaged_photos(photos: Sequence[tuple[str, str, str]] = PHOTOS) -> Iterator[tuple[Path, str]]:
-    """Those that are installed: file and key. The packages are only looked up, for importing them takes a second."""
-    for package, name, key in photos:
-        found = find_spec(package)
-        if found and found.origin and (path := Path(found.origin).parent / name).is_file():
-            yield path, key
+def _write_photos(directory: Path) -> None:
+    """Photos that are there already stay; another file of that name is an error."""
+    try:
+        directory.mkdir(parents=True, exist_ok=True)
+        for name in PHOTOS.values():
+            photo, wanted = (paths.PHOTOS / name).read_bytes(), directory / name
+            if not wanted.exists():
+                wanted.write_bytes(photo)
+            elif wanted.read_bytes() != photo:
+                raise Failure(f"{wanted} is there already, and another file: choose another directory")
+    except OSError as error:
+        raise Failure(f"cannot write photos into {directory}: {error.strerror}") from None
+    click.echo(f"{len(PHOTOS)} photos in {directory}: {', '.join(PHOTOS.values())}")
 
 
 def _watch(deployment: Deployment, connection: Any, path: Path, key: str) -> tuple[str, dict[str, Any], float]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 import shutil
 import signal
 import socket
@@ -16,7 +17,8 @@ import httpx
 import psutil
 import pytest
 
-from infra.cli.demo import packaged_photos
+from infra import paths
+from infra.cli.demo import PHOTOS
 from tests.e2e.test_main_job import COFFEE, wait_for
 from tests.fixtures.deployment import (
     DEADLINE,
@@ -243,8 +245,7 @@ def test_another_trigger_on_the_same_bucket(deployment: Deployment) -> None:
         assert created.status_code == 200, created.text
         body = {"trigger": "/_/more-images", "action": "/_/pixwhisk/classify"}
         assert whisk.put("rules/more", json=body).status_code == 200
-        photo = next(path for path, _ in packaged_photos() if path.suffix == ".jpg")
-        deployment.s3().upload_file(str(photo), deployment.bucket, "in/more.jpg")
+        deployment.s3().upload_file(str(paths.PHOTOS / "coffee.jpg"), deployment.bucket, "in/more.jpg")
 
         def fired() -> bool:
             found = whisk.get("activations", params={"name": "more-images"}).json()
@@ -260,9 +261,43 @@ def test_another_trigger_on_the_same_bucket(deployment: Deployment) -> None:
 
 
 def test_the_demo_shows_photos_become_rows(directory: Path) -> None:
-    """It exits 0 with a line per photo, espresso among them, and leaves nothing running."""
+    """In a pipe it exits 0 with a line per photo, espresso among them, leaves nothing running, and says so."""
     shown = pixwhisk("demo", "--data", str(directory)).stdout
     assert "espresso" in shown
-    assert shown.count(" ms\n") == len(list(packaged_photos()))
-    assert "/api/v1/web/guest/pixwhisk/view" in shown
+    assert shown.count(" ms\n") == len(PHOTOS)
+    assert "/api/v1/web/guest/pixwhisk/view" not in shown.partition("photos into")[2]
+    assert "It has stopped; " in shown
     assert working_in(directory) == []
+
+
+def test_the_demo_stays_up_on_a_terminal_until_ctrl_c(directory: Path) -> None:
+    """Its page answers meanwhile; what it says to type next works; then it exits 0 and nothing is left running."""
+    ours, theirs = os.openpty()
+    arguments = [PIXWHISK, "demo", "--data", str(directory)]
+    with subprocess.Popen(arguments, stdout=theirs, stderr=subprocess.PIPE, start_new_session=True) as demo:
+        os.close(theirs)
+        with os.fdopen(ours, errors="replace") as screen:
+            shown = []
+            for line in screen:
+                shown.append(line.strip())
+                if "Ctrl-C" in line:
+                    break
+            (page,) = [line.rpartition(" ")[2] for line in shown if line.startswith("All of it as a page")]
+            assert "espresso" in httpx.get(page, timeout=DEADLINE).text
+            (results,) = [line for line in shown if line.endswith(f"results --follow --data {directory}")]
+            assert "espresso" in pixwhisk(*shlex.split(results.replace("--follow", "--limit 20"))[1:]).stdout
+            os.kill(demo.pid, signal.SIGINT)
+            assert demo.wait(DEADLINE) == 0
+    assert working_in(directory) == []
+
+
+def test_the_demo_writes_its_photos_to_try_with(directory: Path) -> None:
+    """Every one, twice as well as once; a file of somebody's own stays as it is."""
+    photos = directory / "my photos"
+    for _ in range(2):
+        pixwhisk("demo", "--photos", str(photos))
+    assert {path.name for path in photos.iterdir()} == set(PHOTOS.values())
+    (photos / "rocket.jpg").write_bytes(b"mine")
+    refused = pixwhisk("demo", "--photos", str(photos), check=False)
+    assert (refused.returncode, "rocket.jpg is there already" in refused.stderr) == (1, True)
+    assert (photos / "rocket.jpg").read_bytes() == b"mine"
