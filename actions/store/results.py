@@ -110,7 +110,8 @@ WITH incoming AS MATERIALIZED (
 ), settled AS (
     -- A stale outcome settles too: what it lost to covers the same events. The join with `accepted` and the order make
     -- sure that the locks of all objects are held before the first of the inbox is asked for.
-    UPDATE inbox SET state = 'settled', settled_at = now(), claim = NULL
+    -- The claim stays: of what settled it says that a sweep had it in hand, and not the event alone.
+    UPDATE inbox SET state = 'settled', settled_at = now()
     FROM (
         SELECT inbox.id
         FROM incoming

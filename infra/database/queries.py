@@ -21,9 +21,9 @@ _COLUMNS = (
 )
 
 
-# A journal row whose outcome was there before it settles in the very transaction that brings it.
+# What settled while a sweep had it in hand keeps the claim; what it found done, or never came to, has none.
 _LANES = """
-SELECT CASE WHEN lane <> 'journal' THEN lane WHEN settled_at = received_at THEN 'event' ELSE 'sweep' END AS lane,
+SELECT CASE WHEN lane <> 'journal' THEN lane WHEN claim IS NULL THEN 'event' ELSE 'sweep' END AS lane,
        count(*) AS count
 FROM inbox WHERE state = 'settled' AND received_at > now() - interval '1 hour' GROUP BY 1 ORDER BY 1
 """
@@ -65,8 +65,8 @@ class ModelCounts:
 class Counts:
     """`oldest_owed` is in seconds, None where nothing is owed; `parked` is by reason.
 
-    `lanes` says how what settled in the last hour got there: by `event` (the journal found it done), by `sweep`,
-    `audit` or `backfill`.
+    `lanes` says how what settled in the last hour got there: by `event` (no sweep had to run it), by `sweep`, `audit`
+    or `backfill`.
     """
 
     models: Sequence[ModelCounts]

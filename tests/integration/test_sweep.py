@@ -19,6 +19,7 @@ from actions.events import parse_record
 from actions.messages import ModelReference, Outcome
 from actions.store import results
 from actions.store.settings import Settings as StoreSettings
+from infra.database import queries
 from infra.database.migrations import migrate, use_models
 from tests.fixtures.minio import until
 from tests.fixtures.outcomes import event
@@ -160,6 +161,18 @@ def test_what_has_an_outcome_by_now_is_settled_and_not_run(
     connection.execute("INSERT INTO objects (bucket, key, sequencer) VALUES ('images', 'a', lpad('1', 32, '0'))")
     assert len(ledger.claim(5, NOW)) == 1
     assert states(connection)["a"] == ("settled", 0, None)
+
+
+def test_only_what_a_sweep_ran_counts_as_its_own(
+    database: Database, connection: psycopg.Connection, ledger: Ledger, sequence: StandIn, settings: Settings
+) -> None:
+    """An outcome that came by its event is by the event, also where the journal had been there before it."""
+    owe(connection, "late")
+    sequence.invoke([json.loads(event("late", "1"))["Records"][0]])
+    owe(connection, "missed")
+    assert run(ledger, sequence, settings) == Score(done=1)
+    with queries.connect(database.url()) as looking:
+        assert queries.counts(looking).lanes == {"event": 1, "sweep": 1}
 
 
 def test_two_sweeps_never_hold_the_same_row(connection: psycopg.Connection, settings: Settings) -> None:

@@ -186,7 +186,6 @@ WITH held AS (
 UPDATE inbox SET
     state = CASE WHEN complete THEN 'settled' ELSE state END,
     settled_at = CASE WHEN complete THEN now() END,
-    claim = CASE WHEN complete THEN NULL ELSE claim END,
     reason = CASE WHEN complete THEN NULL ELSE reason END,
     detail = CASE WHEN complete THEN NULL ELSE detail END
 FROM held WHERE inbox.id = held.id

@@ -22,7 +22,7 @@ WHERE objects.bucket = ANY(%s)
 """
 LANES = """
 SELECT CASE WHEN lane <> 'journal' THEN lane
-            WHEN settled_at = received_at THEN 'event' ELSE 'sweep' END AS lane, count(*)
+            WHEN claim IS NULL THEN 'event' ELSE 'sweep' END AS lane, count(*)
 FROM inbox WHERE state = 'settled' AND kind <> 'ignored' GROUP BY 1
 """
 
