@@ -46,13 +46,16 @@ INTEGRITY_VIOLATION = "23"
 
 STORE = text("""
 WITH incoming AS MATERIALIZED (
-    SELECT models.id AS model_id, models.in_use, given.*
+    SELECT models.id AS model_id, models.in_use, backbones.id AS backbone_id, given.*
     FROM jsonb_to_recordset(CAST(:rows AS jsonb)) AS given (
         position integer, bucket text, key text, version_id text, sequencer text, finality smallint, etag text,
         size bigint, event_time timestamptz, model text, model_digest text, status text, label text,
         probability double precision, labels jsonb, reason text, detail text, sha256 text, format text,
-        width bigint, height bigint, receipt jsonb)
+        width bigint, height bigint, receipt jsonb,
+        backbone text, numbers text, scale double precision, zero_point smallint, signature text)
     JOIN models ON models.name = given.model AND models.digest = given.model_digest
+    LEFT JOIN backbones ON backbones.digest = given.backbone
+    WHERE given.backbone IS NULL OR backbones.id IS NOT NULL
 ), accepted AS (
     INSERT INTO objects AS held (bucket, key, version_id, sequencer, finality, etag, size, event_time)
     SELECT DISTINCT ON (bucket COLLATE "C", key COLLATE "C", version_id COLLATE "C")
@@ -94,6 +97,19 @@ WITH incoming AS MATERIALIZED (
           SELECT FROM incoming
           WHERE (incoming.bucket, incoming.key, incoming.version_id, incoming.model_id)
               = (accepted.bucket, accepted.key, accepted.version_id, outcomes.model_id))
+), embedded AS (
+    INSERT INTO embeddings AS held (object_id, backbone_id, length, etag, scale, zero_point, numbers, signature)
+    SELECT DISTINCT ON (accepted.id, backbone_id) accepted.id, backbone_id, length(signature), incoming.etag, scale,
+           zero_point, decode(numbers, 'base64'), CAST(signature AS bit varying)
+    FROM incoming JOIN accepted USING (bucket, key, version_id)
+    WHERE incoming.backbone_id IS NOT NULL
+    ON CONFLICT (object_id, backbone_id) DO UPDATE SET
+        length = excluded.length, etag = excluded.etag, scale = excluded.scale, zero_point = excluded.zero_point,
+        numbers = excluded.numbers, signature = excluded.signature
+    WHERE held.etag <> excluded.etag
+), forgotten AS (
+    -- Of what is there no longer. What was overwritten is replaced above, or hidden until it is.
+    DELETE FROM embeddings USING accepted WHERE embeddings.object_id = accepted.id AND accepted.finality > 0
 ), said AS (
     SELECT bucket, key, version_id, count(*) FILTER (WHERE in_use) AS models, array_agg(model_id) AS ids
     FROM incoming GROUP BY bucket, key, version_id
@@ -140,6 +156,15 @@ ORDER BY 1, 2
 ON CONFLICT DO NOTHING
 """)
 
+# The length that a backbone's first embedding has is the one that all have.
+LEARN_BACKBONES = text("""
+INSERT INTO backbones (digest, length)
+SELECT DISTINCT ON (backbone) backbone, length(signature)
+FROM jsonb_to_recordset(CAST(:rows AS jsonb)) AS given (backbone text, signature text)
+WHERE backbone IS NOT NULL ORDER BY backbone
+ON CONFLICT DO NOTHING
+""")
+
 Answer = TypeVar("Answer")
 
 
@@ -181,7 +206,7 @@ def connected(settings: Settings) -> Engine:
 def warm() -> None:
     """Load and compile all that needs no server, by way of a connection to where there is none."""
     engine = create_engine("postgresql+psycopg:///?host=/nonexistent")
-    for statement in (STORE, LEARN):
+    for statement in (STORE, LEARN, LEARN_BACKBONES):
         statement.compile(dialect=engine.dialect)
     with suppress(DBAPIError):
         engine.connect()
@@ -209,11 +234,12 @@ def retrying(attempt: Callable[[], Answer]) -> Answer:
 
 
 def _write(engine: Engine, document: str, expected: int) -> frozenset[int]:
-    """The positions of the rows accepted. A model seen for the first time is added before the second try."""
+    """The positions of the rows accepted. A model or backbone that is new is added before the second try."""
     known, accepted = _execute(engine, document)
     if known < expected:
         with engine.connect() as connection:
-            connection.execute(LEARN, {"rows": document})
+            for statement in (LEARN, LEARN_BACKBONES):
+                connection.execute(statement, {"rows": document})
         _, accepted = _execute(engine, document)
     return accepted
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import re
 from collections.abc import Mapping, Sequence
@@ -11,7 +12,7 @@ from typing import Any
 
 from actions.errors import BadRequest
 from actions.events import LIMIT_KEY_BYTES
-from actions.messages import Outcome
+from actions.messages import Embedding, Outcome
 
 # `finality`: what an event leaves of its object version. The higher wins between equal sequencers, because MinIO gives
 # the removal of a version the modification time of that version.
@@ -108,7 +109,24 @@ def row(outcome: Outcome) -> dict[str, Any]:
         "width": picture.width,
         "height": picture.height,
         "receipt": outcome.receipt,
+        **(_embedded(outcome.embedding) if outcome.embedding else {}),
     }
+
+
+def _embedded(embedding: Embedding) -> dict[str, Any]:
+    return {
+        "backbone": embedding.backbone,
+        "numbers": base64.b64encode(embedding.values).decode(),
+        "scale": embedding.scale,
+        "zero_point": embedding.zero_point,
+        "signature": signature(embedding.values),
+    }
+
+
+def signature(numbers: bytes) -> str:
+    """A bit a number, whether it is above their mean: pictures that are alike differ in few."""
+    mean = sum(numbers) / max(1, len(numbers))
+    return numbers.translate(bytes(48 + (level > mean) for level in range(256))).decode()
 
 
 def padded(sequencer: str | None) -> str:

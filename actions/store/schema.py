@@ -1,6 +1,7 @@
 """The tables that `store` writes, and the journal that MinIO writes. The migrations make them; a test holds both equal.
 
     objects 1 ──── n outcomes n ──── 1 models        inbox: one row an event, settled by the outcome that covers it
+       1 ───────── n embeddings n ── 1 backbones
 
 What `store` knows of an object version is one row of `objects`. Events of one version are ordered by
 (`sequencer`, `finality`); an outcome counts only while its `etag` is the one of its object.
@@ -16,8 +17,10 @@ from sqlalchemy import (
     CheckConstraint,
     DateTime,
     ForeignKey,
+    ForeignKeyConstraint,
     Identity,
     Index,
+    LargeBinary,
     MetaData,
     SmallInteger,
     Text,
@@ -25,7 +28,7 @@ from sqlalchemy import (
     func,
     text,
 )
-from sqlalchemy.dialects.postgresql import DOUBLE_PRECISION, JSONB, UUID
+from sqlalchemy.dialects.postgresql import BIT, DOUBLE_PRECISION, JSONB, UUID
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
 # In the order of S3's listings (bytes of UTF-8), whatever the database's own collation: `audit` merges the two.
@@ -115,6 +118,36 @@ class StoredOutcome(Base):
     height: Mapped[Large | None]
     receipt: Mapped[dict[str, Any]] = mapped_column(JSONB, server_default=text("'{}'"))
     stored_at: Mapped[Moment] = mapped_column(server_default=func.now())
+
+
+class Backbone(Base):
+    """The part of a model from pixels to `length` numbers, by its file's digest. Models that share it share them."""
+
+    __tablename__ = "backbones"
+    __table_args__ = (UniqueConstraint("id", "length"),)
+
+    id: Mapped[NumberedRow]
+    digest: Mapped[Word] = mapped_column(unique=True)
+    length: Mapped[int] = mapped_column(comment="of every embedding: one of another length is refused")
+
+
+class StoredEmbedding(Base):
+    """What one backbone made of one object version. It counts only while its `etag` is the one of its object."""
+
+    __tablename__ = "embeddings"
+    __table_args__ = (
+        ForeignKeyConstraint(["backbone_id", "length"], ["backbones.id", "backbones.length"]),
+        CheckConstraint("octet_length(numbers) = length AND length(signature) = length", name="length"),
+    )
+
+    object_id: Mapped[int] = mapped_column(ForeignKey("objects.id", ondelete="CASCADE"), primary_key=True)
+    backbone_id: Mapped[int] = mapped_column(BigInteger, primary_key=True)
+    length: Mapped[int]
+    etag: Mapped[Word] = mapped_column(server_default=EMPTY)
+    scale: Mapped[float] = mapped_column(DOUBLE_PRECISION)
+    zero_point: Mapped[int] = mapped_column(SmallInteger)
+    numbers: Mapped[bytes] = mapped_column(LargeBinary, comment="a byte each; real = (byte - zero_point) x scale")
+    signature: Mapped[Any] = mapped_column(BIT(varying=True))
 
 
 class InboxEvent(Base):

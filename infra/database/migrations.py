@@ -11,6 +11,7 @@ from psycopg import sql
 
 from actions.messages import ModelReference
 from infra.database.address import database_place
+from infra.database.vectors import index_embeddings
 from infra.paths import ROOT
 
 MIGRATIONS = ROOT / "actions" / "store" / "migrations"
@@ -34,10 +35,15 @@ GRANTS: Mapping[str, Sequence[str]] = {
         "SELECT, INSERT ON models TO {}",
         "SELECT, INSERT, UPDATE ON objects TO {}",
         "SELECT, INSERT, UPDATE, DELETE ON outcomes TO {}",
+        "SELECT, INSERT ON backbones TO {}",
+        "SELECT, INSERT, UPDATE, DELETE ON embeddings TO {}",
         "SELECT (id, bucket, key, version_id, sequencer, finality, state) ON inbox TO {}",
         "UPDATE (state, claim, settled_at) ON inbox TO {}",
     ),
-    "pixwhisk_view": ("SELECT ON models, objects, outcomes, results, current_results, work TO {}",),
+    "pixwhisk_view": (
+        "SELECT ON models, objects, outcomes, results, current_results, work TO {}",
+        "SELECT ON backbones, embeddings, current_embeddings TO {}",
+    ),
     # MinIO looks whether the table is there; row security shows it no row.
     "pixwhisk_journal": ("INSERT (event_time, event_data), SELECT (event_time) ON inbox TO {}",),
     "pixwhisk_sweep": (
@@ -72,6 +78,7 @@ def migrate(url: str) -> None:
     with _locked(url) as connection:
         if _known(_revision(connection)) != newest_revision():
             _upgrade(url, _version_table(connection))
+        index_embeddings(connection)
         for role in _existing(connection, GRANTS):
             _allow(connection, role)
 

@@ -133,6 +133,12 @@ class Postgres:
             for role in ROLES:
                 _provide_role(connection, role, self._password(role))
             _provide_database(connection)
+        self.provide_extension(DATABASE)
+
+    def provide_extension(self, database: str) -> None:
+        """Have pgvector in that database, which no role of ours may ask for itself."""
+        with psycopg.connect(self._superuser(database), autocommit=True) as connection:
+            connection.execute("CREATE EXTENSION IF NOT EXISTS vector")
 
     def database_url(self, role: Role = OWNER, database: str = DATABASE) -> str:
         """A URL that libpq and SQLAlchemy both take. Holds the role's password: for the environment, not for a log."""
@@ -194,9 +200,9 @@ class Postgres:
     def _unprivileged(self, program: str, *arguments: str) -> Sequence[str]:
         return (sys.executable, "-I", "-S", str(WRAPPER), str(self.home), str(programs() / program), *arguments)
 
-    def _superuser(self) -> str:
+    def _superuser(self, database: str = "postgres") -> str:
         place = f"host={self.socket_directory} port={PORT}"
-        return f"{place} user={SUPERUSER} password={self._password(SUPERUSER)} dbname=postgres"
+        return f"{place} user={SUPERUSER} password={self._password(SUPERUSER)} dbname={database}"
 
     def _password(self, role: str) -> str:
         return read_secret(self._password_file(role))
