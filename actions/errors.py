@@ -12,12 +12,12 @@
     │   ├── ObjectUnreadable    object-unreadable
     │   └── BadEvent            bad-event
     └── ActionError             the call or a service is at fault: the whole activation is an error
-        ├── BadRequest          bad-request            trying again cannot help
-        ├── BadSettings         bad-settings           trying again cannot help
-        ├── StoreUnreachable    store-unreachable      retryable
-        ├── StoreRefused        store-refused          retryable: credentials may be restored
-        ├── DatabaseUnavailable database-unavailable   retryable
-        └── UnexpectedFailure   internal-error         retryable: a fault of ours; the log has the traceback
+        ├── BadRequest              bad-request               trying again cannot help
+        ├── BadSettings             bad-settings              trying again cannot help
+        ├── ObjectStoreUnreachable  object-store-unreachable  retryable
+        ├── ObjectStoreRefused      object-store-refused      retryable: credentials may be restored
+        ├── DatabaseUnavailable     database-unavailable      retryable
+        └── UnexpectedFailure       internal-error            retryable: a fault of ours; the log has the traceback
 
 Messages are written for whoever reads the row or the activation: they say what to do next and never hold a secret.
 """
@@ -99,13 +99,13 @@ class BadSettings(ActionError):
     retryable = False
 
 
-class StoreUnreachable(ActionError):
-    code = "store-unreachable"
+class ObjectStoreUnreachable(ActionError):
+    code = "object-store-unreachable"
     retryable = True
 
 
-class StoreRefused(ActionError):
-    code = "store-refused"
+class ObjectStoreRefused(ActionError):
+    code = "object-store-refused"
     retryable = True
 
 

@@ -37,7 +37,7 @@ class Classification:
 
 @dataclass(frozen=True, slots=True)
 class ModelReference:
-    """Which model spoke: its name, and the digest (`sha256:…`) of the very file that was loaded."""
+    """Which model classified: its name, and the digest (`sha256:…`) of the very file that was loaded."""
 
     name: str
     digest: str

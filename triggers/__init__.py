@@ -1,1 +1,1 @@
-"""What makes the actions run: the feed that subscribes a bucket, and the sweep that runs what is owed."""
+"""What makes the actions run: the feed that subscribes a bucket, and the sweep that runs what is pending."""

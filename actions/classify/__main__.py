@@ -8,7 +8,7 @@ from typing import Any
 
 from actions.boundary import answer
 from actions.classify.handler import handle
-from actions.classify.warmth import warm
+from actions.classify.warm_up import warm
 from actions.malloc import return_memory_early
 
 return_memory_early()

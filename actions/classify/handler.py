@@ -64,7 +64,7 @@ def handle(params: Mapping[str, Any], environ: Mapping[str, str]) -> dict[str, A
     outcomes = activation.of_records(inputs.records) if image is None else activation.of_image(image)
     stages.note("main", stages.elapsed)
     answer = {"results": activation.results, "outcomes": [outcome.dump() for outcome in outcomes]}
-    # Asked about nothing, it tells who would have spoken.
+    # Asked about nothing, it names the models that would have classified.
     return answer if outcomes else {**answer, "models": activation.models()}
 
 
@@ -81,21 +81,21 @@ class Sighting:
 
 
 # What one model says of one image.
-Verdict = Sighting | Rejected
+Prediction = Sighting | Rejected
 
 
 @dataclass(frozen=True, slots=True)
 class _Subject:
-    """What is spoken about: one record's object, and what became known of its bytes.
+    """What is classified: one record's object, and what became known of its bytes.
 
-    `verdicts` are the models', in their order; a `rejection` is for all models alike, and then there are none, nor are
-    there of what was removed.
+    `predictions` are the models', in their order. A `rejection` is for all models alike; then there are none, as for
+    what was removed.
     """
 
     event: ObjectEvent
     picture: Picture = field(default_factory=Picture)
     rejection: Rejected | None = None
-    verdicts: tuple[Verdict, ...] = ()
+    predictions: tuple[Prediction, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,7 +125,7 @@ class _Activation:
         return models, cold
 
     def models(self) -> list[dict[str, str]]:
-        """Those who speak about every image, in their order."""
+        """The models that classify every image, in their order."""
         return [model.reference.dump() for model, _ in self._models]
 
     def of_image(self, body: bytes) -> list[Outcome]:
@@ -175,14 +175,16 @@ class _Activation:
             return self._look(_Subject(fetched.event, Picture(fetched.size, fetched.sha256)), fetched.file, stages)
 
     def _look(self, subject: _Subject, file: BinaryIO, stages: Stages) -> _Subject:
-        """Have every model speak about a file's picture. Models that want it cut alike share one view of it."""
+        """Have every model classify a file's picture. Models that want it cut alike share one view of it."""
         frames = dict.fromkeys(model.frame for model, _ in self._models)
         views = {frame: self._view(subject.picture, file, frame, stages) for frame in frames}
-        verdicts = tuple(self._verdict(model, card, views[model.frame].pixels, stages) for model, card in self._models)
+        predictions = tuple(
+            self._predict(model, card, views[model.frame].pixels, stages) for model, card in self._models
+        )
         # Of the picture itself all views know the same.
-        return replace(subject, picture=next(iter(views.values())).picture, verdicts=verdicts)
+        return replace(subject, picture=next(iter(views.values())).picture, predictions=predictions)
 
-    def _verdict(self, model: Model, card: ModelCard, pixels: bytes | Rejected, stages: Stages) -> Verdict:
+    def _predict(self, model: Model, card: ModelCard, pixels: bytes | Rejected, stages: Stages) -> Prediction:
         if isinstance(pixels, Rejected):
             return pixels
         with stages.measure("classify"):
@@ -203,11 +205,11 @@ class _Activation:
 
     def _outcomes(self, subject: _Subject, stages: Stages) -> list[Outcome]:
         receipt = self._receipt(stages)
-        verdicts = subject.verdicts or (subject.rejection,) * len(self._models)
-        self.results = self.results or _results(verdicts, self._topk)
+        predictions = subject.predictions or (subject.rejection,) * len(self._models)
+        self.results = self.results or _results(predictions, self._topk)
         return [
-            _outcome(subject, model, verdict, receipt)
-            for (model, _), verdict in zip(self._models, _each_embedding_once(verdicts), strict=True)
+            _outcome(subject, model, prediction, receipt)
+            for (model, _), prediction in zip(self._models, _each_embedding_once(predictions), strict=True)
         ]
 
     def _receipt(self, stages: Stages) -> dict[str, Any]:
@@ -223,36 +225,36 @@ class _Activation:
         }
 
 
-def _results(verdicts: Sequence[Verdict | None], topk: int) -> Sequence[dict[str, Any]]:
-    first = next((verdict for verdict in verdicts if isinstance(verdict, Sighting)), None)
+def _results(predictions: Sequence[Prediction | None], topk: int) -> Sequence[dict[str, Any]]:
+    first = next((prediction for prediction in predictions if isinstance(prediction, Sighting)), None)
     return [
         {"className": each.class_name, "probability": each.probability}
         for each in (first.classifications[:topk] if first else ())
     ]
 
 
-def _each_embedding_once(verdicts: Sequence[Verdict | None]) -> Iterator[Verdict | None]:
+def _each_embedding_once(predictions: Sequence[Prediction | None]) -> Iterator[Prediction | None]:
     """Heads on one backbone share its embedding: the first of them brings it to `store`, for all."""
     brought: set[str] = set()
-    for verdict in verdicts:
-        if isinstance(verdict, Sighting) and verdict.embedding is not None:
-            if verdict.embedding.backbone in brought:
-                yield replace(verdict, embedding=None)
+    for prediction in predictions:
+        if isinstance(prediction, Sighting) and prediction.embedding is not None:
+            if prediction.embedding.backbone in brought:
+                yield replace(prediction, embedding=None)
                 continue
-            brought.add(verdict.embedding.backbone)
-        yield verdict
+            brought.add(prediction.embedding.backbone)
+        yield prediction
 
 
-def _outcome(subject: _Subject, model: Model, verdict: Verdict | None, receipt: Mapping[str, Any]) -> Outcome:
-    rejection = verdict if isinstance(verdict, Rejected) else None
+def _outcome(subject: _Subject, model: Model, prediction: Prediction | None, receipt: Mapping[str, Any]) -> Outcome:
+    rejection = prediction if isinstance(prediction, Rejected) else None
     status: Status = "rejected" if rejection else "deleted" if subject.event.kind == "removed" else "classified"
     return Outcome(
         status=status,
         event=subject.event,
         model=model.reference,
         picture=subject.picture,
-        classifications=verdict.kept() if isinstance(verdict, Sighting) else (),
-        embedding=verdict.embedding if isinstance(verdict, Sighting) else None,
+        classifications=prediction.kept() if isinstance(prediction, Sighting) else (),
+        embedding=prediction.embedding if isinstance(prediction, Sighting) else None,
         reason=rejection.code if rejection else None,
         detail=str(rejection) if rejection else None,
         receipt=receipt,

@@ -23,11 +23,11 @@ from actions.errors import (
     EmptyObject,
     ObjectChanged,
     ObjectGone,
+    ObjectStoreRefused,
+    ObjectStoreUnreachable,
     ObjectUnreadable,
     PixwhiskError,
     Rejected,
-    StoreRefused,
-    StoreUnreachable,
     TooManyBytes,
 )
 from actions.events import ObjectEvent
@@ -185,8 +185,10 @@ def _named(error: MinioException, event: ObjectEvent) -> PixwhiskError:
     if isinstance(error, S3Error) and "x-amz-request-id" in error.response.headers:
         return _s3_error(error, event)
     if isinstance(error, S3Error | ServerError | InvalidResponseError):
-        return StoreUnreachable("the store answers, but not as S3; see that AWS_ENDPOINT_URL_S3 is MinIO's S3 port")
-    return StoreUnreachable(f"the store failed: {type(error).__name__}")
+        return ObjectStoreUnreachable(
+            "the object store answers, but not as S3; see that AWS_ENDPOINT_URL_S3 is MinIO's S3 port"
+        )
+    return ObjectStoreUnreachable(f"the object store failed: {type(error).__name__}")
 
 
 def _s3_error(error: S3Error, event: ObjectEvent) -> PixwhiskError:
@@ -200,18 +202,20 @@ def _s3_error(error: S3Error, event: ObjectEvent) -> PixwhiskError:
         marker = headers.get("x-amz-delete-marker") == "true"
         return ObjectGone(f"the store has no such object or version ({code})", delete_marker=marker)
     if code in _REFUSED:
-        return StoreRefused(f"the store refuses our credentials ({code}); see AWS_ACCESS_KEY_ID and its policy")
+        return ObjectStoreRefused(
+            f"the object store refuses our credentials ({code}); see AWS_ACCESS_KEY_ID and its policy"
+        )
     if status >= 500 or status in _PASSING:
-        return StoreUnreachable(f"the store failed ({status} {code}); see its log")
+        return ObjectStoreUnreachable(f"the object store failed ({status} {code}); see its log")
     return ObjectUnreadable(
-        f"the store refuses to read it ({status} {code}): if it is encrypted with a key of its owner's, put it without"
+        f"the object store refuses to read it ({status} {code}): encrypted with a key of its owner's? put it without"
     )
 
 
-def _unreachable(error: Exception) -> StoreUnreachable:
+def _unreachable(error: Exception) -> ObjectStoreUnreachable:
     # Only the kind: the words of urllib3 hold the whole URL, query and all.
     reason = getattr(error, "reason", None)
-    return StoreUnreachable(
+    return ObjectStoreUnreachable(
         f"the store cannot be reached ({type(reason or error).__name__}); see that MinIO runs and AWS_ENDPOINT_URL_S3"
     )
 

@@ -22,7 +22,7 @@ _DECODE_BYTES_MODEL = 4 * MIB
 class Settings:
     """Everything `classify` may be told. Limits are bytes and pixels; `threads` is for one inference.
 
-    Every one of `models`, which are directories, speaks about every image. `endpoint` is None where only inline images
+    Every one of `models`, which are directories, classifies every image. `endpoint` is None where only inline images
     are classified; the keys are None for anonymous buckets.
     """
 

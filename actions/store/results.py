@@ -46,7 +46,7 @@ INTEGRITY_VIOLATION = "23"
 
 STORE = text("""
 WITH incoming AS MATERIALIZED (
-    SELECT models.id AS model_id, models.in_use, backbones.id AS backbone_id, given.*
+    SELECT models.id AS model_id, models.active, backbones.id AS backbone_id, given.*
     FROM jsonb_to_recordset(CAST(:rows AS jsonb)) AS given (
         position integer, bucket text, key text, version_id text, sequencer text, finality smallint, etag text,
         size bigint, event_time timestamptz, model text, model_digest text, status text, label text,
@@ -111,18 +111,18 @@ WITH incoming AS MATERIALIZED (
     -- Of what is there no longer. What was overwritten is replaced above, or hidden until it is.
     DELETE FROM embeddings USING accepted WHERE embeddings.object_id = accepted.id AND accepted.finality > 0
 ), said AS (
-    SELECT bucket, key, version_id, count(*) FILTER (WHERE in_use) AS models, array_agg(model_id) AS ids
+    SELECT bucket, key, version_id, count(*) FILTER (WHERE active) AS models, array_agg(model_id) AS ids
     FROM incoming GROUP BY bucket, key, version_id
 ), behind AS (
-    -- Objects about which a model in use has said nothing yet, neither now nor before.
+    -- Objects about which an active model has no outcome yet, neither now nor before.
     SELECT accepted.id
     FROM accepted JOIN said USING (bucket, key, version_id)
-    WHERE said.models < (SELECT count(*) FROM models WHERE in_use)
+    WHERE said.models < (SELECT count(*) FROM models WHERE active)
       AND said.models + (
-          SELECT count(*) FROM outcomes JOIN models ON models.id = outcomes.model_id AND models.in_use
+          SELECT count(*) FROM outcomes JOIN models ON models.id = outcomes.model_id AND models.active
           WHERE outcomes.object_id = accepted.id AND outcomes.model_id <> ALL (said.ids)
             AND outcomes.etag = accepted.etag AND (outcomes.status = 'deleted') = (accepted.finality > 0)
-      ) < (SELECT count(*) FROM models WHERE in_use)
+      ) < (SELECT count(*) FROM models WHERE active)
 ), settled AS (
     -- A stale outcome settles too: what it lost to covers the same events. The join with `accepted` and the order make
     -- sure that the locks of all objects are held before the first of the inbox is asked for.
@@ -147,10 +147,10 @@ SELECT count(*) AS known,
 FROM incoming LEFT JOIN accepted USING (bucket, key, version_id)
 """)
 
-# Where nobody has said which models are in use, all that speak are.
+# Where nobody has said which models are active, all that classify are.
 LEARN = text("""
-INSERT INTO models (name, digest, in_use)
-SELECT DISTINCT model, model_digest, NOT EXISTS (SELECT FROM models WHERE in_use)
+INSERT INTO models (name, digest, active)
+SELECT DISTINCT model, model_digest, NOT EXISTS (SELECT FROM models WHERE active)
 FROM jsonb_to_recordset(CAST(:rows AS jsonb)) AS given (model text, model_digest text)
 ORDER BY 1, 2
 ON CONFLICT DO NOTHING

@@ -57,7 +57,7 @@ class Base(DeclarativeBase):
 
 
 class Model(Base):
-    """A model that has classified something. `in_use`: its outcomes are what `current_results` shows."""
+    """A model that has classified something. `active`: its outcomes are what `current_results` shows."""
 
     __tablename__ = "models"
     __table_args__ = (UniqueConstraint("name", "digest"),)
@@ -65,7 +65,7 @@ class Model(Base):
     id: Mapped[NumberedRow]
     name: Mapped[Word]
     digest: Mapped[Word]
-    in_use: Mapped[bool] = mapped_column(server_default=text("true"))
+    active: Mapped[bool] = mapped_column(server_default=text("true"))
 
 
 class StoredObject(Base):
@@ -159,10 +159,10 @@ class InboxEvent(Base):
 
     __tablename__ = "inbox"
     __table_args__ = (
-        CheckConstraint("state IN ('owed', 'parked', 'settled')", name="state"),
+        CheckConstraint("state IN ('pending', 'parked', 'settled')", name="state"),
         # Only what is open is indexed by object: the millions of settled rows cost nothing.
         Index("inbox_open", "bucket", "key", "version_id", postgresql_where=text("state <> 'settled'")),
-        Index("inbox_owed", "backfill", text("id DESC"), postgresql_where=text("state = 'owed'")),
+        Index("inbox_pending", "backfill", text("id DESC"), postgresql_where=text("state = 'pending'")),
         Index("inbox_parked", "reason", postgresql_where=text("state = 'parked'")),
         Index("inbox_settled", "received_at", postgresql_where=text("state = 'settled'")),
     )
@@ -179,7 +179,7 @@ class InboxEvent(Base):
     sequencer: Mapped[Exact] = mapped_column(server_default=EMPTY)
     finality: Mapped[int] = mapped_column(SmallInteger, server_default=text("0"))
     etag: Mapped[Word] = mapped_column(server_default=EMPTY)
-    state: Mapped[Word] = mapped_column(server_default=text("'owed'"))
+    state: Mapped[Word] = mapped_column(server_default=text("'pending'"))
     attempts: Mapped[int] = mapped_column(server_default=text("0"))
     next_at: Mapped[Moment] = mapped_column(server_default=func.now())
     claim: Mapped[Any | None] = mapped_column(UUID)

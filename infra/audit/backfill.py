@@ -1,4 +1,4 @@
-"""Feeding the inbox with what a bucket held before it was watched: never more at once than a sweep has soon done.
+"""Enqueues what a bucket held before it was watched: never more at once than a sweep has soon done.
 
 What is in the inbox or has an outcome is skipped, so the rows themselves are the place where an interrupted backfill
 goes on. The audit behind it is opened anew for every portion: what it read before a pause of minutes is old.
@@ -15,9 +15,9 @@ from threading import Event
 from infra.audit.compare import Difference
 from infra.audit.listing import FetchPage, list_versions
 from infra.audit.report import Seen, audit
-from infra.audit.rows import Backlog, backlog, feed, opened
+from infra.audit.rows import Unsettled, count_unsettled, enqueue, opened
 
-# Differences fed a portion, and how many may be owed before the next portion is.
+# Differences enqueued a portion, and how many may be pending before the next portion is.
 PORTION = 1000
 WINDOW = 2000
 PAUSE_LOOK = 0.2
@@ -25,17 +25,17 @@ PAUSE_LOOK = 0.2
 
 @dataclass
 class Progress:
-    """Versions looked at and fed so far, those still owed or parked, and all there are, once they have been counted."""
+    """Versions looked at and enqueued so far, those still pending or parked, and all there are once counted."""
 
     listed: int = 0
-    fed: int = 0
-    owed: int = 0
+    enqueued: int = 0
+    pending: int = 0
     parked: int = 0
     total: int | None = None
 
     @property
     def done(self) -> int:
-        return max(0, self.listed - self.owed)
+        return max(0, self.listed - self.pending)
 
 
 @dataclass(frozen=True)
@@ -50,10 +50,10 @@ class Backfill:
     stop: Event
 
     def run(self, progress: Progress) -> None:
-        """Feed until the bucket is through, and wait until nothing of it is owed, or `stop` is set."""
+        """Enqueue until the bucket is through, and wait until nothing of it is pending, or `stop` is set."""
         after: str | None = ""
         while after is not None and not self.stop.is_set():
-            after = self._feed_portion(after, progress)
+            after = self._enqueue_portion(after, progress)
             self._wait(progress, WINDOW)
         self._wait(progress, 0)
 
@@ -62,8 +62,8 @@ class Backfill:
         unless_stopped = itertools.takewhile(lambda _: not self.stop.is_set(), list_versions(self.fetch, self.prefix))
         progress.total = sum(entry.key.endswith(self.suffix) for entry in unless_stopped)
 
-    def _feed_portion(self, after: str, progress: Progress) -> str | None:
-        """Feed the next differences; the key to go on after, None at the end."""
+    def _enqueue_portion(self, after: str, progress: Progress) -> str | None:
+        """Enqueue the next differences; the key to go on after, None at the end."""
         seen = Seen()
         with opened(self.database_url) as connection:
             found = audit(
@@ -77,17 +77,17 @@ class Backfill:
                 grace=None,
             )
             portion = list(_whole_keys(found, PORTION))
-            progress.fed += feed(connection, self.bucket, (each for each in portion if each.listed), "backfill")
+            progress.enqueued += enqueue(connection, self.bucket, (each for each in portion if each.listed), "backfill")
         progress.listed += seen.listed
         return portion[-1].key if len(portion) >= PORTION else None
 
     def _wait(self, progress: Progress, most: int) -> None:
-        def enough(work: Backlog) -> bool:
-            progress.owed, progress.parked = work.owed, work.parked
-            return work.owed <= most
+        def enough(found: Unsettled) -> bool:
+            progress.pending, progress.parked = found.pending, found.parked
+            return found.pending <= most
 
         with opened(self.database_url) as connection:
-            _until(lambda: enough(backlog(connection, self.bucket, self.prefix)), self.stop)
+            _until(lambda: enough(count_unsettled(connection, self.bucket, self.prefix)), self.stop)
 
 
 def _whole_keys(differences: Iterator[Difference], least: int) -> Iterator[Difference]:

@@ -17,9 +17,9 @@ Finding = Literal["missing", "stale", "orphaned"]
 class Recorded:
     """What the database knows of one object version.
 
-    `removed`: an outcome says it is deleted. `outcomes`: how many of the models in use have spoken about this very
-    ETag. `work`: why nothing is final yet (`owed`, or `parked: <reason>`), if so. `sequencer`: the place of the last
-    stored event in the order.
+    `removed`: an outcome says it is deleted. `outcomes`: how many of the active models have an outcome about this
+    very ETag. `unsettled`: why nothing is final yet (`pending`, or `parked: <reason>`), if so. `sequencer`: the place
+    of the last stored event in the order.
     """
 
     key: str
@@ -28,7 +28,7 @@ class Recorded:
     removed: bool = False
     marker: bool = False
     outcomes: int = 0
-    work: str | None = None
+    unsettled: str | None = None
     sequencer: str = ""
 
 
@@ -45,7 +45,7 @@ class Difference:
 
 
 def compare(listed: Iterable[Listed], recorded: Iterable[Recorded], models: int = 1) -> Iterator[Difference]:
-    """Every difference, in the order of keys, where so many models must have spoken about each version.
+    """Every difference, in the order of keys, where each version must have an outcome by so many models.
 
     Both streams must be ordered by the bytes of their keys.
     """
@@ -89,8 +89,8 @@ def _judge(version: Listed, record: Recorded | None, models: int) -> Difference 
 def _finding(version: Listed, record: Recorded | None, models: int) -> tuple[Finding | None, str]:
     if record is None:
         return "missing", "no event has been stored"
-    if record.work:
-        return "missing", record.work
+    if record.unsettled:
+        return "missing", record.unsettled
     return _marker_finding(record) if version.marker else _version_finding(version, record, models)
 
 
@@ -104,5 +104,5 @@ def _version_finding(version: Listed, record: Recorded, models: int) -> tuple[Fi
     if record.etag != version.etag:
         return "stale", f"the outcome is about ETag {record.etag or 'none'}, the object is {version.etag}"
     if record.outcomes < models:
-        return "missing", f"{record.outcomes} of {models} models in use have an outcome"
+        return "missing", f"{record.outcomes} of {models} active models have an outcome"
     return None, ""

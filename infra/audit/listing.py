@@ -36,7 +36,7 @@ class ListingRefused(Exception):
         self.code = code
 
 
-class StoreAway(Exception):
+class ObjectStoreAway(Exception):
     """Nothing answers at the object store's endpoint."""
 
 
@@ -68,7 +68,7 @@ class ObjectStore:
     region: str = "us-east-1"
 
     def fetcher(self, bucket: str) -> FetchPage:
-        """Fetches one page of `?versions` by its query. Raises `ListingRefused` or `StoreAway`."""
+        """Fetches one page of `?versions` by its query. Raises `ListingRefused` or `ObjectStoreAway`."""
         pool = urllib3.PoolManager(timeout=TIMEOUT_PAGE, retries=RETRIES_PAGE)
 
         def fetch(query: Mapping[str, str]) -> bytes:
@@ -85,7 +85,9 @@ class ObjectStore:
             try:
                 answer = pool.request("GET", url.geturl())
             except urllib3.exceptions.HTTPError:
-                raise StoreAway(f"no object store answers at {self.endpoint}: is it up? (`pixwhisk status`)") from None
+                raise ObjectStoreAway(
+                    f"no object store answers at {self.endpoint}: is it up? (`pixwhisk status`)"
+                ) from None
             if answer.status != 200:
                 raise ListingRefused(_error_code(answer.data), bucket)
             return answer.data

@@ -14,7 +14,7 @@ from typing import TypeVar
 
 from infra.audit.compare import Difference, Recorded, compare
 from infra.audit.listing import FetchPage, Listed, list_versions
-from infra.audit.rows import Connection, models_in_use, recorded, recorded_key
+from infra.audit.rows import Connection, count_active_models, recorded, recorded_key
 
 # The journal's row arrives up to 3 s after an upload, its outcome soon after.
 GRACE = timedelta(seconds=5)
@@ -54,7 +54,7 @@ def audit(
     Only keys that begin and end as said are looked at, as a subscription with the same filter tells of no others.
     In the order of keys, apart from those that wanted a second look after `grace` (None: one look is enough).
     """
-    models = models_in_use(connection)
+    models = count_active_models(connection)
     listed = _listed(list_versions(fetch, prefix, after), seen)
     rows = _rows(recorded(connection, bucket, prefix, after), seen)
     if suffix:
@@ -97,7 +97,9 @@ def _listed(entries: Iterable[Listed], seen: Seen) -> Iterator[Listed]:
     for entry in entries:
         if entry.key < seen.key:
             # Merging what is not sorted would report nonsense: better none.
-            raise RuntimeError(f"the store lists {entry.key!r} after {seen.key!r}: not in the order of their bytes")
+            raise RuntimeError(
+                f"the object store lists {entry.key!r} after {seen.key!r}: not in the order of their bytes"
+            )
         seen.listed += 1
         seen.key = entry.key
         yield entry

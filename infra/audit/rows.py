@@ -21,28 +21,28 @@ Connection = psycopg.Connection[dict[str, Any]]
 
 # Rows a page. Memory of an audit is bounded by one of these and one of the listing.
 PAGE = 2000
-FED_AT_ONCE = 1000
+ENQUEUED_AT_ONCE = 1000
 # A page is read off the indexes, in their order. Without statistics, as after a restore, Postgres would rather gather
 # and sort all that is left, for every page.
 OPTIONS = "-c enable_seqscan=off -c enable_bitmapscan=off"
 
-# Of one moment, what is stored and what is owed: up to a page of each, which may name the same version. An outcome
-# that only says the bytes were not there to read is none for an object that is there.
+# Of one moment, what is stored and what the inbox holds: up to a page of each, which may name the same version. An
+# outcome that only says the bytes were not there to read is none for an object that is there.
 _RECORDED = """
 (
     SELECT 'stored' AS origin, key, version_id, etag, finality, sequencer,
-           (SELECT count(*) FROM outcomes JOIN models ON models.id = outcomes.model_id AND models.in_use
+           (SELECT count(*) FROM outcomes JOIN models ON models.id = outcomes.model_id AND models.active
             WHERE outcomes.object_id = objects.id AND outcomes.etag = objects.etag
               AND coalesce(outcomes.reason, '') NOT IN ('object-gone', 'object-changed')) AS outcomes,
            (SELECT state || coalesce(': ' || reason, '') FROM inbox
             WHERE inbox.bucket = objects.bucket AND inbox.key = objects.key AND inbox.version_id = objects.version_id
-              AND inbox.state <> 'settled' ORDER BY inbox.sequencer DESC LIMIT 1) AS work
+              AND inbox.state <> 'settled' ORDER BY inbox.sequencer DESC LIMIT 1) AS unsettled
     FROM objects WHERE bucket = %(bucket)s AND {keys}
     ORDER BY key, version_id LIMIT %(page)s
 )
 UNION ALL
 (
-    SELECT 'owed', key, version_id, max(etag), 0, max(sequencer), 0, max(state || coalesce(': ' || reason, ''))
+    SELECT 'inbox', key, version_id, max(etag), 0, max(sequencer), 0, max(state || coalesce(': ' || reason, ''))
     FROM inbox WHERE state <> 'settled' AND kind = 'created' AND bucket = %(bucket)s AND {keys}
     GROUP BY key, version_id ORDER BY key, version_id LIMIT %(page)s
 )
@@ -66,9 +66,9 @@ def opened(url: str) -> Iterator[Connection]:
         yield connection
 
 
-def models_in_use(connection: Connection) -> int:
-    """How many models must have spoken about every object; one, before the first has."""
-    row = connection.execute("SELECT greatest(count(*), 1) AS models FROM models WHERE in_use").fetchone()
+def count_active_models(connection: Connection) -> int:
+    """How many models must have an outcome about every object; one, before the first has."""
+    row = connection.execute("SELECT greatest(count(*), 1) AS models FROM models WHERE active").fetchone()
     return int(row["models"]) if row else 1
 
 
@@ -97,13 +97,13 @@ def recorded_key(connection: Connection, bucket: str, key: str) -> Sequence[Reco
 
 
 def _merged(rows: Iterable[Mapping[str, Any]]) -> Sequence[Recorded]:
-    """In order; what is stored also tells what is owed."""
-    ordered = sorted(rows, key=lambda row: (_position(row), row["origin"] == "owed"))
+    """In order; what is stored also tells what is in the inbox."""
+    ordered = sorted(rows, key=lambda row: (_position(row), row["origin"] == "inbox"))
     return [_recorded(next(of_version)) for _, of_version in groupby(ordered, _position)]
 
 
 def _by_origin(rows: Iterable[Mapping[str, Any]]) -> Mapping[str, Sequence[tuple[str, str]]]:
-    found: dict[str, list[tuple[str, str]]] = {"stored": [], "owed": []}
+    found: dict[str, list[tuple[str, str]]] = {"stored": [], "inbox": []}
     for row in rows:
         found[row["origin"]].append(_position(row))
     return found
@@ -122,19 +122,19 @@ def _recorded(row: Mapping[str, Any]) -> Recorded:
         removed=row["finality"] == 2,
         marker=row["finality"] == 1,
         outcomes=row["outcomes"],
-        work=row["work"],
+        unsettled=row["unsettled"],
         sequencer=row["sequencer"],
     )
 
 
-def feed(connection: Connection, bucket: str, differences: Iterable[Difference], lane: Lane) -> int:
-    """Put what the differences ask for into the inbox, unless it is there already. Returns how many went in."""
-    fed, rest = 0, iter(differences)
-    while chunk := list(islice(rest, FED_AT_ONCE)):
-        events = [event_of(bucket, difference) for difference in chunk if not _is_work(difference)]
+def enqueue(connection: Connection, bucket: str, differences: Iterable[Difference], lane: Lane) -> int:
+    """Put what the differences ask for into the inbox, unless it is there already. Returns how many events went in."""
+    enqueued, rest = 0, iter(differences)
+    while chunk := list(islice(rest, ENQUEUED_AT_ONCE)):
+        events = [event_of(bucket, difference) for difference in chunk if not _is_in_inbox(difference)]
         _insert(connection, events, lane)
-        fed += len(events)
-    return fed
+        enqueued += len(events)
+    return enqueued
 
 
 def event_of(bucket: str, difference: Difference) -> dict[str, Any]:
@@ -168,8 +168,8 @@ def _event(bucket: str, name: str, moment: datetime, described: dict[str, Any], 
     }
 
 
-def _is_work(difference: Difference) -> bool:
-    return difference.recorded is not None and difference.recorded.work is not None
+def _is_in_inbox(difference: Difference) -> bool:
+    return difference.recorded is not None and difference.recorded.unsettled is not None
 
 
 def _insert(connection: Connection, events: Sequence[dict[str, Any]], lane: Lane) -> None:
@@ -181,19 +181,20 @@ def _insert(connection: Connection, events: Sequence[dict[str, Any]], lane: Lane
 
 
 @dataclass(frozen=True, slots=True)
-class Backlog:
-    """How much of what a backfill fed is not done."""
+class Unsettled:
+    """How much of what a backfill enqueued is not done."""
 
-    owed: int
+    pending: int
     parked: int
 
 
-def backlog(connection: Connection, bucket: str, prefix: str = "") -> Backlog:
-    """What a backfill of these keys has fed and nobody has done yet."""
+def count_unsettled(connection: Connection, bucket: str, prefix: str = "") -> Unsettled:
+    """What a backfill of these keys has enqueued and nobody has done yet."""
     row = connection.execute(
-        "SELECT count(*) FILTER (WHERE state = 'owed') AS owed, count(*) FILTER (WHERE state = 'parked') AS parked"
+        "SELECT count(*) FILTER (WHERE state = 'pending') AS pending,"
+        " count(*) FILTER (WHERE state = 'parked') AS parked"
         " FROM inbox WHERE state <> 'settled' AND lane = 'backfill' AND bucket = %s AND starts_with(key, %s)",
         (bucket, prefix),
     ).fetchone()
     assert row is not None
-    return Backlog(row["owed"], row["parked"])
+    return Unsettled(row["pending"], row["parked"])

@@ -1,4 +1,4 @@
-"""What becomes of many at once: a thousand uploads as fast as they go, and a thousand that are owed already."""
+"""What becomes of many at once: a thousand uploads as fast as they go, and a thousand that are pending already."""
 
 from __future__ import annotations
 
@@ -65,16 +65,16 @@ class ManyUploads:
     pictures: Iterator[bytes]
     prefix: str
 
-    def burst(self, count: int, tell: Callable[[int], None]) -> Burst:
+    def burst(self, count: int, report: Callable[[int], None]) -> Burst:
         """Upload `count` pictures over a few connections, and wait until all are rows."""
         signed = self._signed(count)
         began = time.monotonic()
         with self._uploading(signed) as uploading:
-            curve = _until_rows(self._count, count, began, tell)
+            curve = _until_rows(self._count, count, began, report)
             ended = uploading()
         return Burst(count, ended - began, curve[-1][0], curve)
 
-    def burst_until_quiet(self, count: int, tell: Callable[[int], None], quiet: float) -> int:
+    def burst_until_quiet(self, count: int, report: Callable[[int], None], quiet: float) -> int:
         """Upload as above; how many are rows once all are, or none has come for so many seconds."""
         with self._uploading(self._signed(count)) as uploading:
             found, since = 0, time.monotonic()
@@ -82,7 +82,7 @@ class ManyUploads:
                 time.sleep(PAUSE_LOOK)
                 if (now := self._count()) > found:
                     found, since = now, time.monotonic()
-                tell(found)
+                report(found)
             uploading()
         return found
 
@@ -113,7 +113,7 @@ class ManyUploads:
             yield lambda: max(future.result() for future in futures)
 
 
-def backfill_many(deployment: Deployment, uploads: ManyUploads, count: int, tell: Callable[[int], None]) -> Burst:
+def backfill_many(deployment: Deployment, uploads: ManyUploads, count: int, report: Callable[[int], None]) -> Burst:
     """Upload to a bucket that nobody watches; then have it all classified, from the asking to the last row."""
     place, prefix = uploads.place, uploads.prefix
     client = place.client()
@@ -122,7 +122,7 @@ def backfill_many(deployment: Deployment, uploads: ManyUploads, count: int, tell
     uploads.put(count)
     began = time.monotonic()
     with _backfilling(deployment, place.bucket, prefix):
-        curve = _until_rows(lambda: uploads.rows.count(place.bucket, prefix), count, began, tell)
+        curve = _until_rows(lambda: uploads.rows.count(place.bucket, prefix), count, began, report)
     return Burst(count, 0.0, curve[-1][0], curve)
 
 
@@ -151,14 +151,14 @@ def remove(place: Place, prefix: str, *, with_bucket: bool) -> None:
 
 
 def _until_rows(
-    look: Callable[[], int], count: int, began: float, tell: Callable[[int], None]
+    look: Callable[[], int], count: int, began: float, report: Callable[[int], None]
 ) -> list[tuple[float, int]]:
     curve = [(0.0, 0)]
     while curve[-1][1] < count:
         time.sleep(PAUSE_LOOK)
         found = look()
         curve.append((time.monotonic() - began, found))
-        tell(found)
+        report(found)
         if curve[-1][0] > TIMEOUT:
             raise BenchFailed(f"{count - found} of {count} are no rows after {TIMEOUT:.0f} s: see `pixwhisk status`")
     return curve

@@ -33,7 +33,7 @@ class Calls:
 
 
 def measure(
-    caller: Caller, worker: Worker, picture: bytes, named: dict[str, str], *, turns: int, tell: Callable[[int], None]
+    caller: Caller, worker: Worker, picture: bytes, named: dict[str, str], *, turns: int, report: Callable[[int], None]
 ) -> Calls:
     """`turns` of twenty calls of each kind."""
     inline, by_key = inline_body(picture), json.dumps(named).encode()
@@ -47,7 +47,7 @@ def measure(
             milliseconds, result = timed(caller, ACTION, by_key)
             calls.by_key.append(milliseconds)
             calls.resident.append(result["outcomes"][0]["receipt"]["rssMb"])
-        tell((turn + 1) * 60)
+        report((turn + 1) * 60)
     return calls
 
 

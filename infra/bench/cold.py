@@ -30,7 +30,7 @@ class Cold:
     from_nothing: Sequence[float]
 
 
-def measure(whisk: Whisk, caller: Caller, body: bytes, times: int, tell: Callable[[int], None]) -> Cold:
+def measure(whisk: Whisk, caller: Caller, body: bytes, times: int, report: Callable[[int], None]) -> Cold:
     """So many first calls of each kind."""
     original = whisk.get("actions", ACTION)
     if original is None:
@@ -41,7 +41,7 @@ def measure(whisk: Whisk, caller: Caller, body: bytes, times: int, tell: Callabl
         stem.append(_first(whisk, caller, copied(original), body)[0])
         time.sleep(PAUSE_STEM_CELL)
         nothing.append(_first(whisk, caller, resized(original), body)[1])
-        tell((number + 1) * 2)
+        report((number + 1) * 2)
     return Cold(stem, nothing)
 
 

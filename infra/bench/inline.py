@@ -14,7 +14,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 from actions.classify import handler as classify
-from actions.classify.warmth import warm
+from actions.classify.warm_up import warm
 from actions.malloc import return_memory_early
 from actions.store import handler as store
 from infra.services.minio import LOOPBACK

@@ -28,7 +28,7 @@ from infra.services import lock
 from infra.services.minio_binary import MinioMissing
 
 Tell = Callable[[int], None]
-# Announces a part, which will tell how far it is of how much.
+# Announces a part, which will report how far it is of how much.
 Part = Callable[[str, int], Tell]
 
 
@@ -96,9 +96,9 @@ class Bench:
     def _warm(self, caller: Caller, worker: alone.Worker) -> dict[str, Any]:
         plan, deployment = self._plan, self._deployment
         key = self._put("warm.jpg", self._usual)
-        tell = self._part("warm calls", plan.call_turns * 60)
+        report = self._part("warm calls", plan.call_turns * 60)
         named = {"bucket": deployment.bucket, "key": key}
-        found = calls.measure(caller, worker, self._usual, named, turns=plan.call_turns, tell=tell)
+        found = calls.measure(caller, worker, self._usual, named, turns=plan.call_turns, report=report)
         bare = Spread.of(found.alone)
         self._growth = {"calls": 2 * len(found.resident), "growthMb": rounded(found.growth)}
         return {
@@ -115,8 +115,8 @@ class Bench:
             routes = [Route(stack.enter_context(Uploader(place_of(deployment))))]
             if (inline := _inline(stack, deployment, directory)) is not None:
                 routes.append(Route(inline))
-            tell = self._part("uploads to rows", plan.turns * plan.uploads * len(routes))
-            measure_trickle(plan, routes, rows, self._pictures, prefix=self._prefix, tell=tell)
+            report = self._part("uploads to rows", plan.turns * plan.uploads * len(routes))
+            measure_trickle(plan, routes, rows, self._pictures, prefix=self._prefix, report=report)
         ours = Spread.of(routes[0].times)
         theirs = Spread.of(routes[1].times) if len(routes) > 1 else None
         return {
@@ -130,9 +130,9 @@ class Bench:
 
     def _cold(self, caller: Caller) -> dict[str, Any]:
         deployment, times = self._deployment, self._plan.cold
-        tell = self._part("cold calls", 2 * times)
+        report = self._part("cold calls", 2 * times)
         with Whisk(deployment.apihost, deployment.auth) as whisk:
-            found = cold.measure(whisk, caller, calls.inline_body(self._usual), times, tell)
+            found = cold.measure(whisk, caller, calls.inline_body(self._usual), times, report)
         return {
             "unit": "ms",
             "fromStemCell": Spread.of(found.from_stem_cell).dump(),
@@ -141,37 +141,37 @@ class Bench:
 
     def _memory(self, caller: Caller) -> dict[str, Any]:
         """After all the calls, one picture of 12 megapixels."""
-        tell = self._part("a picture of 12 megapixels", 1)
+        report = self._part("a picture of 12 megapixels", 1)
         key = self._put("large.jpg", pictures.jpeg(*pictures.LARGE))
         body = json.dumps({"bucket": self._deployment.bucket, "key": key}).encode()
         milliseconds, _ = calls.timed(caller, calls.ACTION, body)
-        tell(1)
+        report(1)
         peak = memory.peak_megabytes(lock.holder(self._deployment.data))
         return {"peakMb": peak, "largePictureMs": rounded(milliseconds), **self._growth}
 
     def _many(self, caller: Caller, rows: Rows, picture: Path) -> dict[str, Any]:
         plan, deployment = self._plan, self._deployment
-        tell = self._part("a burst of uploads", plan.burst)
+        report = self._part("a burst of uploads", plan.burst)
         since = time.time()
         watched = burst.ManyUploads(place_of(deployment), rows, self._pictures, f"{self._prefix}burst/")
-        together = watched.burst(plan.burst, tell)
+        together = watched.burst(plan.burst, report)
         records = [record for name in ("classify", "store") for record in caller.activations(f"pixwhisk/{name}", since)]
         self._image = cost.image_in_burst(records)
         rates = [self._alone(picture)]
-        tell = self._part("a backlog", plan.burst)
+        report = self._part("a backlog", plan.burst)
         unwatched = dataclasses.replace(watched, place=place_of(deployment, burst.BUCKET_BACKLOG))
-        owed = burst.backfill_many(deployment, unwatched, plan.burst, tell)
+        pending = burst.backfill_many(deployment, unwatched, plan.burst, report)
         rates.append(self._alone(picture))
         bare = sum(rates) / len(rates)
-        return {"burst": _burst(together, bare), "backlog": _backlog(owed, bare), "aloneASecond": rounded(bare)}
+        return {"burst": _burst(together, bare), "backlog": _backlog(pending, bare), "aloneASecond": rounded(bare)}
 
     def _alone(self, picture: Path) -> float:
         """Decode and inference on all cores, one process each."""
         count, cores = self._plan.alone, machine.describe()["cores"]
-        tell = self._part("decode and inference alone", count)
+        report = self._part("decode and inference alone", count)
         with alone.workers(picture, self._model, cores) as team:
             found = alone.rate(team, count)
-        tell(count)
+        report(count)
         return found
 
     def _cost(self, caller: Caller, measured: Mapping[str, Any]) -> dict[str, Any]:
@@ -242,7 +242,7 @@ def _burst(found: burst.Burst, bare: float) -> dict[str, Any]:
 
 def _backlog(found: burst.Burst, bare: float) -> dict[str, Any]:
     return {
-        "owed": found.uploads,
+        "pending": found.uploads,
         "seconds": rounded(found.seconds),
         "rowsASecond": rounded(found.rows_a_second),
         "ratio": ratio(found.rows_a_second, bare),

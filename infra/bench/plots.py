@@ -33,7 +33,7 @@ def charts(found: Mapping[str, Any]) -> Mapping[str, str]:
     warm = {name: shares(values) for name, values in found["warm"]["values"].items()}
     many = {
         f"{found['burst']['uploads']} uploads at once": found["burst"]["curve"],
-        f"{found['backlog']['owed']} owed": found["backlog"]["curve"],
+        f"{found['backlog']['pending']} pending": found["backlog"]["curve"],
     }
     return {
         "upload-to-row": chart("From PUT to row", milliseconds, percent, to_row),

@@ -89,7 +89,7 @@ def _many(found: Mapping[str, Any], target: _Targets) -> Iterator[Row]:
     burst, backlog = found["burst"], found["backlog"]
     bare = f"decode + inference, all cores {found['aloneASecond']}/s"
     yield (
-        f"{backlog['owed']} owed until rows",
+        f"{backlog['pending']} pending until rows",
         f"{backlog['rowsASecond']} rows/s",
         f"{bare}: {backlog['ratio']} x",
         (target("backlog.ratio", "{} x")),

@@ -35,7 +35,7 @@ def measure(
     pictures: Iterator[bytes],
     *,
     prefix: str,
-    tell: Callable[[int], None],
+    report: Callable[[int], None],
 ) -> None:
     """Fill `times` of each route. In turns, so that what else the machine does falls on all alike."""
     numbers = itertools.count()
@@ -45,7 +45,7 @@ def measure(
     for turn in range(trickle.turns):
         for route in routes:
             _turn(trickle, route, rows, pictures, (f"{prefix}{next(numbers)}" for _ in range(trickle.uploads)))
-        tell((turn + 1) * trickle.uploads * len(routes))
+        report((turn + 1) * trickle.uploads * len(routes))
 
 
 def _turn(trickle: Trickle, route: Route, rows: Rows, pictures: Iterator[bytes], keys: Iterator[str]) -> None:

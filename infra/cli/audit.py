@@ -43,7 +43,7 @@ def command(
     """
     from infra.audit.listing import fetcher_of
     from infra.audit.report import Seen, audit
-    from infra.audit.rows import feed, opened
+    from infra.audit.rows import enqueue, opened
     from infra.deployment.record import find_deployment
 
     with explained():
@@ -64,7 +64,7 @@ def command(
                 grace=timedelta(seconds=grace),
             )
             found = show.each(found)
-            repaired = feed(connection, bucket, found, "audit") if repair else sum(0 for _ in found)
+            repaired = enqueue(connection, bucket, found, "audit") if repair else sum(0 for _ in found)
         show.end(seen, repaired, time.monotonic() - began)
     sys.exit(Exit.FAILED if seen.differences else Exit.OK)
 

@@ -67,7 +67,7 @@ def _sweeping(settings: Settings) -> Iterator[None]:
 @contextmanager
 def _counting(backfill: Backfill, progress: Progress) -> Iterator[None]:
     def so_far() -> tuple[int, str]:
-        return progress.done, f"{progress.owed} owed, {progress.parked} parked"
+        return progress.done, f"{progress.pending} pending, {progress.parked} parked"
 
     counting = threading.Thread(target=backfill.count, args=(progress,), name="count", daemon=True)
     if sys.stderr.isatty():
@@ -89,7 +89,7 @@ def _thread(work: Callable[[threading.Event], None]) -> Iterator[None]:
 
 
 def _summary(bucket: str, progress: Progress, *, stopped: bool) -> str:
-    text = f"{bucket}: {progress.fed} versions were without an outcome"
+    text = f"{bucket}: {progress.enqueued} versions were without an outcome"
     if progress.parked:
         text += f", {progress.parked} are parked: `pixwhisk status` says why"
     return text + ("; stopped: run it again to go on" if stopped else "")

@@ -147,7 +147,7 @@ class Parts(AbstractContextManager["Parts"]):
         if not sys.stderr.isatty():
             click.echo(f"{title} …", err=True)
         self._shown.enter_context(Counting(title, lambda: (self._done, ""), lambda: total))
-        return self._tell
+        return self._report
 
-    def _tell(self, count: int) -> None:
+    def _report(self, count: int) -> None:
         self._done = count

@@ -40,7 +40,7 @@ def command(
     Changes only what differs. Actions are bound to the deployment in --data if there is one, else to
     AWS_ENDPOINT_URL_S3, AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY and DATABASE_URL; PIXWHISK_CLASSIFY_ACCESS_KEY_ID,
     PIXWHISK_STORE_DATABASE_URL and the like give a part its own. The database that DATABASE_URL names is migrated
-    first, and told in the end which models are in use: those of the deployed `classify`.
+    first, and told in the end which models are active: those of the deployed `classify`.
     """
     if image and kind:
         raise click.UsageError("--image and --kind exclude each other")
@@ -75,13 +75,13 @@ def command(
                 click.echo(f"would {change}")
         else:
             plan.apply(whisk, target.auth, changes, click.echo)
-            changed = url is not None and _use_models(whisk, url)
+            changed = url is not None and _activate_models(whisk, url)
     if not (changes or migrated or changed):
         click.echo("nothing to change")
 
 
-def _use_models(whisk: Whisk, url: str) -> bool:
-    """The models that now serve are those in use. Whether that is news."""
+def _activate_models(whisk: Whisk, url: str) -> bool:
+    """Make the models that now serve the active ones. True if that changed anything."""
     from infra.database import migrations
     from infra.openwhisk import plan
     from infra.openwhisk.client import WhiskError
@@ -89,11 +89,11 @@ def _use_models(whisk: Whisk, url: str) -> bool:
     try:
         models = plan.serving_models(whisk)
     except WhiskError as error:
-        click.echo(f"models in use stay as they were: {error}", err=True)
+        click.echo(f"active models stay as they were: {error}", err=True)
         return False
-    changed = migrations.use_models(url, models)
+    changed = migrations.activate_models(url, models)
     if changed:
-        click.echo(f"models in use: {', '.join(each.name for each in models)}")
+        click.echo(f"active models: {', '.join(each.name for each in models)}")
     return changed
 
 

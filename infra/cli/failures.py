@@ -49,10 +49,10 @@ def _failure(error: Exception) -> Failure | None:
     # Late: these pull every client in, and only an error needs them.
     import psycopg
 
-    from infra.audit.listing import ListingRefused, StoreAway
+    from infra.audit.listing import ListingRefused, ObjectStoreAway
     from infra.database.migrations import ForeignDatabase, NewerSchema
     from infra.deployment.external import BadEnvironment
-    from infra.deployment.provisioning import NotSetUp, StoreFailed
+    from infra.deployment.provisioning import NotSetUp, ObjectStoreFailed
     from infra.deployment.record import NoDeployment
     from infra.openwhisk.client import Unreachable, WhiskError
     from infra.openwhisk.manifest import BadManifest
@@ -66,7 +66,7 @@ def _failure(error: Exception) -> Failure | None:
 
     known: tuple[tuple[type[Exception] | tuple[type[Exception], ...], str, Exit], ...] = (
         ((BadEnvironment, BadManifest), "{}", Exit.USAGE),
-        ((StoreAway, StoreFailed, Unreachable), "{}", Exit.UNREACHABLE),
+        ((ObjectStoreAway, ObjectStoreFailed, Unreachable), "{}", Exit.UNREACHABLE),
         (Held, "the data directory is in use by {}: `pixwhisk down` ends it, or choose another --data", Exit.FAILED),
         ((NoDeployment, SecretMissing, NotSetUp, PortTaken, MinioMissing, PostgresMissing), "{}", Exit.FAILED),
         ((ListingRefused, ForeignDatabase, NewerSchema, ServiceFailed, Unintended, WhiskError), "{}", Exit.FAILED),

@@ -17,11 +17,11 @@ from infra.cli.failures import explained
 @click.option("--reason", help="What is parked for this reason; `pixwhisk status` names them.")
 @click.option("--all", "everything", is_flag=True, help="All that is parked.")
 def command(*, data: Path, key: str | None, reason: str | None, everything: bool) -> None:
-    """Make parked work owed again, as if it had never been tried."""
+    """Make parked work pending again, as if it had never been tried."""
     import psycopg
 
     from infra.deployment.record import find_deployment
-    from triggers.sweep.owed import replay
+    from triggers.sweep.inbox import replay
 
     by, value = _chosen(key, reason, everything)
     with (
@@ -29,7 +29,7 @@ def command(*, data: Path, key: str | None, reason: str | None, everything: bool
         psycopg.connect(find_deployment(data).database_url, autocommit=True, connect_timeout=5) as connection,
     ):
         replayed = replay(connection, by, value)
-    click.echo(f"{replayed} owed again: the sweep runs them")
+    click.echo(f"{replayed} pending again: the sweep runs them")
 
 
 def _chosen(key: str | None, reason: str | None, everything: bool) -> tuple[Literal["key", "reason", "all"], str]:

@@ -36,7 +36,7 @@ def command(
     from infra.database import queries
     from infra.deployment.record import find_deployment
 
-    asked = queries.Asked(keys, label, min_probability, limit)
+    asked = queries.RowFilter(keys, label, min_probability, limit)
     with explained(), queries.connect(find_deployment(data).database_url) as connection:
         if follow:
             _follow(queries.follow(connection, asked), as_json)

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 @options.data
 @options.as_json
 def command(data: Path, as_json: bool) -> None:
-    """Say whether the deployment is healthy, and what is owed.
+    """Say whether the deployment is healthy, and what is pending.
 
     Exits 0 if every service answers, else 1.
     """
@@ -48,16 +48,16 @@ def document(health: Health) -> dict[str, Any]:
         "services": dict(health.services),
         "outcomes": dict(counts.outcomes) if counts else None,
         "models": [_model(each) for each in counts.models] if counts else None,
-        "owed": counts.owed if counts else None,
+        "pending": counts.pending if counts else None,
         "parked": sum(counts.parked.values()) if counts else None,
         "parkedReasons": dict(counts.parked) if counts else None,
-        "oldestOwedSeconds": counts.oldest_owed if counts else None,
+        "oldestPendingSeconds": counts.oldest_pending if counts else None,
         "lanesLastHour": dict(counts.lanes) if counts else None,
     }
 
 
 def _model(counts: ModelCounts) -> dict[str, Any]:
-    return {"name": counts.name, "digest": counts.digest, "inUse": counts.in_use, "outcomes": dict(counts.outcomes)}
+    return {"name": counts.name, "digest": counts.digest, "active": counts.active, "outcomes": dict(counts.outcomes)}
 
 
 def _print(health: Health) -> None:
@@ -69,10 +69,10 @@ def _print(health: Health) -> None:
     if counts := health.counts:
         click.echo(f"  outcomes    {_counted(counts.outcomes) or 'none'}")
         for model in counts.models if len(counts.models) > 1 else ():
-            unused = "" if model.in_use else " (not in use)"
+            unused = "" if model.active else " (not active)"
             click.echo(f"    by {printable(model.name)}{unused}: {_counted(model.outcomes) or 'none'}")
-        oldest = f", the oldest for {counts.oldest_owed:.0f} s" if counts.oldest_owed is not None else ""
-        click.echo(f"  owed        {counts.owed}{oldest}")
+        oldest = f", the oldest for {counts.oldest_pending:.0f} s" if counts.oldest_pending is not None else ""
+        click.echo(f"  pending     {counts.pending}{oldest}")
         click.echo(f"  parked      {_counted(counts.parked) or 0}")
         lanes = ", ".join(f"{count} by {lane}" for lane, count in counts.lanes.items())
         click.echo(f"  last hour   {lanes or 'nothing settled'}")

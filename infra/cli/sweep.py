@@ -25,10 +25,10 @@ if TYPE_CHECKING:
 )
 @click.option("--in-flight", type=click.IntRange(1, 64), help="Activations at once.  [default: cores here, plus one]")
 def command(*, data: Path, watch: float | None, batch: int, in_flight: int | None) -> None:
-    """Run what is owed, once or for ever.
+    """Run what is pending, once or for ever.
 
     Under `pixwhisk up` one runs already; a second only shares its work. Ends cleanly at Ctrl-C or SIGTERM: what it has
-    begun is noted, the rest is owed as before.
+    begun is noted, the rest is pending as before.
     """
     from actions.errors import ActionError
     from infra.deployment.record import find_deployment
@@ -66,6 +66,6 @@ def _run(settings: Settings, stop: threading.Event, watch: float | None) -> None
 
     if watch is None:
         left = sweep(settings, stop=stop)
-        click.echo(f"{left['owed']} owed, {left['parked']} parked: `pixwhisk status` says more")
+        click.echo(f"{left['pending']} pending, {left['parked']} parked: `pixwhisk status` says more")
     else:
         sweep_for_ever(settings, Invoker(settings), stop, watch, click.echo)

@@ -57,7 +57,7 @@ def command(
     if detach:
         start_detached(data, {**flags, "force": force, "use_database": use_database}, click.echo)
     else:
-        with _telling(ready_fd):
+        with _reporting(ready_fd):
             _run(data, flags, ready_fd, Consent(force, use_database))
 
 
@@ -87,7 +87,7 @@ def _run(data: Path, flags: dict[str, Any], ready_fd: int | None, consent: Conse
                     click.echo(line)
                 click.echo(f"started    in {time.monotonic() - began:.1f} s")
                 click.echo("ready")
-                _tell(ready_fd, {"ready": True})
+                _report(ready_fd, {"ready": True})
                 supervisor.watch()
     except Stopping:
         click.echo("stopped")
@@ -130,16 +130,16 @@ def gaps(deployment: Deployment) -> list[str]:
 
 
 @contextlib.contextmanager
-def _telling(ready_fd: int | None) -> Iterator[None]:
+def _reporting(ready_fd: int | None) -> Iterator[None]:
     """Tells whoever waits on `ready_fd` why it will never be ready."""
     try:
         yield
     except Failure as failure:
-        _tell(ready_fd, {"error": failure.message, "code": int(failure.exit_code)})
+        _report(ready_fd, {"error": failure.message, "code": int(failure.exit_code)})
         raise
 
 
-def _tell(ready_fd: int | None, message: dict[str, object]) -> None:
+def _report(ready_fd: int | None, message: dict[str, object]) -> None:
     if ready_fd is not None:
         # Nobody may be waiting any more; we are up all the same.
         with contextlib.suppress(BrokenPipeError):

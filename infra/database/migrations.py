@@ -119,9 +119,9 @@ def newest_revision() -> str:
     return max(found[1] for found in revisions if found)
 
 
-def use_models(url: str, models: Iterable[ModelReference]) -> bool:
-    """Make exactly these the models in use: each must speak about every object, and `current_results` shows what they
-    say. Those unknown so far are added. Whether that changes anything.
+def activate_models(url: str, models: Iterable[ModelReference]) -> bool:
+    """Make exactly these the active models: each must have an outcome about every object, and `current_results` shows
+    theirs. Those unknown so far are added. Whether that changes anything.
     """
     wanted = [(model.name, model.digest) for model in models]
     names, digests = [name for name, _ in wanted], [digest for _, digest in wanted]
@@ -131,7 +131,7 @@ def use_models(url: str, models: Iterable[ModelReference]) -> bool:
             (names, digests),
         )
         changed = connection.execute(
-            "UPDATE models SET in_use = NOT in_use WHERE in_use <>"
+            "UPDATE models SET active = NOT active WHERE active <>"
             " ((name, digest) IN (SELECT * FROM unnest(%s::text[], %s::text[])))",
             (names, digests),
         )

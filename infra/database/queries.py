@@ -30,17 +30,17 @@ FROM inbox WHERE state = 'settled' AND received_at > now() - interval '1 hour' G
 
 # Not of `results`: that join takes six times as long, and leaves out only what the next outcome replaces.
 _MODELS = """
-SELECT name, digest, in_use,
+SELECT name, digest, active,
        coalesce(jsonb_object_agg(status, count) FILTER (WHERE status IS NOT NULL), '{}') AS outcomes
 FROM models
 LEFT JOIN (SELECT model_id, status, count(*) AS count FROM outcomes GROUP BY model_id, status) AS counted
        ON model_id = id
-GROUP BY id ORDER BY in_use DESC, id
+GROUP BY id ORDER BY active DESC, id
 """
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
+class RowFilter:
     """Which rows. `label` is a label or class name among the first five, any case; `minimum` is of that label's
     probability, or of the best one's where no label is asked for.
     """
@@ -53,26 +53,26 @@ class Asked:
 
 @dataclass(frozen=True, slots=True)
 class ModelCounts:
-    """How many outcomes by a model there are, by status. `in_use`: there should be one about every object."""
+    """How many outcomes by a model there are, by status. `active`: there should be one about every object."""
 
     name: str
     digest: str
-    in_use: bool
+    active: bool
     outcomes: Mapping[str, int]
 
 
 @dataclass(frozen=True, slots=True)
 class Counts:
-    """`oldest_owed` is in seconds, None where nothing is owed; `parked` is by reason.
+    """`oldest_pending` is in seconds, None where nothing is pending; `parked` is by reason.
 
     `lanes` says how what settled in the last hour got there: by `event` (no sweep had to run it), by `sweep`, `audit`
     or `backfill`.
     """
 
     models: Sequence[ModelCounts]
-    owed: int
+    pending: int
     parked: Mapping[str, int]
-    oldest_owed: float | None
+    oldest_pending: float | None
     lanes: Mapping[str, int]
 
     @property
@@ -89,14 +89,14 @@ def connect(url: str) -> psycopg.Connection[dict[str, Any]]:
     return psycopg.connect(url, autocommit=True, connect_timeout=5, row_factory=dict_row)
 
 
-def rows(connection: psycopg.Connection[dict[str, Any]], asked: Asked) -> list[dict[str, Any]]:
+def rows(connection: psycopg.Connection[dict[str, Any]], asked: RowFilter) -> list[dict[str, Any]]:
     """Newest first."""
     condition, values = _condition(asked, None)
     statement = f"SELECT {_COLUMNS} FROM results WHERE {condition} ORDER BY stored_at DESC, key, model LIMIT %(limit)s"  # noqa: S608 - only our own text
     return connection.execute(statement, {**values, "limit": asked.limit}).fetchall()
 
 
-def follow(connection: psycopg.Connection[dict[str, Any]], asked: Asked) -> Iterator[dict[str, Any]]:
+def follow(connection: psycopg.Connection[dict[str, Any]], asked: RowFilter) -> Iterator[dict[str, Any]]:
     """The newest rows, oldest of them first, then every further one for ever."""
     shown: dict[tuple[Any, ...], datetime] = {}
     since: datetime | None = None
@@ -121,23 +121,23 @@ def counts(connection: psycopg.Connection[dict[str, Any]]) -> Counts:
         " GROUP BY 1 ORDER BY 2 DESC, 1"
     )
     parked = {row["reason"]: row["count"] for row in reasons}
-    owed = connection.execute(
+    pending = connection.execute(
         "SELECT count(*) AS count, extract(epoch FROM now() - min(received_at))::float AS oldest"
-        " FROM work WHERE state = 'owed'"
+        " FROM work WHERE state = 'pending'"
     ).fetchone() or {"count": 0, "oldest": None}
     lanes = {row["lane"]: row["count"] for row in connection.execute(_LANES)}
-    return Counts(models, owed["count"], parked, owed["oldest"], lanes)
+    return Counts(models, pending["count"], parked, pending["oldest"], lanes)
 
 
 def _later(
-    connection: psycopg.Connection[dict[str, Any]], asked: Asked, since: datetime | None
+    connection: psycopg.Connection[dict[str, Any]], asked: RowFilter, since: datetime | None
 ) -> list[dict[str, Any]]:
     condition, values = _condition(asked, since)
     statement = f"SELECT {_COLUMNS} FROM results WHERE {condition} ORDER BY stored_at, key, model"  # noqa: S608 - only our own text
     return connection.execute(statement, values).fetchall()
 
 
-def _condition(asked: Asked, since: datetime | None) -> tuple[str, dict[str, Any]]:
+def _condition(asked: RowFilter, since: datetime | None) -> tuple[str, dict[str, Any]]:
     parts = ["true"]
     if asked.keys:
         parts.append("key = ANY(%(keys)s)")

@@ -1,4 +1,4 @@
-"""`up`: services started and watched, furnished while they start, and a clean end."""
+"""`up`: services started and watched, provisioned while they start, and a clean end."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from infra.services.supervisor import Supervisor, stopping_on_signals
 
 @contextlib.contextmanager
 def running(deployment: Deployment, report: Report, consent: Consent) -> Iterator[Supervisor]:
-    """Everything up and ready inside; everything ended outside. Raises what `lock.held`, the services and `furnish`
+    """Everything up and ready inside; everything ended outside. Raises what `lock.held`, the services and `provision`
     raise; `consent` is for the last one.
     """
     deployment.data.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -26,10 +26,10 @@ def running(deployment: Deployment, report: Report, consent: Consent) -> Iterato
         try:
             supervisor.spawn()
             # Late: importing the clients takes as long as the services take to start.
-            from infra.deployment.provisioning import furnish, warm_up
+            from infra.deployment.provisioning import provision, warm_up
 
             supervisor.wait_until_ready()
-            furnish(deployment, report, consent)
+            provision(deployment, report, consent)
             if sweeper.available():
                 supervisor.add(sweeper.Sweeper(deployment.data))
             if not deployment.external.apihost:

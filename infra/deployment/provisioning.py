@@ -37,11 +37,11 @@ class NotSetUp(Exception):
     """Something that set-up makes is not there."""
 
 
-class StoreFailed(Exception):
+class ObjectStoreFailed(Exception):
     """The object store does not answer, or refuses."""
 
 
-def furnish(deployment: Deployment, report: Report, consent: Consent) -> None:
+def provision(deployment: Deployment, report: Report, consent: Consent) -> None:
     """Database and store as the actions need them, side by side; then the actions. Somebody else's services are looked
     at before anything is changed: raises `Unintended` and `ForeignDatabase` for what needs consent there.
     """
@@ -50,7 +50,7 @@ def furnish(deployment: Deployment, report: Report, consent: Consent) -> None:
     if deployment.external.database_url and not consent.use_database:
         migrations.refuse_foreign(deployment.database_url)
     with ThreadPoolExecutor(2) as workers:
-        tasks = [workers.submit(_furnish_database, deployment), workers.submit(_furnish_store, deployment)]
+        tasks = [workers.submit(_provision_database, deployment), workers.submit(_provision_store, deployment)]
         for task in tasks:
             task.result()
     with Whisk(deployment.apihost, deployment.auth) as whisk:
@@ -59,7 +59,7 @@ def furnish(deployment: Deployment, report: Report, consent: Consent) -> None:
         wanted, state = plan.prepare(whisk, manifest_variables(deployment), read_feed=read)
         plan.apply(whisk, deployment.auth, plan.plan(wanted, state), report)
         if deployment.external.apihost:
-            migrations.use_models(deployment.database_url, plan.serving_models(whisk))
+            migrations.activate_models(deployment.database_url, plan.serving_models(whisk))
         if read:
             _refresh_targets(deployment, whisk, wanted)
 
@@ -107,7 +107,7 @@ def _ask_feed(deployment: Deployment, trigger: str, lifecycle: str) -> Sequence[
     try:
         answer = handle(connect(settings), parse_request(asked, deployment.namespace))
     except ActionError as error:
-        raise StoreFailed(f"feed of trigger {trigger}: {error}") from None
+        raise ObjectStoreFailed(f"feed of trigger {trigger}: {error}") from None
     return list(answer["subscriptions"])
 
 
@@ -134,15 +134,15 @@ def store_client(deployment: Deployment) -> Minio:
     return Minio(address, keys.access_key, keys.secret_key, secure=scheme == "https", http_client=web)
 
 
-def _furnish_database(deployment: Deployment) -> None:
+def _provision_database(deployment: Deployment) -> None:
     if not deployment.external.database_url:
         deployment.postgres.provision()
     migrations.migrate(deployment.database_url)
     if not deployment.external.apihost:
-        migrations.use_models(deployment.database_url, models_of(deployment))
+        migrations.activate_models(deployment.database_url, models_of(deployment))
 
 
-def _furnish_store(deployment: Deployment) -> None:
+def _provision_store(deployment: Deployment) -> None:
     try:
         if not deployment.external.endpoint:
             _make_users(deployment)
@@ -150,15 +150,15 @@ def _furnish_store(deployment: Deployment) -> None:
         if not client.bucket_exists(bucket_name=deployment.bucket):
             client.make_bucket(bucket_name=deployment.bucket)
     except S3Error as error:
-        raise StoreFailed(
+        raise ObjectStoreFailed(
             f"MinIO at {deployment.endpoint} refuses bucket {deployment.bucket}: {error.message}"
         ) from None
     except UsersRefused as error:
-        raise StoreFailed(str(error)) from None
+        raise ObjectStoreFailed(str(error)) from None
     except (MinioException, HTTPError, OSError) as error:
-        raise StoreFailed(f"MinIO at {deployment.endpoint} does not answer: {type(error).__name__}") from None
+        raise ObjectStoreFailed(f"MinIO at {deployment.endpoint} does not answer: {type(error).__name__}") from None
     except ValueError as error:
-        raise StoreFailed(f"bucket {deployment.bucket}: {error}; choose another with --bucket") from None
+        raise ObjectStoreFailed(f"bucket {deployment.bucket}: {error}; choose another with --bucket") from None
 
 
 def _make_users(deployment: Deployment) -> None:

@@ -16,7 +16,7 @@ from infra.openwhisk.client import ActivationFailed, Collection, NotFound, Whisk
 from infra.openwhisk.manifest import Wanted, WantedEntity, WantedFeed, WantedRuntime
 from infra.reports import Report
 from triggers.feed.request import Trigger, parse_request
-from triggers.feed.subscription import wished
+from triggers.feed.subscription import resolve_subscription
 
 Live = Mapping[str, Any]
 ReadFeed = Callable[[WantedFeed], Sequence[Mapping[str, Any]]]
@@ -61,7 +61,7 @@ def plan(wanted: Wanted, state: State) -> Sequence[Change]:
 
 def differences(entity: WantedEntity, live: Live) -> Sequence[str]:
     """How a live entity differs from the wanted one, a line each; values of secret parameters are not shown."""
-    return [line for name, wish in entity.body.items() for line in _COMPARED[name](wish, live.get(name))]
+    return [line for name, desired in entity.body.items() for line in _COMPARED[name](desired, live.get(name))]
 
 
 def prepare(
@@ -150,18 +150,18 @@ def _key_values(live: Any) -> dict[str, Mapping[str, Any]]:
     return {each["key"]: each for each in live or ()}
 
 
-def _compare_annotations(wish: Any, live: Any) -> list[str]:
+def _compare_annotations(desired: Any, live: Any) -> list[str]:
     # OpenWhisk adds some of its own (`exec`, `provide-api-key`): only ours count.
     there = {key: each.get("value") for key, each in _key_values(live).items()}
     return [
         f"annotation {each['key']}: {there.get(each['key'])!r} → {each['value']!r}"
-        for each in wish
+        for each in desired
         if there.get(each["key"]) != each["value"]
     ]
 
 
-def _compare_parameters(wish: Any, live: Any) -> list[str]:
-    there, here = _key_values(live), _key_values(wish)
+def _compare_parameters(desired: Any, live: Any) -> list[str]:
+    there, here = _key_values(live), _key_values(desired)
     changed = [key for key in sorted(there.keys() | here.keys()) if _bound(there.get(key)) != _bound(here.get(key))]
     return [f"parameter {key}: {_shown(there.get(key))} → {_shown(here.get(key))}" for key in changed]
 
@@ -176,20 +176,20 @@ def _shown(parameter: Mapping[str, Any] | None) -> str:
     return "***" if parameter.get("init") or str(parameter["key"]).isupper() else repr(parameter.get("value"))
 
 
-def _compare_limits(wish: Any, live: Any) -> list[str]:
+def _compare_limits(desired: Any, live: Any) -> list[str]:
     there = live or {}
-    return [f"limit {key}: {there.get(key)} → {value}" for key, value in wish.items() if there.get(key) != value]
+    return [f"limit {key}: {there.get(key)} → {value}" for key, value in desired.items() if there.get(key) != value]
 
 
-def _compare_execution(wish: Any, live: Any) -> list[str]:
+def _compare_execution(desired: Any, live: Any) -> list[str]:
     there = live or {}
     lines = [
-        f"{key}: {there.get(key)} → {wish[key]}"
+        f"{key}: {there.get(key)} → {desired[key]}"
         for key in ("kind", "image", "components")
-        if key in wish and there.get(key) != wish[key]
+        if key in desired and there.get(key) != desired[key]
     ]
-    if "code" in wish and there.get("code") != wish["code"]:
-        lines.append(f"code: {_named(there.get('code'))} → {manifest.digest(wish['code'])}")
+    if "code" in desired and there.get("code") != desired["code"]:
+        lines.append(f"code: {_named(there.get('code'))} → {manifest.digest(desired['code'])}")
     return lines
 
 
@@ -200,9 +200,9 @@ def _named(code: object) -> str:
         return "another"
 
 
-def _compare_reference(wish: Any, live: Any) -> list[str]:
+def _compare_reference(desired: Any, live: Any) -> list[str]:
     there = f"/{live['path']}/{live['name']}" if isinstance(live, Mapping) else str(live)
-    return [] if there == wish else [f"{there} → {wish}"]
+    return [] if there == desired else [f"{there} → {desired}"]
 
 
 _COMPARED: Mapping[str, Callable[[Any, Any], list[str]]] = {
@@ -221,11 +221,11 @@ def _feed_differences(feed: WantedFeed, found: Sequence[Mapping[str, Any]]) -> l
     # What CREATE would make of the inputs, by the feed's own code; the journal is the action's setting, not compared.
     asked = parse_request({"lifecycleEvent": "CREATE", "triggerName": "/_/t", "authKey": "-:-", **feed.inputs}, "_")
     namespace, _, name = str(found[0]["trigger"]).partition("/")
-    wish = wished(Trigger(namespace, name, key=""), asked.wish, None, None).dump()
+    desired = resolve_subscription(Trigger(namespace, name, key=""), asked.parameters, None, None).dump()
     return [
-        f"{setting}: {found[0].get(setting)!r} → {wish[setting]!r}"
+        f"{setting}: {found[0].get(setting)!r} → {desired[setting]!r}"
         for setting in ("bucket", "prefix", "suffix", "events", "target")
-        if _plain(found[0].get(setting)) != _plain(wish[setting])
+        if _plain(found[0].get(setting)) != _plain(desired[setting])
     ]
 
 

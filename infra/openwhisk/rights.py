@@ -50,14 +50,14 @@ def find_unintended(changes: Sequence[Change], state: State, deployer: Deployer)
 
 def _unintended(entity: WantedEntity, state: State, deployer: Deployer) -> Iterator[str]:
     live = _settings(state.entities[entity.collection, entity.name])
-    wish = _settings(entity.body)
+    desired = _settings(entity.body)
     for name in sorted(live.keys() & entity.unset):
         yield f"{name} would be unset"
-    for name in sorted(live.keys() & wish.keys()):
-        there, here = _place(name, live[name]), _place(name, wish[name])
+    for name in sorted(live.keys() & desired.keys()):
+        there, here = _place(name, live[name]), _place(name, desired[name])
         if there != here:
             yield f"{name} would be {here} instead of {there}"
-        elif _has_own(name, live[name], state) and _is_deployers(name, wish[name], deployer):
+        elif _has_own(name, live[name], state) and _is_deployers(name, desired[name], deployer):
             yield f"{name} would be the deployer's, which may do more than its own"
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from infra import paths
 from infra.services.service import Command
 
-# Looks for owed rows at least this often; the journal's NOTIFY wakes it sooner.
+# Looks for pending rows at least this often; the journal's NOTIFY wakes it sooner.
 SECONDS = 5
 
 

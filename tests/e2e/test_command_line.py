@@ -199,7 +199,7 @@ def test_results_are_followed(deployment: Deployment) -> None:
 def test_status_for_programs(deployment: Deployment) -> None:
     """`status --json` is one document with stable keys."""
     status = json.loads(deployment.pixwhisk("status", "--json").stdout)
-    assert set(status) >= {"healthy", "up", "services", "outcomes", "owed", "parked", "oldestOwedSeconds"}
+    assert set(status) >= {"healthy", "up", "services", "outcomes", "pending", "parked", "oldestPendingSeconds"}
     assert status["healthy"] is True
 
 
@@ -240,8 +240,8 @@ def test_another_trigger_on_the_same_bucket(deployment: Deployment) -> None:
             "triggerName": "/_/more-images",
             "authKey": deployment.environment["WSK_AUTH"],
         }
-        wish = {"bucket": deployment.bucket, "prefix": "in/", "suffix": ".jpg"}
-        created = whisk.post("actions/pixwhisk/bucket", params={"blocking": "true"}, json=params | wish)
+        desired = {"bucket": deployment.bucket, "prefix": "in/", "suffix": ".jpg"}
+        created = whisk.post("actions/pixwhisk/bucket", params={"blocking": "true"}, json=params | desired)
         assert created.status_code == 200, created.text
         body = {"trigger": "/_/more-images", "action": "/_/pixwhisk/classify"}
         assert whisk.put("rules/more", json=body).status_code == 200

@@ -249,17 +249,17 @@ def test_deploying_twice_changes_nothing(deployed: Elsewhere) -> None:
     assert [deployed.get(path).json() for path in ENTITIES] == before
 
 
-def test_the_models_that_serve_are_those_in_use(deployed: Elsewhere, second_model: Path) -> None:
+def test_the_models_that_serve_are_active(deployed: Elsewhere, second_model: Path) -> None:
     """Deploying other models says in the database who must have spoken about every object."""
     one, both = str(paths.default_model()), f"{paths.default_model()}:{second_model}"
     again = deployed.pixwhisk("deploy", PIXWHISK_MODEL=both)
-    assert "models in use: efficientnet-lite0-int8, second" in again.stdout
-    assert "models in use" not in deployed.pixwhisk("deploy", PIXWHISK_MODEL=both).stdout
+    assert "active models: efficientnet-lite0-int8, second" in again.stdout
+    assert "active models" not in deployed.pixwhisk("deploy", PIXWHISK_MODEL=both).stdout
     deployed.upload("by both.png")
     said = "SELECT model, label FROM current_results WHERE key = 'by both.png' ORDER BY model"
     expected = [("efficientnet-lite0-int8", "espresso"), ("second", second_word("espresso"))]
     until(lambda: deployed.query(said) == expected, "a row by each model")
-    assert "models in use: efficientnet-lite0-int8\n" in deployed.pixwhisk("deploy", PIXWHISK_MODEL=one).stdout
+    assert "active models: efficientnet-lite0-int8\n" in deployed.pixwhisk("deploy", PIXWHISK_MODEL=one).stdout
 
 
 def test_settings_are_bound_as_init_parameters(deployed: Elsewhere) -> None:

@@ -297,7 +297,7 @@ def test_a_batch_has_an_outcome_for_each_record_in_order(
 def both_models(
     call: Call, model_directory: Path, second_model: Path, monkeypatch: pytest.MonkeyPatch
 ) -> Sequence[str]:
-    """Two models in use at once; their names."""
+    """Two active models at once; their names."""
     monkeypatch.setenv("PIXWHISK_MODEL", f"{model_directory}:{second_model}")
     return model_directory.name, second_model.name
 
@@ -362,10 +362,10 @@ def test_a_removal_is_believed_of_a_store_only(call: Call, bucket: str, monkeypa
     """While nobody answers, or somebody who is no object store, nothing is said to be gone."""
     removal = record(bucket, "k", "s3:ObjectRemoved:Delete")
     monkeypatch.setenv("AWS_ENDPOINT_URL_S3", f"http://127.0.0.1:{free_port()}")
-    assert call(Records=[removal])["error"]["code"] == "store-unreachable"
+    assert call(Records=[removal])["error"]["code"] == "object-store-unreachable"
     with answering_404() as endpoint:
         monkeypatch.setenv("AWS_ENDPOINT_URL_S3", endpoint)
-        assert call(Records=[removal])["error"]["code"] == "store-unreachable"
+        assert call(Records=[removal])["error"]["code"] == "object-store-unreachable"
 
 
 def test_the_version_without_a_name_is_read_below_later_ones(
@@ -441,7 +441,7 @@ def test_wrong_credentials_are_an_error_that_may_pass(
         with monkeypatch.context() as patch:
             patch.setenv(name, value)
             error = call(Records=[raw])["error"]
-        assert (error["code"], error["retryable"]) == ("store-refused", True)
+        assert (error["code"], error["retryable"]) == ("object-store-refused", True)
         assert "wrong-secret-value" not in json.dumps(error)
         assert real not in json.dumps(error)
     assert the_outcome(call(Records=[raw]))["status"] == "classified"
@@ -462,7 +462,7 @@ def test_a_stopped_store_is_an_error_that_may_pass(
         running.process.wait()
         for records in (raws[:1], raws):
             error = call(Records=records)["error"]
-            assert (error["code"], error["retryable"]) == ("store-unreachable", True)
+            assert (error["code"], error["retryable"]) == ("object-store-unreachable", True)
             assert credentials.secret_key not in json.dumps(error)
 
 
@@ -470,7 +470,7 @@ def test_what_answers_but_is_no_store_is_unreachable(call: Call, monkeypatch: py
     """An endpoint that speaks something else is a fault of the store, not of the image."""
     with answering_404() as endpoint:
         monkeypatch.setenv("AWS_ENDPOINT_URL_S3", endpoint)
-        assert call(bucket="images", key="k")["error"]["code"] == "store-unreachable"
+        assert call(bucket="images", key="k")["error"]["code"] == "object-store-unreachable"
 
 
 @contextlib.contextmanager

@@ -59,8 +59,8 @@ def test_the_largest_picture_that_is_let_in_fits(
     height: int,
 ) -> None:
     """Of the kind that costs most beside its pixels, just below the limit, by one model and by two: within 128 MB."""
-    in_use = [classify_container.environment["PIXWHISK_MODEL"], str(second_model)][:models]
-    environment = {**classify_container.environment, "PIXWHISK_MODEL": os.pathsep.join(in_use)}
+    active = [classify_container.environment["PIXWHISK_MODEL"], str(second_model)][:models]
+    environment = {**classify_container.environment, "PIXWHISK_MODEL": os.pathsep.join(active)}
     call = put(minio, bucket, "large.png", saved(photo(3000, height).convert("LA"), "PNG", compress_level=1))
     lived = replace(classify_container, environment=environment).run([call] * 3)
     statuses = [outcome["status"] for result in lived.results for outcome in result["outcomes"]]

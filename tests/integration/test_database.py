@@ -107,7 +107,7 @@ def test_two_migrations_at_once_take_turns(postgres_server: Server) -> None:
         ("pixwhisk_store", "SELECT event_data FROM inbox"),
         ("pixwhisk_store", "INSERT INTO inbox (event_data) VALUES ('')"),
         ("pixwhisk_store", "DELETE FROM inbox"),
-        ("pixwhisk_store", "UPDATE models SET in_use = false"),
+        ("pixwhisk_store", "UPDATE models SET active = false"),
         ("pixwhisk_store", "UPDATE inbox SET event_data = ''"),
         ("pixwhisk_view", "DELETE FROM outcomes"),
         ("pixwhisk_view", "INSERT INTO objects (bucket, key) VALUES ('a', 'b')"),

@@ -196,7 +196,7 @@ def test_an_unreachable_store_is_worth_another_try(client: Minio, monkeypatch: p
     """With MinIO away the error is retryable and holds no secret."""
     monkeypatch.setenv("AWS_ENDPOINT_URL_S3", f"http://127.0.0.1:{free_port()}")
     error = feed("READ")["error"]
-    assert (error["code"], error["retryable"]) == ("store-unreachable", True)
+    assert (error["code"], error["retryable"]) == ("object-store-unreachable", True)
 
 
 def test_missing_settings_are_all_named(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -17,7 +17,7 @@ from actions.events import ObjectEvent, parse_record, sequence_number
 from actions.messages import ModelReference, Outcome
 from actions.store import results
 from actions.store.settings import Settings
-from infra.database.migrations import use_models
+from infra.database.migrations import activate_models
 from tests.fixtures.outcomes import EVENT_NAMES, MODEL, OTHER_MODEL, event, outcome
 from tests.fixtures.postgres import Database
 
@@ -54,11 +54,11 @@ def test_minio_finds_its_table_and_nothing_in_it(journal: psycopg.Connection) ->
     assert "One-Time Filter: false" in plan
 
 
-def test_an_upload_is_owed(journal: psycopg.Connection, connection: psycopg.Connection) -> None:
+def test_an_upload_is_pending(journal: psycopg.Connection, connection: psycopg.Connection) -> None:
     """A row of the view `work` with the raw key, until there is an outcome."""
     write(journal, event("a dir/cat 1+é.jpg", "182178E8B3728CAC"))
     row = connection.execute("SELECT bucket, key, state, attempts, reason FROM work").fetchone()
-    assert row == ("images", "a dir/cat 1+é.jpg", "owed", 0, None)
+    assert row == ("images", "a dir/cat 1+é.jpg", "pending", 0, None)
     found = connection.execute("SELECT sequencer, etag, kind, lane, backfill FROM inbox").fetchone()
     assert found == ("182178e8b3728cac".zfill(32), "etag-182178E8B3728CAC", "created", "journal", False)
 
@@ -66,22 +66,22 @@ def test_an_upload_is_owed(journal: psycopg.Connection, connection: psycopg.Conn
 def test_an_outcome_settles_what_came_before_it(
     journal: psycopg.Connection, connection: psycopg.Connection, database: Database
 ) -> None:
-    """The same version up to the same sequencer, parked or owed; other versions and later events stay owed."""
+    """The same version up to the same sequencer, parked or pending; other versions and later events stay pending."""
     write(journal, event("a", "1"), event("a", "2"), event("a", "3"), event("a", "1", version="v"), event("b", "1"))
     connection.execute("UPDATE inbox SET state = 'parked', reason = 'x' WHERE sequencer LIKE '%%1' AND version_id = ''")
     store(database, outcome("a", "2"))
-    assert [state for _, state, _ in states(connection)] == ["settled", "settled", "owed", "owed", "parked"]
+    assert [state for _, state, _ in states(connection)] == ["settled", "settled", "pending", "pending", "parked"]
 
 
-def test_an_outcome_by_one_of_two_models_in_use_does_not_settle(
+def test_an_outcome_by_one_of_two_active_models_does_not_settle(
     journal: psycopg.Connection, connection: psycopg.Connection, database: Database
 ) -> None:
     """Whether the event comes before the outcomes or after: only the second model's settles it."""
-    use_models(database.url(), [ModelReference(**MODEL), ModelReference(**OTHER_MODEL)])
+    activate_models(database.url(), [ModelReference(**MODEL), ModelReference(**OTHER_MODEL)])
     write(journal, event("a", "1"))
     store(database, outcome("a", "1"))
     write(journal, event("a", "1"))
-    assert [state for _, state, _ in states(connection)] == ["owed", "owed"]
+    assert [state for _, state, _ in states(connection)] == ["pending", "pending"]
     store(database, outcome("a", "1", model=OTHER_MODEL))
     write(journal, event("a", "1"))
     assert [state for _, state, _ in states(connection)] == ["settled"] * 3
@@ -94,10 +94,10 @@ def test_a_model_that_nobody_put_to_use_changes_nothing(
     journal: psycopg.Connection, connection: psycopg.Connection, database: Database
 ) -> None:
     """Its outcome is a row; who must have spoken stays as it was."""
-    use_models(database.url(), [ModelReference(**MODEL)])
+    activate_models(database.url(), [ModelReference(**MODEL)])
     store(database, outcome("a", "1", model=OTHER_MODEL))
     write(journal, event("a", "1"))
-    assert [state for _, state, _ in states(connection)] == ["owed"]
+    assert [state for _, state, _ in states(connection)] == ["pending"]
     store(database, outcome("a", "1"))
     assert [state for _, state, _ in states(connection)] == ["settled"]
     assert connection.execute("SELECT model FROM current_results").fetchall() == [("lite0",)]
@@ -118,19 +118,19 @@ def test_a_stale_outcome_settles_too(
 def test_an_event_whose_outcome_is_there_settles_at_once(
     journal: psycopg.Connection, connection: psycopg.Connection, database: Database
 ) -> None:
-    """The fast lane was faster: nothing is owed. A removal still is, even if it shares the creation's sequencer."""
+    """The fast lane was faster: nothing is pending. A removal still is, even if it shares the creation's sequencer."""
     store(database, outcome("a", "2", versionId="v"))
     write(journal, event("a", "1", version="v"), event("a", "2", version="v"), event("a", "2", "removed", "v"))
-    assert [state for _, state, _ in states(connection)] == ["settled", "settled", "owed"]
+    assert [state for _, state, _ in states(connection)] == ["settled", "settled", "pending"]
     store(database, outcome("a", "2", "deleted", versionId="v"))
     assert [state for _, state, _ in states(connection)] == ["settled"] * 3
 
 
-def test_a_backfill_is_owed_although_an_outcome_is_there(connection: psycopg.Connection, database: Database) -> None:
+def test_a_backfill_is_pending_although_an_outcome_is_there(connection: psycopg.Connection, database: Database) -> None:
     """Another model's outcome may be what is missing."""
     store(database, outcome("a", "1"))
     connection.execute("INSERT INTO inbox (event_data, lane) VALUES (%s, 'backfill')", (event("a", "1"),))
-    assert connection.execute("SELECT state, backfill FROM inbox").fetchall() == [("owed", True)]
+    assert connection.execute("SELECT state, backfill FROM inbox").fetchall() == [("pending", True)]
 
 
 def test_tagging_is_settled_at_once(journal: psycopg.Connection, connection: psycopg.Connection) -> None:
@@ -182,7 +182,7 @@ def test_junk_is_parked_and_never_in_the_way(
     if found[0][0] != "settled":  # an empty event name is one to ignore
         assert found[0][:4] == ("parked", "bad-event", junk, None)
         assert found[0][4]
-    assert found[1][0] == "owed"
+    assert found[1][0] == "pending"
 
 
 def test_metadata_that_is_no_text_for_postgres_costs_nothing(
@@ -194,13 +194,13 @@ def test_metadata_that_is_no_text_for_postgres_costs_nothing(
         event("cat é.jpg", "1", userMetadata={"X-Amz-Meta-A": "\0", "X-Amz-Meta-B": "\ud800"}),
         event("dog.jpg", "1", userMetadata={"X-Amz-Meta-A": "\\u0000 \ud83d\ude00"}),
     )
-    assert states(connection) == [("cat é.jpg", "owed", None), ("dog.jpg", "owed", None)]
+    assert states(connection) == [("cat é.jpg", "pending", None), ("dog.jpg", "pending", None)]
 
 
 def test_a_megabyte_is_taken(journal: psycopg.Connection, connection: psycopg.Connection) -> None:
     """Size is no reason to refuse an event."""
     write(journal, event("a", "1", userMetadata={"x": "y" * 2**20}), "x" * 2**22)
-    assert [state for _, state, _ in states(connection)] == ["owed", "parked"]
+    assert [state for _, state, _ in states(connection)] == ["pending", "parked"]
 
 
 def test_an_event_without_a_time_is_taken(journal: psycopg.Connection, connection: psycopg.Connection) -> None:
@@ -210,7 +210,7 @@ def test_an_event_without_a_time_is_taken(journal: psycopg.Connection, connectio
 
 
 def test_whoever_listens_is_told_of_work(journal: psycopg.Connection, connection: psycopg.Connection) -> None:
-    """An owed row notifies `pixwhisk_inbox`; junk and settled rows do not wake anybody."""
+    """A pending row notifies `pixwhisk_inbox`; junk and settled rows do not wake anybody."""
     connection.execute("LISTEN pixwhisk_inbox")
     write(journal, "junk", event("a", "1", "ignored"), event("a", "1"))
     assert [notify.channel for notify in connection.notifies(timeout=20, stop_after=1)] == ["pixwhisk_inbox"]
@@ -218,19 +218,19 @@ def test_whoever_listens_is_told_of_work(journal: psycopg.Connection, connection
 
 
 def test_old_settled_rows_are_pruned(journal: psycopg.Connection, connection: psycopg.Connection) -> None:
-    """By age, a bounded number a call; never what is owed or parked."""
-    write(journal, "junk", event("owed", "1"), *(event(f"a{number}", "1", "ignored") for number in range(5)))
+    """By age, a bounded number a call; never what is pending or parked."""
+    write(journal, "junk", event("pending", "1"), *(event(f"a{number}", "1", "ignored") for number in range(5)))
     connection.execute("UPDATE inbox SET received_at = now() - interval '8 days' WHERE key IS DISTINCT FROM 'a4'")
     assert connection.execute("SELECT prune_inbox('7 days', 3)").fetchone() == (3,)
     assert connection.execute("SELECT prune_inbox('7 days')").fetchone() == (1,)
-    assert {key for key, _, _ in states(connection)} == {None, "owed", "a4"}
+    assert {key for key, _, _ in states(connection)} == {None, "pending", "a4"}
 
 
-def test_what_is_owed_is_found_without_reading_what_is_settled(connection: psycopg.Connection) -> None:
+def test_what_is_pending_is_found_without_reading_what_is_settled(connection: psycopg.Connection) -> None:
     """The queries of `store` and of the sweep use the partial indexes."""
     connection.execute("SET enable_seqscan = off")
     for condition, index in (
-        ("state = 'owed' ORDER BY backfill, id DESC LIMIT 1", "inbox_owed"),
+        ("state = 'pending' ORDER BY backfill, id DESC LIMIT 1", "inbox_pending"),
         ("state <> 'settled' AND bucket = 'a' AND key = 'b' AND version_id = ''", "inbox_open"),
         ("state = 'settled' AND received_at < now()", "inbox_settled"),
         ("state = 'parked' AND reason = 'x'", "inbox_parked"),

@@ -32,7 +32,7 @@ from actions.store import results
 from actions.store.__main__ import main, preload
 from actions.store.rows import as_json, prepare
 from actions.store.settings import Settings
-from infra.database.migrations import migrate, use_models
+from infra.database.migrations import activate_models, migrate
 from tests.fixtures.outcomes import MODEL, OTHER_MODEL, event, outcome
 from tests.fixtures.postgres import Database, running_postgres
 
@@ -167,11 +167,11 @@ def test_a_listing_knows_a_marker_to_the_millisecond(store: Store, connection: p
     assert rows(connection, "current_results") == []
 
 
-def test_two_models_in_use_are_two_rows(store: Store, connection: psycopg.Connection) -> None:
-    """Each model has its outcome of each version; the current ones are those of the models in use."""
+def test_two_active_models_are_two_rows(store: Store, connection: psycopg.Connection) -> None:
+    """Each model has its outcome of each version; the current ones are those of the active models."""
     store(outcome("a", "1"), outcome("a", "1", model=OTHER_MODEL))
     assert [row[4] for row in rows(connection, "current_results")] == ["lite0", "other"]
-    use_models(connection.info.dsn + f" password={connection.info.password}", [ModelReference(**OTHER_MODEL)])
+    activate_models(connection.info.dsn + f" password={connection.info.password}", [ModelReference(**OTHER_MODEL)])
     assert [row[4] for row in rows(connection, "current_results")] == ["other"]
     assert [row[4] for row in rows(connection)] == ["lite0", "other"]
 
@@ -369,7 +369,7 @@ class History(RuleBasedStateMachine):
             self.connection.execute(f"DELETE FROM {table}")
         self.versions: dict[tuple[str, str], Version] = {}
         self.journal: list[Journalled] = []
-        self.in_use: set[str] = set()
+        self.active: set[str] = set()
 
     def teardown(self) -> None:
         self.connection.close()
@@ -388,8 +388,8 @@ class History(RuleBasedStateMachine):
 
     @initialize(names=st.sets(st.sampled_from(sorted(MODELS)), min_size=1))
     def use(self, names: set[str]) -> None:
-        use_models(self.database.url(), [MODELS[name] for name in names])
-        self.in_use = names
+        activate_models(self.database.url(), [MODELS[name] for name in names])
+        self.active = names
 
     @rule(batch=st.lists(events, min_size=1, max_size=4), model=st.sampled_from(sorted(MODELS)))
     def store(self, batch: list[tuple[tuple[str, str], tuple[int, int]]], model: str) -> None:
@@ -423,16 +423,16 @@ class History(RuleBasedStateMachine):
         self.journalling.execute("INSERT INTO inbox (event_time, event_data) VALUES (now(), %s)", (data,))
         held = self.versions.get((key, version), Version())
         arrived = Journalled((key, version), (sequencer, finality))
-        if held.models >= self.in_use:
+        if held.models >= self.active:
             arrived.settle((key, version), held.order)
         self.journal.append(arrived)
 
     def _settle(
         self, stored: Collection[tuple[str, str]], lost: Sequence[tuple[tuple[str, str], tuple[int, int]]]
     ) -> None:
-        """By what is known now, if all models in use have spoken; by what has lost to something newer in any case."""
+        """By what is known now, if all active models have spoken; by what has lost to something newer in any case."""
         known = {version: self.versions[version] for version in stored}
-        complete = [(version, held.order) for version, held in known.items() if held.models >= self.in_use]
+        complete = [(version, held.order) for version, held in known.items() if held.models >= self.active]
         for version, order in [*complete, *lost]:
             for each in self.journal:
                 each.settle(version, order)
@@ -457,7 +457,7 @@ class History(RuleBasedStateMachine):
             newest = [each for each in left if each[0][0] == max(order[0] for order, _ in left)]
             if len(newest) == 1 and newest[0][0][1] == 0:
                 held = self.versions[key, newest[0][1]]
-                expected |= {(key, newest[0][1], model) for model in held.models & self.in_use}
+                expected |= {(key, newest[0][1], model) for model in held.models & self.active}
             elif len(newest) > 1:  # two versions in the same nanosecond: which is newer is not defined
                 return
         found = self.connection.execute("SELECT key, coalesce(version_id, ''), model FROM current_results").fetchall()
@@ -467,7 +467,7 @@ class History(RuleBasedStateMachine):
     def the_inbox_owes_what_no_outcome_covers(self) -> None:
         expected = sorted((each.version, each.order) for each in self.journal if not each.settled)
         found = self.connection.execute(
-            "SELECT key, version_id, ltrim(sequencer, '0'), finality FROM inbox WHERE state = 'owed'"
+            "SELECT key, version_id, ltrim(sequencer, '0'), finality FROM inbox WHERE state = 'pending'"
         ).fetchall()
         assert (
             sorted(((key, version), (int(digits, 16) >> 24, last)) for key, version, digits, last in found) == expected

@@ -1,4 +1,4 @@
-"""The sweep against a real ledger; what runs its batches is a stand-in that stores as the sequence does."""
+"""The sweep against a real inbox; what runs its batches is a stand-in that stores as the sequence does."""
 
 from __future__ import annotations
 
@@ -20,19 +20,19 @@ from actions.messages import ModelReference, Outcome
 from actions.store import results
 from actions.store.settings import Settings as StoreSettings
 from infra.database import queries
-from infra.database.migrations import migrate, use_models
+from infra.database.migrations import activate_models, migrate
 from tests.fixtures.minio import until
 from tests.fixtures.outcomes import event
 from tests.fixtures.postgres import Database, running_postgres
 from triggers.sweep.__main__ import main
 from triggers.sweep.handler import Score, Sweep
+from triggers.sweep.inbox import CLAIM, RETRY, SETTLE, Inbox, opened, replay
 from triggers.sweep.invoking import Answer, Done, Failed, Invoker, Refused, Running
-from triggers.sweep.owed import CLAIM, FAIL, SETTLE, Ledger, opened, replay
 from triggers.sweep.settings import Settings
 from triggers.sweep.watch import watch
 
 NOW = timedelta(0)
-UNREACHABLE = Failed("store-unreachable", "no answer", "service")
+UNREACHABLE = Failed("object-store-unreachable", "no answer", "service")
 CRASHED = Failed("action-failed", "command exited", "record")
 
 
@@ -75,9 +75,9 @@ def settings(database: Database) -> Settings:
 
 
 @pytest.fixture
-def ledger(settings: Settings) -> Iterator[Ledger]:
-    with opened(settings.database_url, settings.lease) as opened_ledger:
-        yield opened_ledger
+def inbox(settings: Settings) -> Iterator[Inbox]:
+    with opened(settings.database_url, settings.lease) as opened_inbox:
+        yield opened_inbox
 
 
 def owe(connection: psycopg.Connection, *keys: str, lane: str = "journal") -> None:
@@ -87,7 +87,7 @@ def owe(connection: psycopg.Connection, *keys: str, lane: str = "journal") -> No
 
 
 def make_due(connection: psycopg.Connection) -> None:
-    connection.execute("UPDATE inbox SET next_at = now() WHERE state = 'owed'")
+    connection.execute("UPDATE inbox SET next_at = now() WHERE state = 'pending'")
 
 
 def states(connection: psycopg.Connection) -> dict[str, tuple[Any, ...]]:
@@ -95,45 +95,45 @@ def states(connection: psycopg.Connection) -> dict[str, tuple[Any, ...]]:
     return {key: (state, attempts, reason) for key, state, attempts, reason in found}
 
 
-def run(ledger: Ledger, runs: StandIn, settings: Settings, seconds: float = 20) -> Score:
-    return Sweep(ledger, runs, settings, threading.Event(), time.monotonic() + seconds).run()
+def run(inbox: Inbox, runs: StandIn, settings: Settings, seconds: float = 20) -> Score:
+    return Sweep(inbox, runs, settings, threading.Event(), time.monotonic() + seconds).run()
 
 
-def test_what_is_owed_becomes_rows_in_batches(
-    connection: psycopg.Connection, ledger: Ledger, sequence: StandIn, settings: Settings
+def test_what_is_pending_becomes_rows_in_batches(
+    connection: psycopg.Connection, inbox: Inbox, sequence: StandIn, settings: Settings
 ) -> None:
     """Everything due is run, in batches, and settled."""
     owe(connection, *(f"k{number}" for number in range(20)))
-    assert run(ledger, sequence, settings) == Score(done=20)
+    assert run(inbox, sequence, settings) == Score(done=20)
     assert sorted(map(len, sequence.calls)) == [4, 8, 8]
     assert connection.execute("SELECT count(*) FROM results").fetchone() == (20,)
     assert set(states(connection).values()) == {("settled", 0, None)}
 
 
 def test_the_newest_live_uploads_come_first(
-    connection: psycopg.Connection, ledger: Ledger, sequence: StandIn, settings: Settings
+    connection: psycopg.Connection, inbox: Inbox, sequence: StandIn, settings: Settings
 ) -> None:
     """Before older ones, and all live ones before a backfill, however old that is."""
     owe(connection, "backfill", lane="backfill")
     owe(connection, "older", "newer")
     owe(connection, "late-backfill", lane="audit")
-    run(ledger, sequence, replace(settings, batch=1, in_flight=1))
+    run(inbox, sequence, replace(settings, batch=1, in_flight=1))
     assert sequence.calls == [["newer"], ["older"], ["late-backfill"], ["backfill"]]
 
 
-def test_what_is_young_is_left_to_the_fast_lane(connection: psycopg.Connection, ledger: Ledger) -> None:
+def test_what_is_young_is_left_to_the_fast_lane(connection: psycopg.Connection, inbox: Inbox) -> None:
     """Within the grace time nothing is claimed."""
     owe(connection, "a")
-    assert ledger.claim(5, timedelta(minutes=1)) == []
+    assert inbox.claim(5, timedelta(minutes=1)) == []
 
 
-def test_an_event_is_as_old_as_it_says(connection: psycopg.Connection, ledger: Ledger) -> None:
+def test_an_event_is_as_old_as_it_says(connection: psycopg.Connection, inbox: Inbox) -> None:
     """MinIO's journal comes seconds later, and then it is the sweep's turn at once; a backfill always is."""
     owe(connection, "young")
     owe(connection, "backfilled", lane="backfill")
     owe(connection, "late")
     connection.execute("UPDATE inbox SET event_time = now() - interval '3 seconds' WHERE key = 'late'")
-    claimed = ledger.claim(5, timedelta(seconds=2))
+    claimed = inbox.claim(5, timedelta(seconds=2))
     assert sorted(json.loads(row.event_data)["Records"][0]["s3"]["object"]["key"] for row in claimed) == [
         "backfilled",
         "late",
@@ -154,23 +154,23 @@ def test_what_was_young_when_the_watch_woke_is_run_when_it_is_due(
 
 
 def test_what_has_an_outcome_by_now_is_settled_and_not_run(
-    connection: psycopg.Connection, ledger: Ledger, sequence: StandIn
+    connection: psycopg.Connection, inbox: Inbox, sequence: StandIn
 ) -> None:
     """An event and its outcome that crossed are noticed when the row is claimed."""
     owe(connection, "a", "b")
     connection.execute("INSERT INTO objects (bucket, key, sequencer) VALUES ('images', 'a', lpad('1', 32, '0'))")
-    assert len(ledger.claim(5, NOW)) == 1
+    assert len(inbox.claim(5, NOW)) == 1
     assert states(connection)["a"] == ("settled", 0, None)
 
 
 def test_only_what_a_sweep_ran_counts_as_its_own(
-    database: Database, connection: psycopg.Connection, ledger: Ledger, sequence: StandIn, settings: Settings
+    database: Database, connection: psycopg.Connection, inbox: Inbox, sequence: StandIn, settings: Settings
 ) -> None:
     """An outcome that came by its event is by the event, also where the journal had been there before it."""
     owe(connection, "late")
     sequence.invoke([json.loads(event("late", "1"))["Records"][0]])
     owe(connection, "missed")
-    assert run(ledger, sequence, settings) == Score(done=1)
+    assert run(inbox, sequence, settings) == Score(done=1)
     with queries.connect(database.url()) as looking:
         assert queries.counts(looking).lanes == {"event": 1, "sweep": 1}
 
@@ -179,15 +179,15 @@ def test_two_sweeps_never_hold_the_same_row(connection: psycopg.Connection, sett
     """A claimed row is nobody else's until its lease ends; what the first notes then is ignored."""
     owe(connection, "a")
     with connect(settings) as one, connect(settings) as other:
-        first = Ledger(one, timedelta(seconds=20), uuid.uuid4())
-        second = Ledger(other, timedelta(seconds=20), uuid.uuid4())
+        first = Inbox(one, timedelta(seconds=20), uuid.uuid4())
+        second = Inbox(other, timedelta(seconds=20), uuid.uuid4())
         rows = first.claim(5, NOW)
         assert [row.attempts for row in rows] == [0]
         assert second.claim(5, NOW) == []
         make_due(connection)  # as if the lease had ended
         assert [row.attempts for row in second.claim(5, NOW)] == [1]
         first.settle(rows)
-        assert states(connection)["a"] == ("owed", 1, None)
+        assert states(connection)["a"] == ("pending", 1, None)
 
 
 def connect(settings: Settings) -> psycopg.Connection:
@@ -200,127 +200,127 @@ def test_a_sweep_that_lost_its_connection_lets_go_of_its_claims(
     """Reconnected, the same process need not wait for its own leases."""
     owe(connection, "a")
     for _ in range(2):
-        with opened(settings.database_url, settings.lease) as ledger:
-            assert [row.attempts for row in ledger.claim(5, NOW)] == [0]
+        with opened(settings.database_url, settings.lease) as inbox:
+            assert [row.attempts for row in inbox.claim(5, NOW)] == [0]
 
 
 def test_a_poison_record_holds_nobody_back(
-    connection: psycopg.Connection, ledger: Ledger, sequence: StandIn, settings: Settings
+    connection: psycopg.Connection, inbox: Inbox, sequence: StandIn, settings: Settings
 ) -> None:
     """Its batch is halved until it is alone; the others are stored; it backs off and is parked with the reason."""
     sequence.answers["poison"] = CRASHED
     owe(connection, "a", "b", "c", "poison", "d", "e", "f", "g")
-    assert run(ledger, sequence, settings) == Score(done=7, failed=1)
-    assert states(connection)["poison"] == ("owed", 1, "action-failed")
+    assert run(inbox, sequence, settings) == Score(done=7, failed=1)
+    assert states(connection)["poison"] == ("pending", 1, "action-failed")
     for _ in range(2):
         make_due(connection)
-        run(ledger, sequence, settings)
+        run(inbox, sequence, settings)
     assert states(connection)["poison"] == ("parked", 3, "action-failed")
     assert sequence.calls[-2:] == [["poison"], ["poison"]]
     assert {state for state, *_ in states(connection).values()} == {"settled", "parked"}
 
 
-def test_a_failed_row_waits_longer_every_time(connection: psycopg.Connection, ledger: Ledger) -> None:
+def test_a_failed_row_waits_longer_every_time(connection: psycopg.Connection, inbox: Inbox) -> None:
     """Exponentially, with jitter."""
     owe(connection, "a")
     waits: list[float] = []
     for _ in range(4):
         make_due(connection)
-        (row,) = ledger.claim(1, NOW)
-        ledger.fail(row, "action-failed", "x", most=99, blameless=False)
+        (row,) = inbox.claim(1, NOW)
+        inbox.retry(row, "action-failed", "x", most=99, counts=True)
         waits += connection.execute("SELECT extract(epoch FROM next_at - failed_at)::float FROM inbox").fetchone() or ()
     for attempt, seconds in enumerate(waits, 1):
         assert 2**attempt * 0.5 <= seconds <= 2**attempt * 1.5
 
 
 def test_what_can_never_succeed_is_parked_at_once(
-    connection: psycopg.Connection, ledger: Ledger, sequence: StandIn, settings: Settings
+    connection: psycopg.Connection, inbox: Inbox, sequence: StandIn, settings: Settings
 ) -> None:
     """An error that says trying again cannot help is believed."""
     sequence.answers["a"] = Failed("bad-request", "a value does not fit\0", "record", final=True)
     owe(connection, "a")
-    assert run(ledger, sequence, settings) == Score(parked=1)
+    assert run(inbox, sequence, settings) == Score(parked=1)
     assert states(connection)["a"] == ("parked", 1, "bad-request")
 
 
-def test_what_a_model_in_use_never_speaks_about_is_parked(
-    connection: psycopg.Connection, database: Database, ledger: Ledger, sequence: StandIn, settings: Settings
+def test_what_an_active_model_never_classifies_is_parked(
+    connection: psycopg.Connection, database: Database, inbox: Inbox, sequence: StandIn, settings: Settings
 ) -> None:
-    """`classify` ran well with other models than the database has in use: that shows, and can be mended."""
-    use_models(database.url(), [ModelReference("lite0", "sha256:aa"), ModelReference("another", "sha256:bb")])
+    """`classify` ran well with other models than are active: that shows, and can be mended."""
+    activate_models(database.url(), [ModelReference("lite0", "sha256:aa"), ModelReference("another", "sha256:bb")])
     owe(connection, "a")
     for _ in range(settings.attempts):
-        run(ledger, sequence, settings)
+        run(inbox, sequence, settings)
         make_due(connection)
     assert states(connection)["a"] == ("parked", settings.attempts, "model-missing")
-    use_models(database.url(), [ModelReference("lite0", "sha256:aa")])
+    activate_models(database.url(), [ModelReference("lite0", "sha256:aa")])
     replay(connection, "reason", "model-missing")
-    run(ledger, sequence, settings)
+    run(inbox, sequence, settings)
     assert states(connection)["a"][0] == "settled"
 
 
 def test_a_record_that_cannot_be_read_is_parked_as_a_bad_event(
-    connection: psycopg.Connection, ledger: Ledger, sequence: StandIn, settings: Settings
+    connection: psycopg.Connection, inbox: Inbox, sequence: StandIn, settings: Settings
 ) -> None:
     """`classify` says so in its outcome, which no row is stored for."""
     unreadable = {"status": "rejected", "reason": "bad-event", "detail": "key: holds a NUL"}
     sequence.answers["a"] = Done([unreadable])
     owe(connection, "a")
-    assert run(ledger, sequence, settings) == Score(parked=1)
+    assert run(inbox, sequence, settings) == Score(parked=1)
     assert states(connection)["a"] == ("parked", 1, "bad-event")
 
 
 def test_an_outage_counts_against_nobody(
-    connection: psycopg.Connection, ledger: Ledger, sequence: StandIn, settings: Settings
+    connection: psycopg.Connection, inbox: Inbox, sequence: StandIn, settings: Settings
 ) -> None:
     """While nothing can be stored, no row is parked, and few invocations are spent; afterwards all is stored."""
     sequence.always = UNREACHABLE
     owe(connection, *(f"k{number}" for number in range(30)))
     for _ in range(3):
-        run(ledger, sequence, settings, seconds=1)
+        run(inbox, sequence, settings, seconds=1)
         make_due(connection)
-    assert {(state, attempts) for state, attempts, _ in states(connection).values()} == {("owed", 0)}
+    assert {(state, attempts) for state, attempts, _ in states(connection).values()} == {("pending", 0)}
     assert len(sequence.calls) < 40
     sequence.always = None
-    assert run(ledger, sequence, settings).done == 30
+    assert run(inbox, sequence, settings).done == 30
 
 
 def test_an_object_that_no_service_can_read_is_parked_in_the_end(
-    connection: psycopg.Connection, ledger: Ledger, sequence: StandIn, settings: Settings
+    connection: psycopg.Connection, inbox: Inbox, sequence: StandIn, settings: Settings
 ) -> None:
     """A service that fails for one object only, while others are stored, is that object's doing."""
     sequence.answers["damaged"] = UNREACHABLE
     for turn in range(8):
         owe(connection, f"fine-{turn}", *(["damaged"] if not turn else []))
         make_due(connection)
-        run(ledger, sequence, settings)
-    assert states(connection)["damaged"] == ("parked", 3, "store-unreachable")
+        run(inbox, sequence, settings)
+    assert states(connection)["damaged"] == ("parked", 3, "object-store-unreachable")
     assert connection.execute("SELECT count(*) FROM results").fetchone() == (8,)
 
 
 def test_a_full_quota_is_waited_for(
-    connection: psycopg.Connection, ledger: Ledger, sequence: StandIn, settings: Settings
+    connection: psycopg.Connection, inbox: Inbox, sequence: StandIn, settings: Settings
 ) -> None:
     """429 is no failure of anything: the rows are let go, and taken again after a pause."""
     owe(connection, "a", "b")
     sequence.always = Refused("over-quota", "429")
     timer = threading.Timer(1, lambda: setattr(sequence, "always", None))
     timer.start()
-    score = run(ledger, sequence, settings)
+    score = run(inbox, sequence, settings)
     timer.join()
     assert (score.done, score.failed, score.parked) == (2, 0, 0)
     assert len(sequence.calls) < 8
 
 
 def test_what_goes_on_running_is_left_alone(
-    connection: psycopg.Connection, ledger: Ledger, sequence: StandIn, settings: Settings
+    connection: psycopg.Connection, inbox: Inbox, sequence: StandIn, settings: Settings
 ) -> None:
     """An activation that outlasts the blocking wait is not run beside itself: the lease has to end first."""
     sequence.always = Running()
     owe(connection, "a")
-    assert run(ledger, sequence, settings) == Score(released=1)
+    assert run(inbox, sequence, settings) == Score(requeued=1)
     assert len(sequence.calls) == 1
-    assert states(connection)["a"] == ("owed", 0, None)
+    assert states(connection)["a"] == ("pending", 0, None)
 
 
 def test_nothing_that_is_done_is_read_to_find_what_is_not(connection: psycopg.Connection) -> None:
@@ -329,12 +329,12 @@ def test_nothing_that_is_done_is_read_to_find_what_is_not(connection: psycopg.Co
     connection.execute(SETTLED)
     owe(connection, "a")
     values = {"claim": uuid.uuid4(), "lease": NOW, "grace": NOW, "most": 50, "id": 1, "ids": [1, 2, 3]}
-    values |= {"blameless": True, "first": NOW, "longest": NOW, "reason": "x", "detail": "x"}
+    values |= {"counts": False, "first": NOW, "longest": NOW, "reason": "x", "detail": "x"}
     work = "SELECT * FROM work"
     with psycopg.ClientCursor(connection) as cursor:
         for statistics in ("", "ANALYZE"):
             connection.execute(statistics)
-            for statement in (CLAIM, FAIL, SETTLE, work):
+            for statement in (CLAIM, RETRY, SETTLE, work):
                 plan = "\n".join(line for (line,) in cursor.execute(f"EXPLAIN {statement}", values).fetchall())
                 assert "Seq Scan on inbox" not in plan, plan
                 assert "Seq Scan on outcomes" not in plan, plan
@@ -354,7 +354,7 @@ def test_the_watch_prunes_until_nothing_old_is_left(
     connection: psycopg.Connection, settings: Settings, sequence: StandIn, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A bounded number at a time, but without waiting for many rounds in between."""
-    monkeypatch.setattr("triggers.sweep.owed.PRUNE_AT_ONCE", 10)
+    monkeypatch.setattr("triggers.sweep.inbox.PRUNE_AT_ONCE", 10)
     connection.execute("ALTER TABLE inbox DISABLE TRIGGER USER")
     connection.execute(
         "INSERT INTO inbox (state, received_at) SELECT 'settled', now() - interval '8 days' FROM generate_series(1, 45)"
@@ -369,16 +369,16 @@ def test_the_watch_prunes_until_nothing_old_is_left(
         thread.join(20)
 
 
-def test_replay_makes_parked_work_owed_again(connection: psycopg.Connection, ledger: Ledger) -> None:
+def test_replay_makes_parked_work_pending_again(connection: psycopg.Connection, inbox: Inbox) -> None:
     """By key, by reason, or all of it."""
     owe(connection, "a", "b", "c")
-    for row, reason in zip(ledger.claim(3, NOW), ("x", "y", "y"), strict=True):
-        ledger.park(row, reason, "z")
-    assert ledger.counts().reasons == {"x": 1, "y": 2}
+    for row, reason in zip(inbox.claim(3, NOW), ("x", "y", "y"), strict=True):
+        inbox.park(row, reason, "z")
+    assert inbox.counts().reasons == {"x": 1, "y": 2}
     assert replay(connection, "key", "a") == 1
     assert replay(connection, "reason", "x") + replay(connection, "reason", "y") == 2
-    found = ledger.counts()
-    assert (found.owed, found.parked) == (3, 0)
+    found = inbox.counts()
+    assert (found.pending, found.parked) == (3, 0)
     assert found.oldest is not None
 
 
@@ -478,13 +478,13 @@ def test_an_openwhisk_that_is_away_is_no_failure_of_a_record(settings: Settings)
 
 
 def test_what_holds_everything_up_is_said_once(
-    connection: psycopg.Connection, ledger: Ledger, sequence: StandIn, settings: Settings
+    connection: psycopg.Connection, inbox: Inbox, sequence: StandIn, settings: Settings
 ) -> None:
     """A sweep that only waits says for what, with OpenWhisk's own words, and not every time it asks again."""
     owe(connection, "a")
     sequence.always = Refused("over-quota", "429: Too many requests in the last minute (count: 61, allowed: 60).")
     said: list[str] = []
-    Sweep(ledger, sequence, settings, threading.Event(), time.monotonic() + 2, report=said.append).run()
+    Sweep(inbox, sequence, settings, threading.Event(), time.monotonic() + 2, report=said.append).run()
     assert len(sequence.calls) > 1
     assert said == ["sweep: waiting: over-quota: 429: Too many requests in the last minute (count: 61, allowed: 60)."]
 
@@ -495,7 +495,7 @@ def test_the_action_says_what_it_did(
     settings: Settings,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """Called by an alarm, it runs what is owed and reports counts; errors are OpenWhisk's application errors."""
+    """Called by an alarm, it runs what is pending and reports counts; errors are OpenWhisk's application errors."""
     apihost, handler = openwhisk
     result = {"outcomes": [{"status": "classified"}], "results": [], "stored": {"written": 1}}
     handler.body = json.dumps({"response": {"status": "success", "result": result}}).encode()
@@ -505,7 +505,7 @@ def test_the_action_says_what_it_did(
     monkeypatch.setenv("WSK_APIHOST", apihost)
     monkeypatch.setenv("WSK_AUTH", "u:k")
     answer = main(bound | {"__ow_headers": {"authorization": "Basic x"}})
-    assert answer == {"swept": {"done": 1, "failed": 0, "parked": 0, "released": 0}, "owed": 0, "parked": 0}
+    assert answer == {"swept": {"done": 1, "failed": 0, "parked": 0, "requeued": 0}, "pending": 0, "parked": 0}
     away = main(bound | {"DATABASE_URL": "postgresql://u:secret@/d?host=/nowhere"})
     assert (away["error"]["code"], "secret" in str(away)) == ("database-unavailable", False)
     assert main({})["error"]["code"] == "bad-settings"

@@ -40,10 +40,10 @@ def wanted(runtime: WantedRuntime = WantedRuntime(), zipped: bytes = b"zip", **v
     return manifest.wanted(manifest.read(), "guest", VARIABLES | variables, lambda _: zipped, runtime)
 
 
-def live(wish: Wanted) -> State:
-    """What OpenWhisk would answer once everything of `wish` was put."""
+def live(desired: Wanted) -> State:
+    """What OpenWhisk would answer once everything of `desired` was put."""
     entities: dict[tuple[str, str], Any] = {}
-    for entity in wish.entities:
+    for entity in desired.entities:
         body: dict[str, Any] = copy.deepcopy(dict(entity.body))
         if entity.collection == "actions":
             ours = {each["key"] for each in body["annotations"]}

@@ -93,9 +93,9 @@ def test_every_reason_to_reject_an_image_is_explained() -> None:
 
 
 def test_every_state_of_status_is_explained() -> None:
-    """Each service, what is owed, and what is parked."""
+    """Each service, what is pending, and what is parked."""
     shown = "\n".join(first for first, *_ in table("`pixwhisk status` shows"))
-    assert all(word in shown for word in ("`postgres`", "`minio`", "`openwhisk`", "owed", "oldest", "parked"))
+    assert all(word in shown for word in ("`postgres`", "`minio`", "`openwhisk`", "pending", "oldest", "parked"))
 
 
 def test_every_variable_of_a_deployment_is_explained() -> None:

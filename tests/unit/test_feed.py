@@ -14,16 +14,16 @@ from minio.xml import marshal
 
 from actions.errors import BadRequest
 from actions.events import CREATED, SUBSCRIBED
-from triggers.feed.request import Trigger, Wish, parse_request
+from triggers.feed.request import FeedParameters, Trigger, parse_request
 from triggers.feed.subscription import (
     Subscription,
     entries,
     holds,
     merged,
     own_target,
+    resolve_subscription,
     subscription,
     webhook_arn,
-    wished,
 )
 from triggers.feed.targets import trigger_url
 
@@ -59,7 +59,7 @@ foreigners = st.lists(
 def test_a_merge_keeps_everybody_elses_entries(
     foreign: list[QueueConfig], old: Subscription, new: Subscription
 ) -> None:
-    """Merging twice leaves foreign entries in order and the trigger's own as last wished, whatever was there."""
+    """Merging twice leaves foreign entries in order and the trigger's own as last given, whatever was there."""
     document = merged(NotificationConfig(queue_config_list=foreign), old.trigger, entries(old))
     document = merged(document, old.trigger, entries(new) if new.trigger == old.trigger else entries(old))
     assert document.queue_config_list[: len(foreign)] == foreign
@@ -95,9 +95,9 @@ def test_whatever_is_asked_is_read_or_refused(params: dict[str, Any]) -> None:
         parse_request(params | {"lifecycleEvent": "CREATE"}, "guest")
 
 
-def asked(**params: Any) -> Wish:
+def asked(**params: Any) -> FeedParameters:
     base = {"lifecycleEvent": "CREATE", "triggerName": "/_/t", "authKey": "u:p"}
-    return parse_request(base | params, "guest").wish
+    return parse_request(base | params, "guest").parameters
 
 
 def test_a_wildcard_of_events_becomes_exact_names() -> None:
@@ -135,9 +135,9 @@ def test_trigger_urls_are_escaped() -> None:
 def test_journal_may_be_declined_and_asked_for_again() -> None:
     """`journal false` drops the safe lane, an update without it keeps that, `journal true` brings it back."""
     trigger, journal = Trigger("guest", "t", "u:p"), "arn:minio:sqs::JOURNAL:postgresql"
-    first = wished(trigger, asked(bucket="b", journal="false"), None, journal)
-    second = wished(trigger, asked(prefix="in/"), first, journal)
-    third = wished(trigger, asked(journal=True), second, journal)
+    first = resolve_subscription(trigger, asked(bucket="b", journal="false"), None, journal)
+    second = resolve_subscription(trigger, asked(prefix="in/"), first, journal)
+    third = resolve_subscription(trigger, asked(journal=True), second, journal)
     assert (first.journal, second.journal, third.journal) == (None, None, journal)
     assert first.target == webhook_arn(own_target(trigger))
 

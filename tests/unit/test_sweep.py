@@ -47,8 +47,8 @@ def test_the_largest_batch_fits() -> None:
         (502, b"<html>", Refused("openwhisk-refused", "502: None")),
         (
             502,
-            activation(error("store-unreachable", retryable=True), "application error"),
-            Failed("store-unreachable", "words", "service"),
+            activation(error("object-store-unreachable", retryable=True), "application error"),
+            Failed("object-store-unreachable", "words", "service"),
         ),
         (
             502,

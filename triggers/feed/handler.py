@@ -16,18 +16,18 @@ from minio.error import MinioException, S3Error
 from minio.notificationconfig import NotificationConfig, QueueConfig
 from urllib3.exceptions import HTTPError
 
-from actions.errors import ActionError, BadRequest, BadSettings, StoreRefused, StoreUnreachable
+from actions.errors import ActionError, BadRequest, BadSettings, ObjectStoreRefused, ObjectStoreUnreachable
 from triggers.feed import targets
-from triggers.feed.request import Request, Trigger, Wish
+from triggers.feed.request import FeedParameters, Request, Trigger
 from triggers.feed.subscription import (
     Subscription,
     entries,
     holds,
     merged,
     own_target,
+    resolve_subscription,
     subscription,
     webhook_arn,
-    wished,
 )
 
 # A document is read, merged and written without a lock: another writer may win in between, so look again.
@@ -56,9 +56,9 @@ def handle(feed: Feed, request: Request) -> dict[str, Any]:
     try:
         match request.lifecycle:
             case "CREATE":
-                return _subscribe(feed, trigger, request.wish, update=False)
+                return _subscribe(feed, trigger, request.parameters, update=False)
             case "UPDATE":
-                return _subscribe(feed, trigger, request.wish, update=True)
+                return _subscribe(feed, trigger, request.parameters, update=True)
             case "READ":
                 return {"subscriptions": [found.dump() for found in _subscriptions(feed, str(trigger))]}
             case "DELETE":
@@ -68,7 +68,7 @@ def handle(feed: Feed, request: Request) -> dict[str, Any]:
     except S3Error as error:
         raise explained(error) from None
     except (MinioException, HTTPError, OSError):
-        raise StoreUnreachable("MinIO does not answer: check AWS_ENDPOINT_URL_S3, and that it runs") from None
+        raise ObjectStoreUnreachable("MinIO does not answer: check AWS_ENDPOINT_URL_S3, and that it runs") from None
 
 
 def explained(error: S3Error) -> ActionError:
@@ -77,7 +77,7 @@ def explained(error: S3Error) -> ActionError:
     if error.code == "NoSuchBucket":
         return BadRequest(f"bucket {error.bucket_name} does not exist: create it first, then the trigger")
     if error.code in ("AccessDenied", "InvalidAccessKeyId", "SignatureDoesNotMatch"):
-        return StoreRefused(f"MinIO refuses the feed's credentials ({error.code}): deploy again with valid ones")
+        return ObjectStoreRefused(f"MinIO refuses the feed's credentials ({error.code}): deploy again with valid ones")
     if "destination ARN" in message:
         return BadSettings(
             "MinIO does not know the target: `mc admin info --json` lists the ARNs it knows; pass one as -p target, and"
@@ -88,9 +88,9 @@ def explained(error: S3Error) -> ActionError:
     return BadRequest(f"MinIO does not take the subscription: {message}")
 
 
-def _subscribe(feed: Feed, trigger: Trigger, wish: Wish, *, update: bool) -> dict[str, Any]:
+def _subscribe(feed: Feed, trigger: Trigger, parameters: FeedParameters, *, update: bool) -> dict[str, Any]:
     before = list(_subscriptions(feed, str(trigger)))
-    wanted = wished(trigger, wish, before[0] if update and before else None, feed.journal)
+    wanted = resolve_subscription(trigger, parameters, before[0] if update and before else None, feed.journal)
     if not feed.store.bucket_exists(bucket_name=wanted.bucket):
         raise BadRequest(f"bucket {wanted.bucket} does not exist: create it first, then the trigger")
     document = feed.store.get_bucket_notification(bucket_name=wanted.bucket)
@@ -132,8 +132,8 @@ def _declare_own(feed: Feed, trigger: Trigger, wanted: Subscription) -> bool:
         raise BadSettings(targets.advice(own_target(trigger), "it may not: PIXWHISK_DECLARE_TARGETS is not on"))
     if not feed.apihost:
         raise BadSettings("PIXWHISK_TRIGGER_APIHOST is not set: deploy again, or pass -p target with a webhook target")
-    wish = targets.configuration(targets.trigger_url(feed.apihost, trigger), trigger.key)
-    return targets.declare(feed.administration, own_target(trigger), wish)
+    desired = targets.configuration(targets.trigger_url(feed.apihost, trigger), trigger.key)
+    return targets.declare(feed.administration, own_target(trigger), desired)
 
 
 def _write(feed: Feed, bucket: str, trigger: str, wanted: Sequence[QueueConfig]) -> None:
@@ -143,7 +143,7 @@ def _write(feed: Feed, bucket: str, trigger: str, wanted: Sequence[QueueConfig])
             return
         feed.store.set_bucket_notification(bucket_name=bucket, config=merged(document, trigger, wanted))
     if not holds(feed.store.get_bucket_notification(bucket_name=bucket), trigger, wanted):
-        raise StoreUnreachable(f"the notifications of bucket {bucket} keep changing under the feed: try again")
+        raise ObjectStoreUnreachable(f"the notifications of bucket {bucket} keep changing under the feed: try again")
 
 
 def _write_while_restarting(feed: Feed, wanted: Subscription, document: NotificationConfig) -> None:

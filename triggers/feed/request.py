@@ -33,7 +33,7 @@ class Trigger:
 
 
 @dataclass(frozen=True, slots=True)
-class Wish:
+class FeedParameters:
     """The feed parameters that were given; None where one was not, which an UPDATE leaves as it is.
 
     `target` names a webhook target of the MinIO server; `journal` says whether events also go to the journal.
@@ -51,7 +51,7 @@ class Wish:
 class Request:
     lifecycle: Lifecycle
     trigger: Trigger
-    wish: Wish
+    parameters: FeedParameters
 
 
 def parse_request(params: Mapping[str, Any], namespace: str) -> Request:
@@ -59,7 +59,7 @@ def parse_request(params: Mapping[str, Any], namespace: str) -> Request:
     lifecycle: Any = params.get("lifecycleEvent")
     if lifecycle not in get_args(Lifecycle):
         raise BadRequest("lifecycleEvent: expected CREATE, READ, UPDATE or DELETE, as `wsk trigger` sends them")
-    return Request(lifecycle, _trigger(params, namespace), _wish(params))
+    return Request(lifecycle, _trigger(params, namespace), _parameters(params))
 
 
 def _trigger(params: Mapping[str, Any], namespace: str) -> Trigger:
@@ -72,11 +72,11 @@ def _trigger(params: Mapping[str, Any], namespace: str) -> Trigger:
     return Trigger(namespace if match[1] == "_" else match[1], match[2], key)
 
 
-def _wish(params: Mapping[str, Any]) -> Wish:
+def _parameters(params: Mapping[str, Any]) -> FeedParameters:
     target = _text(params, "target")
     if target is not None and not re.fullmatch(r"[A-Za-z0-9_-]{1,64}|arn:[!-~]{1,200}", target):
         raise BadRequest("target: expected the name of one of MinIO's webhook targets, such as FAST, or its ARN")
-    return Wish(
+    return FeedParameters(
         bucket=_text(params, "bucket") or None,
         prefix=_filter(params, "prefix"),
         suffix=_filter(params, "suffix"),

@@ -18,7 +18,7 @@ from minio.notificationconfig import NotificationConfig, PrefixFilterRule, Queue
 
 from actions.errors import BadRequest
 from actions.events import SUBSCRIBED
-from triggers.feed.request import Trigger, Wish
+from triggers.feed.request import FeedParameters, Trigger
 
 WEBHOOK, JOURNAL = "webhook", "journal"
 
@@ -89,20 +89,22 @@ def holds(document: NotificationConfig, trigger: str, wanted: Sequence[QueueConf
     return sorted(map(_comparable, owned)) == sorted(map(_comparable, wanted))
 
 
-def wished(trigger: Trigger, wish: Wish, before: Subscription | None, journal: str | None) -> Subscription:
-    """The subscription a wish describes, over what was there `before`; `journal` is the deployment's journal's ARN."""
-    bucket = wish.bucket or (before.bucket if before else None)
+def resolve_subscription(
+    trigger: Trigger, parameters: FeedParameters, before: Subscription | None, journal: str | None
+) -> Subscription:
+    """The subscription that parameters describe, over what was there `before`; `journal` is the journal's ARN."""
+    bucket = parameters.bucket or (before.bucket if before else None)
     if not bucket:
         raise BadRequest("bucket: say which bucket to watch, for example -p bucket images")
     base = before or Subscription(str(trigger), bucket, webhook_arn(own_target(trigger)), journal)
     return Subscription(
         trigger=str(trigger),
         bucket=bucket,
-        target=webhook_arn(wish.target) if wish.target else base.target,
-        journal=base.journal if wish.journal is None else (journal if wish.journal else None),
-        prefix=base.prefix if wish.prefix is None else wish.prefix,
-        suffix=base.suffix if wish.suffix is None else wish.suffix,
-        events=base.events if wish.events is None else wish.events,
+        target=webhook_arn(parameters.target) if parameters.target else base.target,
+        journal=base.journal if parameters.journal is None else (journal if parameters.journal else None),
+        prefix=base.prefix if parameters.prefix is None else parameters.prefix,
+        suffix=base.suffix if parameters.suffix is None else parameters.suffix,
+        events=base.events if parameters.events is None else parameters.events,
     )
 
 

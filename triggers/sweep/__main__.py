@@ -9,8 +9,8 @@ from typing import Any
 
 from actions.boundary import answer
 from triggers.sweep.handler import Sweep
+from triggers.sweep.inbox import opened
 from triggers.sweep.invoking import Invoker
-from triggers.sweep.owed import opened
 from triggers.sweep.settings import Settings
 
 # Time to note what is in flight when the activation's own time is nearly over, in s: a batch takes a second or two.
@@ -19,18 +19,18 @@ LONGEST = 45.0
 
 
 def main(params: Mapping[str, Any]) -> dict[str, Any]:
-    """Run what is owed for as long as the activation may; `{"swept": {…}, "owed": n, "parked": n}`."""
+    """Run what is pending for as long as the activation may; `{"swept": {…}, "pending": n, "parked": n}`."""
     return answer(_sweep_for_a_while, params)
 
 
 def sweep(settings: Settings, until: float = float("inf"), stop: Event | None = None) -> dict[str, Any]:
     """One sweep, until nothing is due. Raises `DatabaseUnavailable`."""
-    with opened(settings.database_url, settings.lease) as ledger:
-        score = Sweep(ledger, Invoker(settings), settings, stop or Event(), until).run()
-        ledger.prune()
-        left = ledger.counts()
-    print(f"sweep: done={score.done} failed={score.failed} parked={score.parked} owed={left.owed}")
-    return {"swept": score.dump(), "owed": left.owed, "parked": left.parked}
+    with opened(settings.database_url, settings.lease) as inbox:
+        score = Sweep(inbox, Invoker(settings), settings, stop or Event(), until).run()
+        inbox.prune()
+        left = inbox.counts()
+    print(f"sweep: done={score.done} failed={score.failed} parked={score.parked} pending={left.pending}")
+    return {"swept": score.dump(), "pending": left.pending, "parked": left.parked}
 
 
 def _sweep_for_a_while(params: Mapping[str, Any], environ: Mapping[str, str]) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""One sweep: claims what is owed, runs it in batches, a few in flight, and notes what became of each record.
+"""One sweep: claims what is pending, runs it in batches, a few in flight, and notes what became of each record.
 
 A batch that fails is halved until the record at fault is alone. While a service fails for everybody, that would be
 for nothing: then a single record is tried now and then, and the rest is let go until it succeeds.
@@ -15,16 +15,18 @@ from dataclasses import asdict, dataclass
 from threading import Event
 from typing import Any, Protocol, assert_never
 
+from triggers.sweep.inbox import ClaimedEvent, Inbox
 from triggers.sweep.invoking import Answer, Done, Failed, Refused, Running, slim
-from triggers.sweep.owed import Ledger, Owed
 from triggers.sweep.settings import Settings
 
 # How long a sweep begins nothing after OpenWhisk refused or a service failed, in s; doubled while that goes on.
 PAUSE_FIRST, PAUSE_LONGEST = 0.5, 8.0
 # A batch, its halves: so many failures of a service in a row may still be one record's doing.
 STREAK_OF_ONE_RECORD = 2
-# It ran well, and yet: `classify` was deployed with other models than the database has in use.
-UNSPOKEN = Failed("model-missing", "a model in use has no outcome about it: see `pixwhisk deploy`", "record")
+# It ran well, and yet: `classify` was deployed with other models than are active in the database.
+NOT_CLASSIFIED_BY_ALL = Failed(
+    "model-missing", "an active model has no outcome about it: see `pixwhisk deploy`", "record"
+)
 
 
 class Runs(Protocol):
@@ -35,12 +37,12 @@ class Runs(Protocol):
 
 @dataclass(slots=True)
 class Score:
-    """What a sweep did, in rows. `released` were claimed and let go: nothing can be said of them yet."""
+    """What a sweep did, in rows. `requeued` were claimed and let go: nothing can be said of them yet."""
 
     done: int = 0
     failed: int = 0
     parked: int = 0
-    released: int = 0
+    requeued: int = 0
 
     def dump(self) -> dict[str, int]:
         return asdict(self)
@@ -50,7 +52,7 @@ class Score:
 class Batch:
     """Rows that go in one invocation, and what is sent of them."""
 
-    rows: Sequence[Owed]
+    rows: Sequence[ClaimedEvent]
     records: Sequence[Mapping[str, Any]]
 
     def part(self, begin: int, end: int) -> Batch:
@@ -65,7 +67,7 @@ class Sweep:
 
     def __init__(
         self,
-        ledger: Ledger,
+        inbox: Inbox,
         runs: Runs,
         settings: Settings,
         stop: Event,
@@ -73,8 +75,8 @@ class Sweep:
         *,
         report: Callable[[str], None] = print,
     ) -> None:
-        self._ledger, self._runs, self._settings, self._stop, self._until = ledger, runs, settings, stop, until
-        self._report, self._told = report, ""
+        self._inbox, self._runs, self._settings, self._stop, self._until = inbox, runs, settings, stop, until
+        self._report, self._reported = report, ""
         self._waiting: deque[Batch] = deque()
         self._in_flight: dict[Future[Answer], Batch] = {}
         self._streak = 0
@@ -89,8 +91,8 @@ class Sweep:
                 ended, _ = wait(self._in_flight, self._settings.lease.total_seconds() / 4, FIRST_COMPLETED)
                 for future in ended:
                     self._note(self._in_flight.pop(future), future.result())
-                self._ledger.hold(self._held())
-        self._release(self._waiting)
+                self._inbox.renew(self._held())
+        self._requeue(self._waiting)
         return self.score
 
     def _more(self, pool: ThreadPoolExecutor) -> bool:
@@ -114,10 +116,10 @@ class Sweep:
             self._waiting.extend(Batch(*zip(*group, strict=True)) for group in groups if group)
         return bool(self._waiting)
 
-    def _claim(self) -> Sequence[Owed]:
-        return self._ledger.claim(self._settings.batch, self._settings.grace)
+    def _claim(self) -> Sequence[ClaimedEvent]:
+        return self._inbox.claim(self._settings.batch, self._settings.grace)
 
-    def _readable(self, row: Owed) -> Mapping[str, Any] | None:
+    def _readable(self, row: ClaimedEvent) -> Mapping[str, Any] | None:
         try:
             return slim(row.event_data)
         except (ValueError, LookupError, TypeError, RecursionError):
@@ -127,37 +129,37 @@ class Sweep:
     def _note(self, batch: Batch, answer: Answer) -> None:
         match answer:
             case Done():
-                self._streak, self._pause, self._told = 0, 0.0, ""
+                self._streak, self._pause, self._reported = 0, 0.0, ""
                 self._note_outcomes(batch.rows, answer.outcomes)
             case Running():
                 # Their leases run out; by then `store` has settled them, or they are due again.
-                self.score.released += len(batch.rows)
+                self.score.requeued += len(batch.rows)
             case Refused():
-                self._tell(answer)
+                self._report_wait(answer)
                 self._wait_longer()
-                self._release([batch, *self._waiting])
+                self._requeue([batch, *self._waiting])
                 self._waiting.clear()
             case Failed():
                 self._note_failure(batch, answer)
             case _:
                 assert_never(answer)
 
-    def _note_outcomes(self, rows: Sequence[Owed], outcomes: Sequence[Mapping[str, Any]]) -> None:
+    def _note_outcomes(self, rows: Sequence[ClaimedEvent], outcomes: Sequence[Mapping[str, Any]]) -> None:
         settled = []
         for row, outcome in zip(rows, outcomes, strict=True):
             if outcome.get("reason") == "bad-event":
                 self._park(row, "bad-event", str(outcome.get("detail")))
             else:
                 settled.append(row)
-        behind = self._ledger.settle(settled)
+        behind = self._inbox.settle(settled)
         self.score.done += len(settled) - len(behind)
         for row in behind:
-            self._note_row(row, UNSPOKEN)
+            self._note_row(row, NOT_CLASSIFIED_BY_ALL)
 
     def _note_failure(self, batch: Batch, failed: Failed) -> None:
         of_service = failed.fault == "service"
         if of_service:
-            self._tell(failed)
+            self._report_wait(failed)
             self._streak += 1
             self._wait_longer()
         if len(batch.rows) == 1:
@@ -168,32 +170,32 @@ class Sweep:
         else:
             chosen = random.randrange(len(batch.rows))  # noqa: S311 - any will do
             self._waiting.appendleft(batch.part(chosen, chosen + 1))
-            self._release([batch.part(0, chosen), batch.part(chosen + 1, len(batch.rows))])
+            self._requeue([batch.part(0, chosen), batch.part(chosen + 1, len(batch.rows))])
 
-    def _note_row(self, row: Owed, failed: Failed) -> None:
+    def _note_row(self, row: ClaimedEvent, failed: Failed) -> None:
         if failed.final:
             self._park(row, failed.reason, failed.detail)
             return
         self.score.failed += 1
-        self.score.parked += self._ledger.fail(
-            row, failed.reason, failed.detail, most=self._settings.attempts, blameless=failed.fault == "service"
+        self.score.parked += self._inbox.retry(
+            row, failed.reason, failed.detail, most=self._settings.attempts, counts=failed.fault != "service"
         )
 
-    def _park(self, row: Owed, reason: str, detail: str) -> None:
-        self._ledger.park(row, reason, detail)
+    def _park(self, row: ClaimedEvent, reason: str, detail: str) -> None:
+        self._inbox.park(row, reason, detail)
         self.score.parked += 1
 
-    def _release(self, batches: Iterable[Batch]) -> None:
+    def _requeue(self, batches: Iterable[Batch]) -> None:
         rows = [row for batch in batches for row in batch.rows]
-        self._ledger.release(rows)
-        self.score.released += len(rows)
+        self._inbox.requeue(rows)
+        self.score.requeued += len(rows)
 
-    def _tell(self, answer: Refused | Failed) -> None:
-        if answer.reason != self._told:
-            self._told = answer.reason
+    def _report_wait(self, answer: Refused | Failed) -> None:
+        if answer.reason != self._reported:
+            self._reported = answer.reason
             self._report(f"sweep: waiting: {answer.reason}: {answer.detail}")
 
-    def _held(self) -> Sequence[Owed]:
+    def _held(self) -> Sequence[ClaimedEvent]:
         """All rows this sweep has claimed and not noted."""
         return [row for batch in (*self._in_flight.values(), *self._waiting) for row in batch.rows]
 

@@ -17,7 +17,7 @@ LIMIT_PAYLOAD = 900_000
 TIMEOUT = urllib3.Timeout(connect=5, read=75)
 
 # What an action says when a service has failed, or nothing is set up: no record is at fault.
-SERVICES = ("store-unreachable", "store-refused", "database-unavailable", "bad-settings")
+SERVICES = ("object-store-unreachable", "object-store-refused", "database-unavailable", "bad-settings")
 
 
 @dataclass(frozen=True, slots=True)

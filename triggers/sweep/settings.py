@@ -14,7 +14,7 @@ from actions.errors import BadSettings
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """Where the ledger and OpenWhisk are, and how hard to push.
+    """Where the inbox and OpenWhisk are, and how hard to push.
 
     `apihost` is a URL. A batch holds `batch` records. `in_flight` of them are run at once, one more than there are
     cores to classify: while one is stored and noted another has begun, but many more containers than cores is ruin.

@@ -7,7 +7,7 @@ from threading import Event
 
 from actions.errors import DatabaseUnavailable
 from triggers.sweep.handler import Runs, Score, Sweep
-from triggers.sweep.owed import Ledger, opened
+from triggers.sweep.inbox import Inbox, opened
 from triggers.sweep.settings import Settings
 
 Report = Callable[[str], None]
@@ -25,11 +25,11 @@ def watch(settings: Settings, runs: Runs, stop: Event, seconds: float, report: R
     away = False
     while not stop.is_set():
         try:
-            with opened(settings.database_url, settings.lease) as ledger:
+            with opened(settings.database_url, settings.lease) as inbox:
                 if away:
                     report("sweep: postgres is back")
                 away = False
-                _follow(ledger, settings, runs, stop=stop, seconds=seconds, report=report)
+                _follow(inbox, settings, runs, stop=stop, seconds=seconds, report=report)
         except DatabaseUnavailable as error:
             if not away:
                 report(f"sweep: {error}")
@@ -37,30 +37,30 @@ def watch(settings: Settings, runs: Runs, stop: Event, seconds: float, report: R
             stop.wait(PAUSE_DATABASE)
 
 
-def _follow(ledger: Ledger, settings: Settings, runs: Runs, *, stop: Event, seconds: float, report: Report) -> None:
-    ledger.listen()
+def _follow(inbox: Inbox, settings: Settings, runs: Runs, *, stop: Event, seconds: float, report: Report) -> None:
+    inbox.listen()
     rounds, woken, prunable = 0, False, False
     while not stop.is_set():
-        score = Sweep(ledger, runs, settings, stop, report=report).run()
+        score = Sweep(inbox, runs, settings, stop, report=report).run()
         if score != Score():
             report("sweep: " + " ".join(f"{name}={count}" for name, count in score.dump().items()))
         # As long as there is more, every round: one prune in so many rounds is slower than events may come.
         if prunable or rounds % PRUNE_EVERY == 0:
-            prunable = ledger.prune()
+            prunable = inbox.prune()
         rounds += 1
         # What has just come and was the fast lane's is due after the grace time; nobody wakes us for that.
         patience = settings.grace.total_seconds() if woken else seconds
-        woken = _woken(ledger, stop, max(patience, PAUSE_GATHER))
+        woken = _woken(inbox, stop, max(patience, PAUSE_GATHER))
         if woken:
             # The journal tells one by one of many that came together.
             stop.wait(PAUSE_GATHER)
 
 
-def _woken(ledger: Ledger, stop: Event, seconds: float) -> bool:
+def _woken(inbox: Inbox, stop: Event, seconds: float) -> bool:
     """Wait for a notification, at most `seconds`."""
     left = seconds
     while left > 0 and not stop.is_set():
-        if ledger.notified(min(left, PATIENCE)):
+        if inbox.notified(min(left, PATIENCE)):
             return True
         left -= PATIENCE
     return False

@@ -71,7 +71,7 @@ class Comparison:
         with ExitStack() as stack:
             routes = [Route(stack.enter_context(Uploader(each.place))) for each in contenders]
             advance = self.begin_part("uploads to rows", plan.turns * plan.uploads * len(routes))
-            measure_trickle(plan, routes, self.rows, self.pictures, prefix=self.prefix, tell=advance)
+            measure_trickle(plan, routes, self.rows, self.pictures, prefix=self.prefix, report=advance)
         return [Spread.of(route.times) for route in routes]
 
     def _burst(self, contender: Contender) -> float | None:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from actions.classify import handler as classify
-from actions.classify.warmth import warm
+from actions.classify.warm_up import warm
 from actions.malloc import return_memory_early
 from actions.store import handler as store
 

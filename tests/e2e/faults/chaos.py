@@ -98,9 +98,9 @@ class Run:
         eventually(self.stage.healthy, "every service back", within=SECONDS_TO_CLEAN)
 
     def settle(self, within: float = SECONDS_TO_CLEAN) -> None:
-        """Wait until all is done that is known to be owed."""
+        """Wait until all is done that is known to be pending."""
         began = time.monotonic()
-        eventually(lambda: self._owed() == 0, "nothing owed", within)
+        eventually(lambda: self._pending() == 0, "nothing pending", within)
         self.seconds_to_clean = time.monotonic() - began
 
     def come_clean(self) -> None:
@@ -122,7 +122,7 @@ class Run:
     def _clean(self) -> bool:
         return all(audited(self.stage, bucket)["clean"] for bucket in self.buckets)
 
-    def _owed(self) -> int:
+    def _pending(self) -> int:
         """Hooks that are late, events in MinIO's own queue, rows of the inbox."""
         queued = sum(1 for _ in (self.stage.deployment.data / "minio" / "journal").rglob("*.event"))
         queued += self.stage.post.underway()

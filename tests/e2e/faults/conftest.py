@@ -21,7 +21,7 @@ def pictures(photos: Mapping[str, KnownPhoto], model_directory: Path) -> Sequenc
 
 @pytest.fixture(scope="session")
 def both_models(model_directory: Path, second_model: Path) -> Sequence[Path]:
-    """Directories of two models to be in use at once."""
+    """Directories of two models to be active at once."""
     return [model_directory, second_model]
 
 

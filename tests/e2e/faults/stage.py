@@ -80,7 +80,7 @@ class Post:
 @dataclass
 class Stage:
     """A deployment that is up, or should be. `settings` go to `up` with its environment; `models` are the directories
-    of those in use.
+    of the active ones.
 
     While its post office is closed, `up` has MinIO fire the trigger itself.
     """

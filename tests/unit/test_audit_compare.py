@@ -43,14 +43,16 @@ def test_the_merge_finds_what_set_arithmetic_finds(
     assert len(found) == len(expected)
 
 
-def test_what_is_owed_or_parked_is_missing_and_says_so() -> None:
+def test_what_is_pending_or_parked_is_missing_and_says_so() -> None:
     """The reason of the difference is the state of the work."""
-    (found,) = compare([Listed("k", None, "a", 1, OLD)], [Recorded("k", None, "", work="parked: store-refused")])
-    assert (found.finding, found.reason) == ("missing", "parked: store-refused")
+    (found,) = compare(
+        [Listed("k", None, "a", 1, OLD)], [Recorded("k", None, "", unsettled="parked: object-store-refused")]
+    )
+    assert (found.finding, found.reason) == ("missing", "parked: object-store-refused")
 
 
-def test_every_model_in_use_must_have_spoken() -> None:
-    """With two models in use, one outcome is not enough."""
+def test_every_active_model_must_have_an_outcome() -> None:
+    """With two active models, one outcome is not enough."""
     rows = [Recorded("k", None, "a", outcomes=1)]
     (found,) = compare([Listed("k", None, "a", 1, OLD)], rows, models=2)
     assert found.finding == "missing"

@@ -98,7 +98,7 @@ def test_a_second_model_speaks_about_what_was_there_and_what_comes(model_directo
         both = start(data, "--model", f"{model_directory}:{second_model}")
         found = audit(both, both.bucket)
         assert [(each["key"], each["reason"]) for each in found["differences"]] == [
-            ("old.png", "1 of 2 models in use have an outcome")
+            ("old.png", "1 of 2 active models have an outcome")
         ]
         both.pixwhisk("backfill")
         both.s3().put_object(Bucket=both.bucket, Key="new.png", Body=COFFEE)
@@ -108,7 +108,7 @@ def test_a_second_model_speaks_about_what_was_there_and_what_comes(model_directo
         words = ("espresso", second_word("espresso"))
         assert {(row["key"], row["label"]) for row in current} == set(itertools.product(("old.png", "new.png"), words))
         models = json.loads(both.pixwhisk("status", "--json").stdout)["models"]
-        assert [(each["name"], each["inUse"], each["outcomes"]) for each in models] == [
+        assert [(each["name"], each["active"], each["outcomes"]) for each in models] == [
             (directory.name, True, {"classified": 2}) for directory in (model_directory, second_model)
         ]
         page = httpx.get(f"{both.environment['WSK_APIHOST']}/api/v1/web/guest/pixwhisk/view.json").text
@@ -131,7 +131,7 @@ def test_a_stale_row_is_found_and_mended(deployment: Deployment) -> None:
 
 
 def test_parked_work_is_shown_and_can_be_replayed(deployment: Deployment) -> None:
-    """A journal row that is no event is parked with its reason, counted by `status`, and owed again on request."""
+    """A journal row that is no event is parked with its reason, counted by `status`, and pending again on request."""
     with psycopg.connect(deployment.environment["DATABASE_URL"], autocommit=True) as connection:
         connection.execute("INSERT INTO inbox (event_time, event_data) VALUES (now(), '{\"Records\": 1}')")
         try:

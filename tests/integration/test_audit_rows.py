@@ -34,7 +34,7 @@ class Case:
     """What the database holds, and what is asked of it."""
 
     stored: set[Name]
-    owed: set[Name]
+    pending: set[Name]
     parked: set[Name]
     prefix: str
     after: str
@@ -42,13 +42,13 @@ class Case:
     def wanted(self) -> list[Name]:
         return sorted(
             (key, version)
-            for key, version in self.stored | self.owed | self.parked
+            for key, version in self.stored | self.pending | self.parked
             if key.startswith(self.prefix) and (not self.after or key > self.after)
         )
 
 
 cases = st.builds(
-    lambda stored, owed, parked, prefix, after: Case(stored, owed, parked - owed, prefix, after),
+    lambda stored, pending, parked, prefix, after: Case(stored, pending, parked - pending, prefix, after),
     *(names, names, names, st.sampled_from(["", "a", "a/", "%"]), st.just("") | keys),
 )
 
@@ -58,16 +58,16 @@ cases = st.builds(
 def test_every_version_once_and_in_order(
     connection: rows.Connection, monkeypatch: pytest.MonkeyPatch, case: Case
 ) -> None:
-    """Stored, owed or both; of one bucket, behind a key, with a prefix; whatever a page holds."""
+    """Stored, pending or both; of one bucket, behind a key, with a prefix; whatever a page holds."""
     fill(connection, case)
     wanted = case.wanted()
-    work = dict.fromkeys(case.owed, "owed") | dict.fromkeys(case.parked, "parked: x")
+    work = dict.fromkeys(case.pending, "pending") | dict.fromkeys(case.parked, "parked: x")
     for page in (2, 3, 1000):
         monkeypatch.setattr(rows, "PAGE", page)
         listed = list(rows.recorded(connection, "images", case.prefix, case.after))
         assert [named(each) for each in listed] == wanted
         found = {named(each): each for each in listed}
-        assert {name: each.work for name, each in found.items()} == {name: work.get(name) for name in wanted}
+        assert {name: each.unsettled for name, each in found.items()} == {name: work.get(name) for name in wanted}
         assert {found[name].etag for name in wanted if name in case.stored} <= {"stored"}
     for key in {key for key, _ in wanted}:
         every = rows.recorded(connection, "images")
@@ -88,8 +88,8 @@ def fill(connection: rows.Connection, case: Case) -> None:
             )
         cursor.executemany(
             "INSERT INTO inbox (bucket, kind, key, version_id, etag, state, reason)"
-            " VALUES ('images', 'created', %s, %s, 'owed', %s, %s)",
-            [(*name, "owed", None) for name in case.owed] + [(*name, "parked", "x") for name in case.parked],
+            " VALUES ('images', 'created', %s, %s, 'pending', %s, %s)",
+            [(*name, "pending", None) for name in case.pending] + [(*name, "parked", "x") for name in case.parked],
         )
 
 

@@ -1,4 +1,4 @@
-"""The ledger's side of a sweep: what is owed is claimed, and what became of it is noted. All the SQL is here.
+"""The inbox as a sweep sees it: pending rows are claimed, and what became of each is noted. All the SQL is here.
 
 A claim is a lease: `next_at` is moved behind it, so a sweep that dies leaves rows that are simply due again later, and
 two sweeps never hold the same row (`SKIP LOCKED`). Whatever is noted is noted under the claim: who lost it is ignored.
@@ -25,7 +25,7 @@ PRUNE_AFTER, PRUNE_AT_ONCE = timedelta(days=7), 10_000
 
 
 @dataclass(frozen=True, slots=True)
-class Owed:
+class ClaimedEvent:
     """A claimed row. `attempts` are those that failed so far; `event_data` is as MinIO wrote it."""
 
     id: int
@@ -35,9 +35,9 @@ class Owed:
 
 @dataclass(frozen=True, slots=True)
 class Counts:
-    """`reasons` is how many rows are parked for each; `oldest` is when the longest owed row came."""
+    """`reasons` is how many rows are parked for each; `oldest` is when the longest pending row came."""
 
-    owed: int
+    pending: int
     parked: int
     reasons: dict[str, int]
     oldest: datetime | None
@@ -47,7 +47,7 @@ class Counts:
 CLAIMANT = uuid.uuid4()
 
 
-class Ledger:
+class Inbox:
     """One sweep's hold on the inbox; not for several threads, and one at a time for each `claimant`."""
 
     def __init__(self, connection: psycopg.Connection, lease: timedelta, claimant: uuid.UUID = CLAIMANT) -> None:
@@ -56,7 +56,8 @@ class Ledger:
     def recover(self) -> None:
         """Let go of what was claimed before the connection was lost."""
         self._connection.execute(
-            "UPDATE inbox SET next_at = now(), claim = NULL WHERE state = 'owed' AND claim = %(claim)s", self._values()
+            "UPDATE inbox SET next_at = now(), claim = NULL WHERE state = 'pending' AND claim = %(claim)s",
+            self._values(),
         )
 
     def listen(self) -> None:
@@ -71,59 +72,60 @@ class Ledger:
         """What is not done."""
         return counts(self._connection)
 
-    def claim(self, most: int, grace: timedelta) -> Sequence[Owed]:
+    def claim(self, most: int, grace: timedelta) -> Sequence[ClaimedEvent]:
         """Rows that are due, the newest live ones first, backfill after them. Those that have an outcome are settled.
 
         Live ones are due once their event is `grace` old: that long they are the fast lane's. May return fewer than are
         due: call again until nothing comes. A row whose earlier claim ran out counts as having failed: it may be what
         killed the sweep.
         """
-        claimed: list[Owed] = []
+        claimed: list[ClaimedEvent] = []
         while len(claimed) < most:
             found = self._connection.execute(CLAIM, self._values(most=most - len(claimed), grace=grace)).fetchall()
-            claimed += [Owed(*columns) for *columns, state in found if state == "owed"]
-            if all(state == "owed" for *_, state in found):
+            claimed += [ClaimedEvent(*columns) for *columns, state in found if state == "pending"]
+            if all(state == "pending" for *_, state in found):
                 break
         return claimed
 
-    def hold(self, rows: Sequence[Owed]) -> None:
+    def renew(self, rows: Sequence[ClaimedEvent]) -> None:
         """Begin the lease of these rows anew."""
         self._note("SET next_at = now() + %(lease)s", rows)
 
-    def settle(self, rows: Sequence[Owed]) -> Sequence[Owed]:
-        """They are done, whether or not `store` has settled them already; but for those returned, which lack an outcome
-        by one of the models in use.
+    def settle(self, rows: Sequence[ClaimedEvent]) -> Sequence[ClaimedEvent]:
+        """Settle the rows that every active model has an outcome about, and return the others, still claimed.
+
+        Rows that `store` has settled in the meantime are left as they are.
         """
         found = self._connection.execute(SETTLE, self._values(ids=[row.id for row in rows])).fetchall()
-        behind = {number for number, state in found if state == "owed"}
+        behind = {number for number, state in found if state == "pending"}
         return [row for row in rows if row.id in behind]
 
-    def release(self, rows: Sequence[Owed], after: timedelta = timedelta(0)) -> None:
-        """Nothing was tried: due again, and nothing counts against them."""
+    def requeue(self, rows: Sequence[ClaimedEvent], after: timedelta = timedelta(0)) -> None:
+        """Let go of rows that were not tried: they are due again, and no attempt is counted."""
         self._note("SET next_at = now() + %(after)s, claim = NULL", rows, after=after)
 
-    def fail(self, row: Owed, reason: str, detail: str, *, most: int, blameless: bool) -> bool:
-        """This very row failed on its own: later again, or parked at `most` attempts; True if parked.
+    def retry(self, row: ClaimedEvent, reason: str, detail: str, *, most: int, counts: bool) -> bool:
+        """Make a row that failed on its own due again later, or park it at `most` attempts; True if it was parked.
 
-        `blameless`: a service failed rather than the row. It counts only if another object could be classified since
-        the row failed last: while none can, no row is at fault.
+        `counts=False` says that a service failed rather than the row. The attempt is then counted only if another
+        object was classified since the row last failed: while none can be, no row is at fault.
         """
         answer = self._connection.execute(
-            FAIL,
+            RETRY,
             self._values(
                 id=row.id,
                 reason=reason,
                 detail=_clean(detail),
                 most=most,
-                blameless=blameless,
+                counts=counts,
                 first=BACKOFF_FIRST,
                 longest=BACKOFF_LONGEST,
             ),
         ).fetchone()
         return answer == ("parked",)
 
-    def park(self, row: Owed, reason: str, detail: str) -> None:
-        """Trying again cannot help."""
+    def park(self, row: ClaimedEvent, reason: str, detail: str) -> None:
+        """Park a row that will never succeed: it becomes a dead letter, which only `replay` revives."""
         self._note(
             "SET state = 'parked', attempts = attempts + 1, claim = NULL, failed_at = now(), reason = %(reason)s,"
             " detail = %(detail)s",
@@ -137,11 +139,11 @@ class Ledger:
         answer = self._connection.execute("SELECT prune_inbox(%s, %s)", (older_than, PRUNE_AT_ONCE)).fetchone()
         return answer == (PRUNE_AT_ONCE,)
 
-    def _note(self, change: str, rows: Sequence[Owed], **values: object) -> None:
+    def _note(self, change: str, rows: Sequence[ClaimedEvent], **values: object) -> None:
         # In the order of ids, as `store` locks them, so that the two cannot wait for each other.
         self._connection.execute(
             f"UPDATE inbox {change} FROM (SELECT id FROM inbox WHERE id = ANY(%(ids)s) AND claim = %(claim)s"  # noqa: S608
-            " AND state = 'owed' ORDER BY id FOR UPDATE) AS held WHERE inbox.id = held.id",
+            " AND state = 'pending' ORDER BY id FOR UPDATE) AS held WHERE inbox.id = held.id",
             self._values(ids=[row.id for row in rows], **values),
         )
 
@@ -152,7 +154,7 @@ class Ledger:
 CLAIM = """
 WITH due AS (
     SELECT id, bucket, key, version_id, sequencer, finality, backfill FROM inbox
-    WHERE state = 'owed' AND next_at <= now()
+    WHERE state = 'pending' AND next_at <= now()
       -- The event's own time, because MinIO writes its journal seconds later; should its clock be ahead, ours.
       AND (backfill OR least(event_time, received_at) <= now() - %(grace)s)
     ORDER BY backfill, id DESC LIMIT %(most)s FOR UPDATE SKIP LOCKED
@@ -161,7 +163,7 @@ WITH due AS (
         SELECT FROM objects
         WHERE objects.bucket = due.bucket AND objects.key = due.key AND objects.version_id = due.version_id
           AND event_covers(objects.sequencer, objects.finality, due.sequencer, due.finality, due.version_id)
-          AND all_models_spoke(objects)) AS covered
+          AND classified_by_all_models(objects)) AS covered
     FROM due
 )
 UPDATE inbox SET
@@ -180,8 +182,8 @@ WITH held AS (
     SELECT id, NOT EXISTS (
         SELECT FROM objects
         WHERE objects.bucket = inbox.bucket AND objects.key = inbox.key AND objects.version_id = inbox.version_id
-          AND NOT all_models_spoke(objects)) AS complete
-    FROM inbox WHERE id = ANY(%(ids)s) AND claim = %(claim)s AND state = 'owed' ORDER BY id FOR UPDATE
+          AND NOT classified_by_all_models(objects)) AS complete
+    FROM inbox WHERE id = ANY(%(ids)s) AND claim = %(claim)s AND state = 'pending' ORDER BY id FOR UPDATE
 )
 UPDATE inbox SET
     state = CASE WHEN complete THEN 'settled' ELSE state END,
@@ -192,19 +194,19 @@ FROM held WHERE inbox.id = held.id
 RETURNING inbox.id, state
 """
 
-FAIL = """
+RETRY = """
 WITH judged AS (
-    SELECT id, attempts + CASE WHEN %(blameless)s AND (
+    SELECT id, attempts + CASE WHEN NOT %(counts)s AND (
         -- The newest, by its index: for `EXISTS` all outcomes are read, as if any of them might do.
         SELECT stored_at FROM outcomes JOIN objects ON objects.id = object_id
         WHERE stored_at > coalesce(failed_at, received_at) AND status = 'classified' AND objects.bucket <> ''
         ORDER BY stored_at DESC LIMIT 1
     ) IS NULL THEN 0 ELSE 1 END AS tried
-    FROM inbox WHERE id = %(id)s AND claim = %(claim)s AND state = 'owed' FOR UPDATE
+    FROM inbox WHERE id = %(id)s AND claim = %(claim)s AND state = 'pending' FOR UPDATE
 )
 UPDATE inbox SET
     attempts = tried,
-    state = CASE WHEN tried >= %(most)s THEN 'parked' ELSE 'owed' END,
+    state = CASE WHEN tried >= %(most)s THEN 'parked' ELSE 'pending' END,
     next_at = now() + least(%(first)s * 2 ^ least(tried, 20), %(longest)s) * (0.5 + random()),
     claim = NULL, failed_at = now(), reason = %(reason)s, detail = %(detail)s
 FROM judged WHERE inbox.id = judged.id
@@ -213,13 +215,13 @@ RETURNING state
 
 
 @contextmanager
-def opened(url: str, lease: timedelta) -> Iterator[Ledger]:
-    """A ledger for one sweep. Raises `DatabaseUnavailable` whenever Postgres fails, without the driver's words."""
+def opened(url: str, lease: timedelta) -> Iterator[Inbox]:
+    """The inbox for one sweep. Raises `DatabaseUnavailable` whenever Postgres fails, without the driver's words."""
     try:
         with psycopg.connect(url, autocommit=True, connect_timeout=5, options=OPTIONS) as connection:
-            ledger = Ledger(connection, lease)
-            ledger.recover()
-            yield ledger
+            inbox = Inbox(connection, lease)
+            inbox.recover()
+            yield inbox
     except psycopg.Error as error:
         raise DatabaseUnavailable(
             f"Postgres cannot be used (SQLSTATE {error.sqlstate or 'none'}): see whether it runs"
@@ -228,20 +230,20 @@ def opened(url: str, lease: timedelta) -> Iterator[Ledger]:
 
 def counts(connection: psycopg.Connection) -> Counts:
     """What is not done."""
-    row = connection.execute("SELECT count(*), min(received_at) FROM inbox WHERE state = 'owed'").fetchone()
-    owed, oldest = row or (0, None)
+    row = connection.execute("SELECT count(*), min(received_at) FROM inbox WHERE state = 'pending'").fetchone()
+    pending, oldest = row or (0, None)
     parked = connection.execute(
         "SELECT coalesce(reason, ''), count(*) FROM inbox WHERE state = 'parked' GROUP BY 1 ORDER BY 1"
     ).fetchall()
     reasons: dict[str, int] = dict(parked)
-    return Counts(owed, sum(reasons.values()), reasons, oldest)
+    return Counts(pending, sum(reasons.values()), reasons, oldest)
 
 
 def replay(connection: psycopg.Connection, by: Literal["key", "reason", "all"], value: str = "") -> int:
-    """Parked rows are owed again, as if they had never been tried; how many."""
+    """Parked rows are pending again, as if they had never been tried; how many."""
     condition = {"key": "AND key = %(value)s", "reason": "AND reason = %(value)s", "all": ""}[by]
     replayed = connection.execute(
-        "UPDATE inbox SET state = 'owed', attempts = 0, next_at = now(), claim = NULL, reason = NULL, detail = NULL,"  # noqa: S608
+        "UPDATE inbox SET state = 'pending', attempts = 0, next_at = now(), claim = NULL, reason = NULL, detail = NULL,"  # noqa: S608
         f" failed_at = NULL WHERE state = 'parked' {condition}",
         {"value": value},
     ).rowcount
