@@ -50,12 +50,12 @@ def settings_of(deployment: Deployment, *, batch: int | None = None, in_flight: 
 
     from triggers.sweep.settings import Settings
 
-    params = {
+    environ = {
         "DATABASE_URL": deployment.database_url_of("pixwhisk_sweep"),
         "WSK_APIHOST": deployment.apihost,
         "WSK_AUTH": deployment.auth,
     }
-    settings = Settings.from_params(params, {})
+    settings = Settings.from_params({}, environ)
     return dataclasses.replace(settings, batch=batch or settings.batch, in_flight=in_flight or settings.in_flight)
 
 
