@@ -104,6 +104,8 @@ def as_json(page: Page) -> dict[str, Any]:
 
 def as_html(page: Page, picture: Pictures | None, picture_origin: str) -> dict[str, Any]:
     html = _template().render(
+        # For whoever passes the page on without its headers.
+        policy=_policy(picture_origin),
         query=page.query,
         page=page,
         first=_link(page.query, 1),
@@ -132,18 +134,21 @@ def _link(query: Query, page: int) -> str:
 
 
 def _headers(content_type: str, picture_origin: str = "") -> dict[str, str]:
-    # No script at all, no style but the page's own, no picture but the store's: a key or label that slips through as
-    # markup still could do nothing.
-    policy = (
-        f"default-src 'none'; style-src 'unsafe-inline'; img-src data: {_origin(picture_origin)}; form-action 'self'"
-    )
     return {
         "Content-Type": content_type,
-        "Content-Security-Policy": f"{policy}; base-uri 'none'; frame-ancestors 'none'",
+        "Content-Security-Policy": f"{_policy(picture_origin)}; frame-ancestors 'none'",
         "X-Content-Type-Options": "nosniff",
         "Referrer-Policy": "no-referrer",
         "Cache-Control": "no-store",
     }
+
+
+def _policy(picture_origin: str) -> str:
+    """No script at all, no style but the page's own, no picture but the store's: a key or label that slips through as
+    markup still could do nothing.
+    """
+    pictures = f"img-src data: {_origin(picture_origin)}"
+    return f"default-src 'none'; style-src 'unsafe-inline'; {pictures}; form-action 'self'; base-uri 'none'"
 
 
 def _origin(url: str) -> str:

@@ -7,6 +7,7 @@ import base64
 import io
 import json
 import os
+import resource
 import signal
 import subprocess
 import sys
@@ -327,6 +328,20 @@ def test_children_end_with_their_container() -> None:
     outcome = ran(code, timeout=500)
     children = [int(line.rpartition(" ")[2]) for line in texts(outcome)[:2]]
     asyncio.run(until(lambda: not any(map(exists, children))))
+
+
+def test_a_response_without_an_end_is_cut_off() -> None:
+    """An action that writes into its own connection takes neither this process's memory nor its time."""
+    code = (
+        "import os, socket, stat\ndef main(args):\n"
+        "  numbers = [int(n) for n in os.listdir('/proc/self/fd')]\n"
+        "  for n in numbers:\n"
+        "    if os.path.exists(f'/proc/self/fd/{n}') and stat.S_ISSOCK(os.fstat(n).st_mode):\n"
+        "      for _ in range(2000): os.write(n, b'x' * (1 << 20))"
+    )
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    assert "exited unexpectedly" in ran(code).result["error"]
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 32 << 10
 
 
 def test_slots_and_queue() -> None:

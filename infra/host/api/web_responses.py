@@ -23,6 +23,12 @@ TEXTUAL = frozenset(
     {"application/xml", "application/javascript", "application/x-www-form-urlencoded", "application/xhtml+xml"}
 )
 
+# Of a result that an extension picks a part from, these headers go with that part: they keep a browser from doing more
+# with it than the action wants.
+PROTECTING = frozenset(
+    {"content-security-policy", "x-content-type-options", "x-frame-options", "referrer-policy", "cache-control"}
+)
+
 Header = tuple[str, str]
 
 
@@ -127,7 +133,7 @@ def _encoded(text: str) -> bytes:
 def as_json(result: Any) -> Response:
     if not isinstance(result, dict | list):
         raise invalid("application/json")
-    return _response(dump(result), 200, [("content-type", "application/json")])
+    return _part(result, dump(result), "application/json")
 
 
 def html(result: Any) -> Response:
@@ -139,19 +145,25 @@ def svg(result: Any) -> Response:
 
 
 def text(result: Any) -> Response:
-    if isinstance(result, dict):
-        found = result.get("body", result.get("text"))
-        result = result if found is None else found
-    shown = result if isinstance(result, str) else json.dumps(result, indent=2)
-    return _response(_encoded(shown), 200, [("content-type", "text/plain; charset=UTF-8")])
+    found = result.get("body", result.get("text")) if isinstance(result, dict) else None
+    value = result if found is None else found
+    shown = value if isinstance(value, str) else json.dumps(value, indent=2)
+    return _part(result, _encoded(shown), "text/plain; charset=UTF-8")
 
 
 def _field(result: Any, name: str, media: str) -> Response:
-    if isinstance(result, dict):
-        result = result.get("body", result.get(name))
-    if not isinstance(result, str):
+    value = result.get("body", result.get(name)) if isinstance(result, dict) else result
+    if not isinstance(value, str):
         raise invalid(media)
-    return _response(_encoded(result), 200, [("content-type", f"{media}; charset=UTF-8")])
+    return _part(result, _encoded(value), f"{media}; charset=UTF-8")
+
+
+def _part(result: Any, body: bytes, content_type: str) -> Response:
+    """What an extension made of a result; never to be taken for something else than it says."""
+    raw = result.get("headers") if isinstance(result, dict) else None
+    headers = [each for each in _headers(raw) if each[0] in PROTECTING] if isinstance(raw, dict) else []
+    headers = [each for each in headers if each[0] != "x-content-type-options"]
+    return _response(body, 200, [*headers, ("x-content-type-options", "nosniff"), ("content-type", content_type)])
 
 
 TRANSCODERS: Mapping[str, Callable[[Any], Response]] = {

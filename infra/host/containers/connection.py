@@ -9,6 +9,8 @@ from typing import cast
 
 # How much of a response beyond its limit is read and dropped before the container is given up.
 LIMIT_DISCARDED = 64 << 20
+# A proxy's takes about a hundred bytes.
+LIMIT_HEAD = 64 << 10
 
 
 class Lost(Exception):
@@ -79,8 +81,10 @@ class Wire(asyncio.Protocol):
 
     def _advance(self) -> None:
         if self._head is None:
-            end = self._buffer.find(b"\r\n\r\n")
+            end = self._buffer.find(b"\r\n\r\n", 0, LIMIT_HEAD)
             if end < 0:
+                if len(self._buffer) >= LIMIT_HEAD:
+                    raise ValueError("a head without an end")
                 return
             self._head = parse_head(bytes(self._buffer[:end]))
             del self._buffer[: end + 4]

@@ -177,6 +177,17 @@ def test_an_action_is_shown_no_key_of_the_host(guest: Namespace, other: Namespac
         assert "authorization" not in ask(guest, "default/echo.json", auth=(user, secret)).json()["__ow_headers"]
 
 
+@pytest.mark.parametrize("extension", ["json", "html", "svg", "text"])
+def test_what_protects_a_page_goes_with_every_part_of_it(guest: Namespace, extension: str) -> None:
+    """An extension picks the body from a result, and its policy with it; nothing is taken for what it does not say."""
+    headers = {"Content-Security-Policy": "default-src 'none'", "Cache-Control": "no-store", "X-Other": "1"}
+    guest.action("page", f"def main(params):\n    return {{'body': '<p>', 'headers': {headers!r}}}\n", annotations=WEB)
+    answer = ask(guest, f"default/page.{extension}")
+    assert answer.headers["content-security-policy"] == "default-src 'none'"
+    assert (answer.headers["cache-control"], answer.headers["x-content-type-options"]) == ("no-store", "nosniff")
+    assert not answer.headers.keys() & {"x-other"}
+
+
 def test_browsers_are_let_in(guest: Namespace) -> None:
     """OPTIONS is answered by the host, unless the action wants to."""
     guest.action("echo", annotations=WEB)
