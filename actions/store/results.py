@@ -147,10 +147,10 @@ SELECT count(*) AS known,
 FROM incoming LEFT JOIN accepted USING (bucket, key, version_id)
 """)
 
-# Where nobody has said which models are active, all that classify are.
+# Whether they are active, a trigger says.
 LEARN = text("""
-INSERT INTO models (name, digest, active)
-SELECT DISTINCT model, model_digest, NOT EXISTS (SELECT FROM models WHERE active)
+INSERT INTO models (name, digest)
+SELECT DISTINCT model, model_digest
 FROM jsonb_to_recordset(CAST(:rows AS jsonb)) AS given (model text, model_digest text)
 ORDER BY 1, 2
 ON CONFLICT DO NOTHING

@@ -29,10 +29,15 @@ ORDER BY relname
 # Waiting behind a long query would queue every other query behind us.
 TIMEOUTS = "-c lock_timeout=10s -c statement_timeout=120s"
 
+# All that a grant is about: what was granted by an earlier release, and is not below, is taken back.
+GRANTED_ON = (
+    *("models", "objects", "outcomes", "inbox", "backbones", "embeddings"),
+    *("results", "current_results", "work", "current_embeddings"),
+)
 # Least privilege, role by role. A role that does not exist (one role does all, in somebody's own database) is skipped.
 GRANTS: Mapping[str, Sequence[str]] = {
     "pixwhisk_store": (
-        "SELECT, INSERT ON models TO {}",
+        "SELECT, INSERT (name, digest) ON models TO {}",
         "SELECT, INSERT, UPDATE ON objects TO {}",
         "SELECT, INSERT, UPDATE, DELETE ON outcomes TO {}",
         "SELECT, INSERT ON backbones TO {}",
@@ -98,7 +103,9 @@ def refuse_foreign(url: str) -> None:
 
 
 def _allow(connection: psycopg.Connection, role: str) -> None:
-    """Say what the role may do, whether or not it has been said before."""
+    """Say what the role may do, and no more, whether or not it has been said before."""
+    relations = sql.SQL(", ").join(map(sql.Identifier, GRANTED_ON))
+    connection.execute(sql.SQL("REVOKE ALL ON {} FROM {}").format(relations, sql.Identifier(role)))
     for grant in GRANTS[role]:
         connection.execute(sql.SQL("GRANT " + grant).format(sql.Identifier(role)))
     seen = "SELECT FROM pg_policies WHERE tablename = 'inbox' AND policyname = %s"

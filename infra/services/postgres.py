@@ -133,6 +133,9 @@ class Postgres:
             for role in ROLES:
                 _provide_role(connection, role, self._password(role))
             _provide_database(connection)
+        for database in ("template1", DATABASE):
+            with psycopg.connect(self._superuser(database)) as connection:
+                _forbid_large_objects(connection)
         self.provide_extension(DATABASE)
 
     def provide_extension(self, database: str) -> None:
@@ -225,6 +228,8 @@ def _provide_role(connection: psycopg.Connection, role: str, password: str) -> N
     exists = connection.execute("SELECT FROM pg_roles WHERE rolname = %s", (role,)).fetchone() is not None
     statement = "ALTER ROLE {} LOGIN PASSWORD {}" if exists else "CREATE ROLE {} LOGIN PASSWORD {}"
     connection.execute(sql.SQL(statement).format(sql.Identifier(role), sql.Literal(verifier)))
+    # A role may give itself settings that outlive its session; what somebody did as it ends here.
+    connection.execute(sql.SQL("ALTER ROLE {} RESET ALL").format(sql.Identifier(role)))
 
 
 def _provide_database(connection: psycopg.Connection) -> None:
@@ -233,8 +238,22 @@ def _provide_database(connection: psycopg.Connection) -> None:
     # Otherwise every role may connect to any database and make temporary tables there.
     for database in (DATABASE, "postgres", "template1"):
         connection.execute(sql.SQL("REVOKE ALL ON DATABASE {} FROM PUBLIC").format(sql.Identifier(database)))
+    for role in ROLES:
+        forget = sql.SQL("ALTER ROLE {} IN DATABASE {} RESET ALL")
+        connection.execute(forget.format(sql.Identifier(role), sql.Identifier(DATABASE)))
     roles = sql.SQL(", ").join(map(sql.Identifier, ROLES))
     connection.execute(sql.SQL("GRANT CONNECT ON DATABASE {} TO {}").format(sql.Identifier(DATABASE), roles))
+
+
+def _forbid_large_objects(connection: psycopg.Connection) -> None:
+    """Otherwise every role may write as many as the disk holds, whatever its rights to tables."""
+    open_to_all = """
+        SELECT oid::regprocedure::text FROM pg_proc
+        WHERE pronamespace = 'pg_catalog'::regnamespace AND (proname LIKE 'lo\\_%' OR proname IN ('loread', 'lowrite'))
+          AND has_function_privilege('public', oid, 'EXECUTE')
+    """
+    for (function,) in connection.execute(open_to_all).fetchall():
+        connection.execute(f"REVOKE EXECUTE ON FUNCTION {function} FROM PUBLIC")
 
 
 def _environment() -> dict[str, str]:

@@ -108,6 +108,8 @@ def test_two_migrations_at_once_take_turns(postgres_server: Server) -> None:
         ("pixwhisk_store", "INSERT INTO inbox (event_data) VALUES ('')"),
         ("pixwhisk_store", "DELETE FROM inbox"),
         ("pixwhisk_store", "UPDATE models SET active = false"),
+        ("pixwhisk_store", "INSERT INTO models (name, digest, active) VALUES ('a', 'b', true)"),
+        ("pixwhisk_store", "INSERT INTO models (id, name, digest) OVERRIDING SYSTEM VALUE VALUES (1, 'a', 'b')"),
         ("pixwhisk_store", "UPDATE inbox SET event_data = ''"),
         ("pixwhisk_view", "DELETE FROM outcomes"),
         ("pixwhisk_view", "INSERT INTO objects (bucket, key) VALUES ('a', 'b')"),
@@ -147,6 +149,11 @@ FORBIDDEN_TO_ALL = (
     "SELECT pg_read_file('postgresql.conf')",
     "SELECT pg_ls_dir('.')",
     "SELECT lo_import('/etc/hostname')",
+    "SELECT lo_create(0)",
+    "SELECT lo_creat(-1)",
+    "SELECT lo_from_bytea(0, 'held')",
+    "SELECT lo_export(1, '/tmp/pixwhisk-exported')",
+    "SELECT lo_get(1)",
     "COPY (SELECT 1) TO PROGRAM 'true'",
     "COPY (SELECT 1) TO '/tmp/pixwhisk-copied'",
     "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = 'postgres'",
@@ -175,6 +182,36 @@ def test_not_even_the_owner_leaves_the_database(database: Database) -> None:
     with database.connect() as connection, database.connect("pixwhisk_view"):
         statements = [each for each in FORBIDDEN_TO_ALL if any(word in each for word in beyond)]
         assert [each for each in statements if may(connection, each)] == []
+
+
+def test_a_model_that_is_learnt_is_not_active(database: Database) -> None:
+    """Where some are active. Where nobody has said so, all that classify at once are."""
+    learn = "INSERT INTO models (name, digest) VALUES ('a', '1'), ('b', '2') RETURNING active"
+    later = "INSERT INTO models (name, digest) VALUES ('c', '3') RETURNING active"
+    with database.connect("pixwhisk_store") as connection:
+        assert connection.execute(learn).fetchall() == [(True,), (True,)]
+        assert connection.execute(later).fetchall() == [(False,)]
+
+
+def test_grants_of_an_earlier_release_are_taken_back(database: Database) -> None:
+    """What a role may do is what this release says, not what any ever said."""
+    with database.connect() as owner:
+        owner.execute("GRANT ALL ON models, inbox TO pixwhisk_view")
+        owner.execute("GRANT INSERT ON models TO pixwhisk_store")
+        owner.commit()
+        schema.migrate(database.url())
+        asked = "SELECT has_table_privilege('pixwhisk_view', 'inbox', 'SELECT, INSERT, UPDATE, DELETE'),"
+        asked += " has_table_privilege('pixwhisk_store', 'models', 'INSERT')"
+        assert owner.execute(asked).fetchone() == (False, False)
+
+
+def test_settings_that_a_role_gave_itself_end_with_the_next_start(database: Database, postgres_server: Server) -> None:
+    """Otherwise a search path, once set for a role, would lead all its later sessions."""
+    with database.connect("pixwhisk_view") as connection:
+        connection.execute("ALTER ROLE CURRENT_USER SET search_path = pg_temp")
+    postgres_server.postgres.provision()
+    with database.connect("pixwhisk_view") as connection:
+        assert connection.execute("SHOW search_path").fetchone() == ('"$user", public',)
 
 
 def test_the_page_changes_nothing(database: Database) -> None:
