@@ -4,6 +4,7 @@
     ├── Rejected                the image is at fault: one `rejected` outcome, the other records go on
     │   ├── UnsupportedFormat   unsupported-format
     │   ├── CorruptImage        corrupt-image
+    │   ├── TruncatedImage      truncated-image
     │   ├── EmptyObject         empty-object
     │   ├── TooManyBytes        too-many-bytes
     │   ├── TooManyPixels       too-many-pixels
@@ -43,6 +44,12 @@ class UnsupportedFormat(Rejected):
 
 class CorruptImage(Rejected):
     code = "corrupt-image"
+
+
+class TruncatedImage(Rejected):
+    """The file was cut off: its beginning is good, its end is missing."""
+
+    code = "truncated-image"
 
 
 class EmptyObject(Rejected):

@@ -123,7 +123,7 @@ class ObjectStore:
 
     def _check_size(self, size: int | None) -> None:
         if size == 0:
-            raise EmptyObject("it has no bytes")
+            raise EmptyObject("it has no bytes; upload it again from its source")
         if size is not None and size > self._limit:
             raise TooManyBytes(f"{size} bytes, at most {self._limit}; make it smaller")
 
@@ -262,7 +262,7 @@ def _read(event: ObjectEvent, response: BaseHTTPResponse, limit: int, in_memory:
         file.close()
         raise
     if size == 0:
-        raise EmptyObject("it has no bytes")
+        raise EmptyObject("it has no bytes; upload it again from its source")
     file.seek(0)
     return Fetched(replace(event, size=size), file, size, digest.hexdigest())
 

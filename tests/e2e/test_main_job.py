@@ -103,7 +103,7 @@ def test_a_deleted_object_is_no_current_result(deployment: Deployment) -> None:
     [
         (b"", "empty-object"),
         (b"<html>not an image</html>", "unsupported-format"),
-        (COFFEE.read_bytes()[:20000], "corrupt-image"),
+        (COFFEE.read_bytes()[:20000], "truncated-image"),
     ],
 )
 def test_what_is_no_image_is_a_rejected_row(deployment: Deployment, body: bytes, reason: str) -> None:

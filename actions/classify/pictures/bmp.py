@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import struct
 from typing import BinaryIO
 
 from PIL import Image
@@ -10,7 +9,6 @@ from PIL.BmpImagePlugin import BmpImageFile
 
 from actions.classify.pictures.examined import Examined
 from actions.classify.pictures.frame import Frame
-from actions.classify.pictures.metadata import measuring
 from actions.classify.pictures.pixels import picture_bytes
 
 
@@ -20,14 +18,10 @@ def has_known_header(head: bytes) -> bool:
 
 
 def examine(file: BinaryIO, _frame: Frame) -> Examined:
-    with measuring(file) as metadata:
-        # The header says its own size, and Pillow reads that much.
-        metadata.add(*struct.unpack_from("<I", file.read(18), 14))
     image = BmpImageFile(file)
     # Run lengths are expanded in Python: a growing array and a copy of it, beside the picture.
     runs = any(tile.codec_name == "bmp_rle" for tile in image.tile)
-    memory = metadata.cost + picture_bytes(image) * (4 if runs else 1)
-    return Examined("BMP", *image.size, 1, memory, lambda: _load(image))
+    return Examined("BMP", *image.size, 1, picture_bytes(image) * (4 if runs else 1), lambda: _load(image))
 
 
 def _load(image: BmpImageFile) -> Image.Image:

@@ -1,4 +1,4 @@
-"""GIF: the first frame."""
+"""GIF: the first frame that shows something."""
 
 from __future__ import annotations
 
@@ -11,26 +11,43 @@ from PIL.GifImagePlugin import GifImageFile
 from actions.classify.pictures.examined import Examined
 from actions.classify.pictures.frame import Frame
 from actions.classify.pictures.metadata import Metadata, measuring
-from actions.classify.pictures.orientation import as_seen, read_orientation
-from actions.classify.pictures.pixels import picture_bytes
+from actions.classify.pictures.pixels import is_blank, picture_bytes
+
+# Later frames are drawn over earlier ones in full colour, which costs several copies.
+_LIMIT_PIXELS_LATER = 2**21
+_COST_LATER = 16
+_LIMIT_FRAMES = 32
 
 
 def examine(file: BinaryIO, _frame: Frame) -> Examined:
     with measuring(file) as metadata:
         _walk(file, metadata)
     image = GifImageFile(file)
-    orientation = read_orientation(image)
-    width, height = as_seen(image.size, orientation)
-    return Examined("GIF", width, height, orientation, metadata.cost + picture_bytes(image), lambda: _load(image))
+    width, height = image.size
+    later = width * height * _COST_LATER if width * height <= _LIMIT_PIXELS_LATER else 0
+    return Examined("GIF", width, height, 1, metadata.cost + picture_bytes(image) + later, lambda: _load(image))
 
 
 def _load(image: GifImageFile) -> Image.Image:
+    """An animation that fades in begins with a frame of one colour: then a later one is what people mean by it."""
     image.load()
-    return image
+    width, height = image.size
+    if width * height > _LIMIT_PIXELS_LATER or not is_blank(image):
+        return image
+    first = image.copy()
+    for number in range(1, _LIMIT_FRAMES):
+        try:
+            image.seek(number)
+            image.load()
+        except (EOFError, OSError):
+            break
+        if not is_blank(image):
+            return image
+    return first
 
 
 def _walk(file: BinaryIO, metadata: Metadata) -> None:
-    """Up to the first frame, the only one that is decoded."""
+    """Up to the first frame."""
     flags = file.read(13)[10]
     if flags & 0x80:
         file.seek(6 << (flags & 7), io.SEEK_CUR)

@@ -3,97 +3,134 @@
 from __future__ import annotations
 
 import io
-import struct
-from typing import BinaryIO
+from typing import BinaryIO, cast
 
 from PIL import Image, ImageChops
 from PIL.JpegImagePlugin import JpegImageFile
 
 from actions.classify.pictures.examined import Examined
 from actions.classify.pictures.frame import Frame, reduction
-from actions.classify.pictures.metadata import Metadata, measuring
-from actions.classify.pictures.orientation import as_seen, read_orientation
+from actions.classify.pictures.jpeg_rows import decode_available
+from actions.classify.pictures.jpeg_segments import Header, Scans, read_header, walk_scans
+from actions.classify.pictures.orientation import as_seen
 from actions.classify.pictures.pixels import pixel_bytes
-from actions.errors import CorruptImage
+from actions.classify.pictures.spliced import SplicedFile, Window, rest
+from actions.errors import CorruptImage, TruncatedImage, UnsupportedFormat
 
-LIMIT_SCANS = 200
+_LOSSLESS = 0xC3
+_END = b"\xff\xd9"
 
 
 def examine(file: BinaryIO, frame: Frame) -> Examined:
-    with measuring(file) as metadata:
-        _walk(file, metadata)
-    image = JpegImageFile(file)
-    orientation = read_orientation(image)
-    width, height = as_seen(image.size, orientation)
-    memory = metadata.cost + _memory(image, frame)
-    return Examined("JPEG", width, height, orientation, memory, lambda: _load(image, frame))
+    header = read_header(file)
+    _check_coding(header)
+    scans = None if header.has_single_scan else walk_scans(file, header)
+    image = _open(file, header, scans)
+    width, height = as_seen(image.size, header.orientation)
+    return Examined(
+        "JPEG",
+        width,
+        height,
+        header.orientation,
+        _memory(image, header, frame) + len(header.profile or b""),
+        lambda: _load(file, header, image, scans, frame),
+        profile=header.profile,
+        scale=_scale(header, image.size, frame),
+    )
 
 
-def _load(image: JpegImageFile, frame: Frame) -> Image.Image:
+def _check_coding(header: Header) -> None:
+    """Raises `UnsupportedFormat` for what is JPEG, but not as cameras and browsers know it."""
+    if header.precision in (12, 16):
+        raise UnsupportedFormat(f"a {header.precision}-bit JPEG; save it with 8 bits a colour")
+    if header.coding in (0xC5, 0xC6, 0xC7, 0xCB, 0xCD, 0xCE, 0xCF):
+        raise UnsupportedFormat("a hierarchical or differential JPEG; save it as a baseline one")
+    if header.components in (2, *range(5, 256)):
+        raise UnsupportedFormat(f"a JPEG of {header.components} colour components; save it as RGB or grey")
+
+
+def _open(file: BinaryIO, header: Header, scans: Scans | None) -> JpegImageFile:
+    pixels: list[bytes | Window] = [rest(file, header.data)]
+    if scans is not None and not scans.ended:
+        pixels = [Window(header.data, scans.end - header.data), _END]
+    return JpegImageFile(cast("BinaryIO", SplicedFile(file, [header.head, *pixels])))
+
+
+def _load(file: BinaryIO, header: Header, image: JpegImageFile, scans: Scans | None, frame: Frame) -> Image.Image:
+    if scans is not None and not scans.ended and scans.end == file.seek(0, io.SEEK_END):
+        raise TruncatedImage(_CUT_OFF)
+    _reduce(image, header, frame)
+    try:
+        image.load()
+    except OSError:
+        if scans is not None:
+            raise
+        return _honest(_load_unended(file, header, frame), header)
+    return _honest(image, header)
+
+
+_CUT_OFF = "the file is cut off: part of the picture is missing; upload it again from its source"
+
+
+def _reduce(image: JpegImageFile, header: Header, frame: Frame) -> None:
     # libjpeg leaves out detail that would be thrown away: 12 megapixels decode in 15 ms instead of 120.
-    image.draft(None, (frame.short_side, frame.short_side))
-    image.load()
-    if image.mode == "CMYK" and "adobe" not in image.info:
+    if header.coding != _LOSSLESS:
+        image.draft(None, (frame.short_side, frame.short_side))
+
+
+def _load_unended(file: BinaryIO, header: Header, frame: Frame) -> Image.Image:
+    """A picture that libjpeg does not find the end of, if all its rows are there nevertheless.
+
+    Raises `TruncatedImage` where it was cut off, `CorruptImage` where it is damaged within.
+    """
+    scans = walk_scans(file, header)
+    if scans.ended:
+        raise CorruptImage("a JPEG that is damaged; upload it again from its source")
+    cut = scans.end == file.seek(0, io.SEEK_END)
+    end = _without_padding(file, scans.end) if cut else scans.end
+    image = _open(file, header, None)
+    _reduce(image, header, frame)
+    window = SplicedFile(file, [header.head, Window(header.data, max(0, end - header.data))])
+    picture = decode_available(image, cast("BinaryIO", window))
+    if picture is not None:
+        return picture
+    if cut:
+        raise TruncatedImage(_CUT_OFF)
+    raise CorruptImage("a JPEG that is damaged; upload it again from its source")
+
+
+def _without_padding(file: BinaryIO, end: int) -> int:
+    """Where the zeros begin with which a device filled up what did not arrive."""
+    while end > 0:
+        begin = max(0, end - 2**16)
+        file.seek(begin)
+        kept = len(file.read(end - begin).rstrip(b"\0"))
+        if kept:
+            return begin + kept
+        end = begin
+    return end
+
+
+def _honest(image: Image.Image, header: Header) -> Image.Image:
+    if image.mode == "CMYK" and b"\xff\xee\x00\x0eAdobe" not in header.head:
         # Pillow takes every CMYK JPEG for Adobe's, which are inverted; browsers go by the marker.
         return ImageChops.invert(image)
     return image
 
 
-def _walk(file: BinaryIO, metadata: Metadata) -> None:
-    """Up to the first scan: Pillow hands the rest to libjpeg."""
-    file.seek(2)
-    while (marker := _next_marker(file, metadata)) != 0xDA:
-        if marker == 0x01 or 0xD0 <= marker <= 0xD9:
-            metadata.add(2)
-            continue
-        (length,) = struct.unpack(">H", file.read(2))
-        metadata.add(length)
-        file.seek(max(0, length - 2), io.SEEK_CUR)
-    _count_scans(file)
+def _scale(header: Header, size: tuple[int, int], frame: Frame) -> int:
+    return 1 if header.coding == _LOSSLESS else reduction(size, frame)
 
 
-def _count_scans(file: BinaryIO) -> None:
-    """Each scan of a progressive JPEG is a pass over the whole picture, and takes a handful of bytes to ask for."""
-    scans, before = 1, b""
-    while piece := file.read(2**18):
-        scans += (before + piece).count(b"\xff\xda")
-        before = piece[-1:]
-    if scans > LIMIT_SCANS:
-        raise CorruptImage(f"{scans} scans, more than any encoder makes; save the image again")
-
-
-def _next_marker(file: BinaryIO, metadata: Metadata) -> int:
-    """The second byte of the next marker, which may come after fill bytes and junk."""
-    before = b""
-    while byte := file.read(1):
-        if before == b"\xff" and byte not in b"\x00\xff":
-            return byte[0]
-        if before:
-            metadata.add(1)
-        before = byte
-    raise IndexError
-
-
-def _memory(image: JpegImageFile, frame: Frame) -> int:
+def _memory(image: JpegImageFile, header: Header, frame: Frame) -> int:
     """The reduced picture, some rows, and, if its scans come one after the other, every coefficient of the whole."""
     width, height = image.size
-    scale = reduction(image.size, frame)
+    scale = _scale(header, image.size, frame)
     memory = (width // scale + 1) * (height // scale + 1) * pixel_bytes(image) + width * 128
-    if "progressive" not in image.info and _has_single_scan(image):
+    if header.has_single_scan:
         return memory
     across = max([layer[1] for layer in image.layer], default=1) or 1
     down = max([layer[2] for layer in image.layer], default=1) or 1
     blocks = sum(layer[1] * layer[2] for layer in image.layer) or 1
     # One coefficient is two bytes, one block has 64 of them.
     return memory + -(-width // (8 * across)) * -(-height // (8 * down)) * blocks * 128
-
-
-def _has_single_scan(image: JpegImageFile) -> bool:
-    """Whether the first scan, whose header Pillow has just read past, holds all components."""
-    assert image.fp is not None
-    length = 6 + 2 * image.layers
-    position = image.fp.tell()
-    image.fp.seek(max(0, position - length - 2))
-    header = image.fp.read(length + 2)
-    image.fp.seek(position)
-    return header.startswith(bytes((0xFF, 0xDA, 0, length, image.layers)))

@@ -8,9 +8,8 @@ better.
 
 from __future__ import annotations
 
-import io
 import struct
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import BinaryIO
 
@@ -57,18 +56,3 @@ def measuring(file: BinaryIO) -> Iterator[Metadata]:
         pass
     finally:
         file.seek(0)
-
-
-def find_block(file: BinaryIO, start: int, head: str, wanted: bytes, *, padding: Callable[[int], int]) -> bytes | None:
-    """The first block named `wanted` among those that follow `start`, each behind a `head` of its name and length."""
-    file.seek(start)
-    for _ in range(LIMIT_METADATA_BLOCKS):
-        read = file.read(8)
-        if len(read) < 8:
-            return None
-        first, second = struct.unpack(head, read)
-        kind, length = (first, second) if isinstance(first, bytes) else (second, first)
-        if kind == wanted:
-            return file.read(length) if length <= 2**20 else None
-        file.seek(length + padding(length), io.SEEK_CUR)
-    return None

@@ -16,3 +16,13 @@ def picture_bytes(image: Image.Image) -> int:
     """Bytes of the whole picture in memory, decoded or not."""
     width, height = image.size
     return width * height * pixel_bytes(image)
+
+
+def is_blank(image: Image.Image) -> bool:
+    """Whether every pixel is the same, or none can be seen: such a frame shows nothing."""
+    bands = image.getbands()
+    if bands[-1] == "A" and image.getchannel("A").getextrema() == (0, 0):
+        return True
+    extrema = image.getextrema()
+    pairs = extrema if isinstance(extrema[0], tuple) else (extrema,)
+    return all(least == most for least, most in pairs)

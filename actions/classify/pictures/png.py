@@ -1,21 +1,20 @@
-"""PNG: decoded row by row, whole."""
+"""PNG: decoded whole where that is small, else in bands of rows that are reduced at once."""
 
 from __future__ import annotations
 
-import io
-import struct
-from typing import BinaryIO
+from typing import BinaryIO, cast
 
-from PIL import Image, PngImagePlugin
+from PIL import Image
 from PIL.PngImagePlugin import PngImageFile
 
-from actions.classify.pictures.examined import Examined
+from actions.classify.pictures import png_bands
+from actions.classify.pictures.bands import band_memory
+from actions.classify.pictures.examined import Examined, Tone
 from actions.classify.pictures.frame import Frame
-from actions.classify.pictures.metadata import LIMIT_METADATA_BYTES, Metadata, find_block, measuring
-from actions.classify.pictures.orientation import as_seen, parse_orientation, read_orientation
+from actions.classify.pictures.orientation import as_seen
 from actions.classify.pictures.pixels import picture_bytes
-
-PngImagePlugin.MAX_TEXT_MEMORY = LIMIT_METADATA_BYTES
+from actions.classify.pictures.png_chunks import Chunks, read_chunks
+from actions.classify.pictures.spliced import SplicedFile, rest
 
 
 class _Png(PngImageFile):
@@ -25,13 +24,22 @@ class _Png(PngImageFile):
         self.png = None
 
 
-def examine(file: BinaryIO, _frame: Frame) -> Examined:
-    with measuring(file) as metadata:
-        _walk(file, metadata)
-    image = _Png(file)
-    orientation = _orientation(image, file)
-    width, height = as_seen(image.size, orientation)
-    return Examined("PNG", width, height, orientation, metadata.cost + picture_bytes(image), lambda: _load(image))
+def examine(file: BinaryIO, frame: Frame) -> Examined:
+    chunks = read_chunks(file)
+    image = _Png(cast("BinaryIO", SplicedFile(file, [chunks.head, rest(file, chunks.pixels)])))
+    width, height = as_seen(image.size, chunks.orientation)
+    banded = png_bands.are_worth_while(image, chunks, frame)
+    memory = band_memory(image.size, frame) if banded else picture_bytes(image)
+    return Examined(
+        "PNG",
+        width,
+        height,
+        chunks.orientation,
+        memory + len(chunks.profile or b""),
+        (lambda: png_bands.load(file, chunks, image, frame)) if banded else (lambda: _load(image)),
+        profile=chunks.profile,
+        tone=_tone(image, chunks),
+    )
 
 
 def _load(image: PngImageFile) -> Image.Image:
@@ -39,23 +47,9 @@ def _load(image: PngImageFile) -> Image.Image:
     return image
 
 
-def _orientation(image: PngImageFile, file: BinaryIO) -> int:
-    if "exif" in image.info:
-        return read_orientation(image)
-    # Pillow would decode the whole picture to look behind its pixels, where editors that append put it.
-    position = file.tell()
-    try:
-        return parse_orientation(find_block(file, 8, ">I4s", b"eXIf", padding=lambda _length: 4))
-    finally:
-        file.seek(position)
-
-
-def _walk(file: BinaryIO, metadata: Metadata) -> None:
-    """Up to the pixels: what comes after them is never read."""
-    file.seek(8)
-    while True:
-        length, kind = struct.unpack(">I4s", file.read(8))
-        if kind in (b"IDAT", b"fdAT", b"IEND"):
-            return
-        metadata.add(length)
-        file.seek(length + 4, io.SEEK_CUR)
+def _tone(image: PngImageFile, chunks: Chunks) -> Tone:
+    key = image.info.get("transparency")
+    if chunks.depth == 16 and isinstance(key, tuple):
+        # Pillow keeps the higher byte of each colour and compares it with all sixteen bits of the key.
+        image.info["transparency"] = tuple(each >> 8 for each in key)
+    return Tone(white=65535 if chunks.depth == 16 else None, key=key if isinstance(key, int) else None)

@@ -11,10 +11,51 @@ from actions.classify.pictures import bmp, gif, jpeg, png, tiff, webp
 from actions.classify.pictures.examined import Examined
 from actions.classify.pictures.frame import Frame
 from actions.classify.pictures.parsers import parsing
-from actions.errors import EmptyObject, UnsupportedFormat
+from actions.classify.pictures.sniffing import HEAD, sniff
 
-# Each reads the headers of a file that stands at its beginning.
-_EXAMINERS: dict[str, Callable[[BinaryIO, Frame], Examined]] = {
+Examine = Callable[[BinaryIO, Frame], Examined]
+
+
+def examine(file: BinaryIO, frame: Frame) -> Examined:
+    """Read the headers of a seekable file.
+
+    Raises `EmptyObject`, `UnsupportedFormat`, `TruncatedImage` or `CorruptImage`.
+    """
+    file.seek(0)
+    name = sniff(file.read(HEAD))
+    file.seek(0)
+    with parsing(name):
+        return _examiner(name)(file, frame)
+
+
+def decode(examined: Examined) -> Image.Image:
+    """The picture in Pillow's own layout, not below the detail that the frame needs.
+
+    Raises `UnsupportedFormat`, `TruncatedImage` or `CorruptImage`.
+    """
+    with parsing(examined.format):
+        return examined.load()
+
+
+def _examiner(name: str) -> Examine:
+    """The module for a format; those for rare ones are imported when such a file comes."""
+    match name:
+        case "HEIF":
+            from actions.classify.pictures import heif
+
+            return heif.examine
+        case "AVIF":
+            from actions.classify.pictures import avif
+
+            return avif.examine
+        case "JPEG2000":
+            from actions.classify.pictures import jpeg2000
+
+            return jpeg2000.examine
+    return _COMMON[name]
+
+
+_COMMON: dict[str, Examine] = {
     "JPEG": jpeg.examine,
     "PNG": png.examine,
     "GIF": gif.examine,
@@ -22,29 +63,3 @@ _EXAMINERS: dict[str, Callable[[BinaryIO, Frame], Examined]] = {
     "TIFF": tiff.examine,
     "WEBP": webp.examine,
 }
-
-
-def examine(file: BinaryIO, frame: Frame) -> Examined:
-    """Read the headers of a seekable file. Raises `EmptyObject`, `UnsupportedFormat` or `CorruptImage`."""
-    file.seek(0)
-    name = sniff(file.read(32))
-    file.seek(0)
-    with parsing(name):
-        return _EXAMINERS[name](file, frame)
-
-
-def decode(examined: Examined) -> Image.Image:
-    """The picture in Pillow's own layout, not below the detail that the frame needs. Raises `CorruptImage`."""
-    with parsing(examined.format):
-        return examined.load()
-
-
-def sniff(head: bytes) -> str:
-    """Pillow's name of the format that the first 32 bytes of a file claim. Raises `UnsupportedFormat`."""
-    if not head:
-        raise EmptyObject("it has no bytes")
-    for name in _EXAMINERS:
-        accepts = Image.OPEN[name][1]
-        if (accepts is None or accepts(head) is True) and (name != "BMP" or bmp.has_known_header(head)):
-            return name
-    raise UnsupportedFormat("not a JPEG, PNG, WebP, GIF, BMP or TIFF file, whatever its name says")

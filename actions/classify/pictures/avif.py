@@ -1,0 +1,36 @@
+"""AVIF, by the library in Pillow's wheel; loaded when the first such file comes."""
+
+from __future__ import annotations
+
+import io
+from typing import BinaryIO
+
+from PIL import AvifImagePlugin, Image
+from PIL.AvifImagePlugin import AvifImageFile
+
+from actions.classify.pictures.examined import Examined
+from actions.classify.pictures.frame import Frame
+from actions.classify.pictures.orientation import as_seen, parse_exif
+from actions.errors import UnsupportedFormat
+
+AvifImagePlugin.DEFAULT_MAX_THREADS = 1
+
+# The decoder's planes and its picture in RGB, Pillow's copy of that as bytes, and its own.
+_COST_PIXEL = 11
+
+
+def examine(file: BinaryIO, _frame: Frame) -> Examined:
+    if not AvifImagePlugin.SUPPORTED:
+        raise UnsupportedFormat("an AVIF picture, which this deployment is built without; save it as a JPEG")
+    image = AvifImageFile(file)
+    orientation = parse_exif(image.info.get("exif")) or 1
+    width, height = as_seen(image.size, orientation)
+    memory = width * height * _COST_PIXEL + 2 * file.seek(0, io.SEEK_END)
+    return Examined(
+        "AVIF", width, height, orientation, memory, lambda: _load(image), profile=image.info.get("icc_profile")
+    )
+
+
+def _load(image: AvifImageFile) -> Image.Image:
+    image.load()
+    return image
