@@ -47,14 +47,13 @@ def command(
     from infra.cli import remote
     from infra.cli.migrate import migration
     from infra.openwhisk import manifest, plan
-    from infra.openwhisk.client import Whisk
     from infra.openwhisk.manifest import WantedRuntime
     from infra.openwhisk.rights import Unintended, find_unintended
 
     with explained():
         target = remote.find(apihost, auth, data)
         url = remote.database_url(data)
-    with explained(), Whisk(target.apihost, target.auth) as whisk:
+    with explained(), remote.connect(target) as whisk:
         wanted, state = plan.prepare(whisk, remote.variables(data, target), WantedRuntime(image, kind))
         changes = plan.plan(wanted, state)
         # First, before anything is changed and above whatever else a dry run says.

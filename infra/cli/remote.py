@@ -7,18 +7,32 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import click
+
 from infra.cli.failures import Exit, Failure
 from infra.deployment.external import named_database_url
 from infra.deployment.record import BUCKET, JOURNAL, NoDeployment, find_deployment
 from infra.deployment.variables import manifest_variables
-from infra.openwhisk.client import base_url
+from infra.openwhisk.client import Patience, Whisk, base_url
 from infra.openwhisk.rights import Deployer
+
+# A quota is of a minute.
+SECONDS_PATIENCE = 90.0
 
 
 @dataclass(frozen=True, slots=True)
 class Remote:
     apihost: str
     auth: str = field(repr=False)
+
+
+def connect(remote: Remote) -> Whisk:
+    """A client that waits where OpenWhisk's quota is used up, so that what is begun there is not left half done."""
+    return Whisk(
+        remote.apihost,
+        remote.auth,
+        patience=Patience(SECONDS_PATIENCE, lambda message: click.echo(message, err=True)),
+    )
 
 
 def find(apihost: str | None, auth: str | None, data: Path, environ: Mapping[str, str] = os.environ) -> Remote:

@@ -21,9 +21,8 @@ def command(data: Path, apihost: str | None, auth: str | None) -> None:
     """
     from infra.cli import remote
     from infra.openwhisk import plan
-    from infra.openwhisk.client import Whisk
 
     with explained():
         target = remote.find(apihost, auth, data)
-    with explained(), Whisk(target.apihost, target.auth) as whisk:
+    with explained(), remote.connect(target) as whisk:
         plan.undeploy(whisk, target.auth, click.echo)

@@ -13,7 +13,8 @@ WhiskError
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+import time
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from http import HTTPStatus
 from types import TracebackType
@@ -29,6 +30,9 @@ Collection = Literal["packages", "actions", "triggers", "rules", "activations"]
 TIMEOUT_CONNECT = 5.0
 # OpenWhisk holds a blocking call for a minute.
 TIMEOUT_ANSWER = 75.0
+# Between two tries of a 429: the first for what is in flight, the longest for a quota, which is of a minute.
+PAUSE_FIRST = 0.25
+PAUSE_LONGEST = 4.0
 
 
 class WhiskError(Exception):
@@ -95,12 +99,21 @@ class Activation:
     result: Any
 
 
-class Whisk:
-    """One namespace of one OpenWhisk. Close it, or use it in `with`."""
+@dataclass(frozen=True, slots=True)
+class Patience:
+    """For how long what is over a quota is tried again: a 429 says that nothing was done. `report` hears of it once."""
 
-    def __init__(self, apihost: str, auth: str, namespace: str = "_") -> None:
+    seconds: float
+    report: Callable[[str], None]
+
+
+class Whisk:
+    """One namespace of one OpenWhisk. Close it, or use it in `with`. Without patience a 429 is the caller's to see."""
+
+    def __init__(self, apihost: str, auth: str, namespace: str = "_", patience: Patience | None = None) -> None:
         self.apihost = base_url(apihost)
         self._namespace = namespace
+        self._patience = patience
         self._headers = urllib3.make_headers(basic_auth=auth) | {"Content-Type": "application/json"}
         # No retry of its own: a second invoke is a second activation, so it is the caller's to decide.
         self._http = urllib3.PoolManager(
@@ -184,6 +197,19 @@ class Whisk:
     def _exchange(
         self, method: str, path: str, query: Mapping[str, str] | None = None, body: Mapping[str, Any] | None = None
     ) -> Answer:
+        answer = self._ask(method, path, query, body)
+        if self._patience is None or answer.status != HTTPStatus.TOO_MANY_REQUESTS:
+            return answer
+        self._patience.report(f"{refusal(answer)}: trying again for up to {self._patience.seconds:.0f} s")
+        deadline = time.monotonic() + self._patience.seconds
+        pause = PAUSE_FIRST
+        while answer.status == HTTPStatus.TOO_MANY_REQUESTS and time.monotonic() + pause < deadline:
+            time.sleep(pause)
+            pause = min(2 * pause, PAUSE_LONGEST)
+            answer = self._ask(method, path, query, body)
+        return answer
+
+    def _ask(self, method: str, path: str, query: Mapping[str, str] | None, body: Mapping[str, Any] | None) -> Answer:
         url = f"{self.apihost}/api/v1/{path}" + (f"?{urlencode(query)}" if query else "")
         data = None if body is None else json.dumps(body).encode()
         try:

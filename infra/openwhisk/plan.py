@@ -114,9 +114,16 @@ def undeploy(whisk: Whisk, auth: str, report: Report) -> None:
     doomed += [("triggers", name) for name in described.get("triggers", {})]
     doomed += [("actions", name) for name in _actions(whisk, package, described)]
     doomed += [("packages", package)]
-    for collection, name in doomed:
-        if whisk.delete(collection, name):
-            report(f"deleted {collection.removesuffix('s')} {name}")
+    deleted = [name for collection, name in doomed if _delete(whisk, collection, name, report)]
+    if not deleted:
+        report(f"nothing to take away: there is no {package} in the namespace {whisk.namespace()}")
+
+
+def _delete(whisk: Whisk, collection: Collection, name: str, report: Report) -> bool:
+    found = whisk.delete(collection, name)
+    if found:
+        report(f"deleted {collection.removesuffix('s')} {name}")
+    return found
 
 
 def serving_models(whisk: Whisk) -> Sequence[ModelReference]:
