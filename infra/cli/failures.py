@@ -52,6 +52,7 @@ def _failure(error: Exception) -> Failure | None:
     from infra.audit.listing import ListingRefused, ObjectStoreAway
     from infra.database.migrations import ForeignDatabase, NewerSchema
     from infra.deployment.external import BadEnvironment
+    from infra.deployment.ownership import NotPrivate
     from infra.deployment.provisioning import NotSetUp, ObjectStoreFailed
     from infra.deployment.record import NoDeployment
     from infra.openwhisk.client import Unreachable, WhiskError
@@ -68,6 +69,7 @@ def _failure(error: Exception) -> Failure | None:
         ((BadEnvironment, BadManifest), "{}", Exit.USAGE),
         ((ObjectStoreAway, ObjectStoreFailed, Unreachable), "{}", Exit.UNREACHABLE),
         (Held, "the data directory is in use by {}: `pixwhisk down` ends it, or choose another --data", Exit.FAILED),
+        (NotPrivate, "{}", Exit.FAILED),
         ((NoDeployment, SecretMissing, NotSetUp, PortTaken, MinioMissing, PostgresMissing), "{}", Exit.FAILED),
         ((ListingRefused, ForeignDatabase, NewerSchema, ServiceFailed, Unintended, WhiskError), "{}", Exit.FAILED),
     )

@@ -18,6 +18,7 @@ from typing import Any
 from infra import paths
 from infra.deployment.ambient import drop_ambient
 from infra.deployment.external import GROUPS, NAMES, External
+from infra.deployment.ownership import check_ownership
 from infra.deployment.secrets import DeploymentSecrets
 from infra.files import write_private
 from infra.services.kept import SecretMissing
@@ -134,8 +135,9 @@ def choose_deployment(data: Path, environ: Mapping[str, str] = os.environ, **fla
     """The deployment to start: `flags` (None: not given) over what is recorded over the defaults.
 
     What `pixwhisk env` printed for this very deployment names its embedded services, not somebody's own. This process
-    forgets what else its own environment says of how to reach those.
+    forgets what else its own environment says of how to reach those. Raises `NotPrivate`.
     """
+    check_ownership(data)
     settings = _recorded(data) | {name: value for name, value in flags.items() if value is not None}
     external = External.from_env(_outside(data, environ))
     drop_ambient(external)
@@ -144,8 +146,9 @@ def choose_deployment(data: Path, environ: Mapping[str, str] = os.environ, **fla
 
 def find_deployment(data: Path, environ: Mapping[str, str] = os.environ) -> Deployment:
     """The deployment that was started here, for commands that start nothing. Raises `NoDeployment` if there is none
-    and the environment names no service either. Forgets as `choose_deployment` does.
+    and the environment names no service either. Forgets as `choose_deployment` does. Raises `NotPrivate`.
     """
+    check_ownership(data)
     recorded = _recorded(data)
     external = External.from_env({**_json(data / "secrets" / "external.json"), **_outside(data, environ)})
     if not recorded and not (external.database_url or external.endpoint or external.apihost):
