@@ -74,23 +74,26 @@ def _absolute(value: str) -> str:
 def _run(data: Path, flags: dict[str, Any], ready_fd: int | None, consent: Consent) -> None:
     from infra.deployment.lifecycle import running
     from infra.deployment.record import choose_deployment
+    from infra.logs import choose_report, start_logging
     from infra.services.supervisor import Stopping
 
+    start_logging(os.environ)
+    report = choose_report(os.environ, click.echo)
     began = time.monotonic()
     try:
         with explained():
             deployment = choose_deployment(data, **flags)
             for line in foreign(deployment):
-                click.echo(line)
-            with running(deployment, click.echo, consent) as supervisor:
+                report(line)
+            with running(deployment, report, consent) as supervisor:
                 for line in (*endpoints(deployment), *gaps(deployment)):
-                    click.echo(line)
-                click.echo(f"started    in {time.monotonic() - began:.1f} s")
-                click.echo("ready")
+                    report(line)
+                report(f"started    in {time.monotonic() - began:.1f} s")
+                report("ready")
                 _report(ready_fd, {"ready": True})
                 supervisor.watch()
     except Stopping:
-        click.echo("stopped")
+        report("stopped")
 
 
 def foreign(deployment: Deployment) -> list[str]:

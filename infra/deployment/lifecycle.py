@@ -22,7 +22,7 @@ def running(deployment: Deployment, report: Report, consent: Consent) -> Iterato
     with lock.held(deployment.data), stopping_on_signals():
         ports.check(wanted_ports(deployment), deployment.data)
         establish(deployment)
-        supervisor = Supervisor(embedded_services(deployment), deployment.logs, report)
+        supervisor = Supervisor(embedded_services(deployment), deployment.logs)
         try:
             supervisor.spawn()
             # Late: importing the clients takes as long as the services take to start.

@@ -24,18 +24,19 @@ from infra.host.containers.group import adopt_orphans
 from infra.host.containers.kinds import local_runtimes
 from infra.host.containers.pool import PoolSettings, open_pool
 from infra.host.settings import BadHostSettings, HostSettings, from_arguments
+from infra.logs import EventLogger, start_logging
 
 USAGE, UNREACHABLE = 2, 3
 LIMIT_DESCRIPTORS = 8192
 # One that was told to end, because its `up` was killed, has closed its port and finishes what it had begun.
 TIMEOUT_LOCK, PAUSE_LOCK = 6.0, 0.05
 
-log = logging.getLogger("infra.host")
+log = EventLogger("infra.host")
 
 
 def main(arguments: Sequence[str], environ: Mapping[str, str] = os.environ) -> int:
     """Serve until SIGTERM or SIGINT; then 0."""
-    logging.basicConfig(stream=sys.stderr, level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")
+    start_logging(environ)
     logging.getLogger("uvicorn.error").setLevel(logging.WARNING)
     try:
         settings = from_arguments(arguments, environ)
@@ -65,7 +66,7 @@ async def _serve(settings: HostSettings, listening: socket.socket) -> None:
     address = f"{scheme}://{settings.host}:{listening.getsockname()[1]}"
     runtimes = local_runtimes({**settings.container_environment, "__OW_API_HOST": address}, settings.readable)
     host = assemble(settings, open_pool(PoolSettings(runtimes, **settings.pool)), runtimes)
-    log.info("host-starting address=%s settings=%r", address, settings)
+    log.info("host-starting", address=address, settings=repr(settings))
     # For whoever started us on port 0; connections are taken from now on, and answered once all is loaded.
     print(address, flush=True)
     await server(host, application(host)).serve(sockets=[listening])

@@ -14,7 +14,7 @@ from infra.services.probe import ask_status
 from infra.services.service import Command
 
 # What of our environment the host may see: where programs are, and settings of the host itself.
-_PASSED = ("PATH", "HOME", "LANG", "TMPDIR")
+_PASSED = ("PATH", "HOME", "LANG", "TMPDIR", "PIXWHISK_LOG")
 _PASSED_PREFIXES = ("PIXWHISK_QUOTA", "PIXWHISK_TIMEOUT_", "PIXWHISK_POOL_")
 
 

@@ -19,7 +19,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from types import FrameType
 
-from infra.reports import Report
+from infra.logs import EventLogger
 from infra.services.service import Command, Service
 
 # What one log may grow to before it is set aside; one old part is kept, so twice this on disk.
@@ -35,6 +35,8 @@ _WELL_AFTER = 60.0
 _ENDING = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 _PR_SET_PDEATHSIG = 1
 _LIBC = ctypes.CDLL(None, use_errno=True)
+
+log = EventLogger(__name__)
 
 
 class Stopping(BaseException):
@@ -91,7 +93,6 @@ class Supervisor:
 
     services: Sequence[Service]
     logs: Path
-    report: Report
     last: Sequence[str] = ("postgres",)
     _running: list[RunningService] = field(default_factory=list)
 
@@ -166,7 +167,7 @@ class Supervisor:
     def _announce(self, running: RunningService) -> None:
         if not running.announced and running.service.ready():
             running.announced = True
-            self.report(f"{running.service.name} is back")
+            log.info("service-back", service=running.service.name)
 
     def _note_death(self, running: RunningService, now: float) -> None:
         running.kill()  # whatever the process left behind in its group
@@ -175,15 +176,14 @@ class Supervisor:
         running.deaths += 1
         running.restart_at = now + pause
         code = running.process.returncode if running.process else None
-        self.report(
-            f"{running.service.name} ended ({ending(code)}); starting it again in {pause:.1f} s: see {running.log}"
-        )
+        name, again = running.service.name, round(pause, 1)
+        log.warning("service-ended", service=name, how=ending(code), again_in_seconds=again, see=running.log)
 
     def _respawn(self, running: RunningService) -> None:
         try:
             running.spawn()
         except OSError as error:
-            self.report(f"{running.service.name} could not be started again: {error.strerror}")
+            log.warning("service-not-started", service=running.service.name, reason=error.strerror)
             self._note_death(running, time.monotonic())
 
 

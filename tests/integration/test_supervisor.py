@@ -51,13 +51,8 @@ class Program:
 
 
 @pytest.fixture
-def said() -> list[str]:
-    return []
-
-
-@pytest.fixture
-def supervised(tmp_path: Path, said: list[str]) -> Iterator[Supervisor]:
-    supervisor = Supervisor([Program("one", tmp_path), Program("postgres", tmp_path)], tmp_path / "logs", said.append)
+def supervised(tmp_path: Path) -> Iterator[Supervisor]:
+    supervisor = Supervisor([Program("one", tmp_path), Program("postgres", tmp_path)], tmp_path / "logs")
     with stopping_on_signals():
         yield supervisor
         supervisor.stop()
@@ -72,25 +67,28 @@ def test_it_starts_and_ends_everything(supervised: Supervisor) -> None:
     assert not any(psutil.pid_exists(pid) for pid in processes.values())
 
 
-def test_what_dies_is_started_again(supervised: Supervisor, said: list[str]) -> None:
-    """A killed service is running again under another process id, and both are said."""
+def test_what_dies_is_started_again(supervised: Supervisor, caplog: pytest.LogCaptureFixture) -> None:
+    """A killed service is running again under another process id, and both are logged."""
+    caplog.set_level("INFO")
     supervised.start()
     killed = supervised.processes()["one"]
     os.kill(killed, signal.SIGKILL)
 
     def back() -> bool:
         supervised.tend()
-        return any("one is back" in line for line in said)
+        return "service-back" in caplog.messages
 
     until(back, "it was not restarted")
     assert supervised.processes()["one"] != killed
-    assert "one ended (by SIGKILL)" in said[0]
+    ended = vars(caplog.records[0])["fields"]
+    assert caplog.messages[0] == "service-ended"
+    assert (ended["service"], ended["how"]) == ("one", "by SIGKILL")
 
 
 def test_a_service_that_ends_at_once_is_an_error_with_its_log(tmp_path: Path) -> None:
     """The message has the service's own last words."""
     broken = NeverReady(Program("broken", tmp_path, then="sys.exit('the disk is made of cheese')"))
-    supervisor = Supervisor([broken], tmp_path / "logs", print)
+    supervisor = Supervisor([broken], tmp_path / "logs")
     with stopping_on_signals(), pytest.raises(ServiceFailed, match="cheese"):
         supervisor.start()
 
@@ -115,7 +113,7 @@ class NeverReady:
 
 def test_a_service_that_never_answers_is_an_error(tmp_path: Path) -> None:
     """Waiting has a deadline, and naming the service is part of the error."""
-    supervisor = Supervisor([NeverReady(Program("mute", tmp_path))], tmp_path / "logs", print)
+    supervisor = Supervisor([NeverReady(Program("mute", tmp_path))], tmp_path / "logs")
     with stopping_on_signals(), pytest.raises(ServiceFailed, match="mute did not answer"):
         supervisor.start(timeout=0.3)
     supervisor.stop()
@@ -124,7 +122,7 @@ def test_a_service_that_never_answers_is_an_error(tmp_path: Path) -> None:
 def test_a_service_that_ignores_the_signal_is_killed(tmp_path: Path) -> None:
     """`stop` returns within its five seconds although a service refuses to end."""
     program = Program("stubborn", tmp_path, then=STUBBORN)
-    supervisor = Supervisor([program], tmp_path / "logs", print)
+    supervisor = Supervisor([program], tmp_path / "logs")
     with stopping_on_signals():
         supervisor.start()
         (pid,) = supervisor.processes().values()
@@ -178,7 +176,7 @@ def test_a_killed_supervisor_leaves_no_process(tmp_path: Path) -> None:
         from infra.services.supervisor import Supervisor, stopping_on_signals
         from tests.integration.test_supervisor import Program
         with stopping_on_signals():
-            supervisor = Supervisor([Program("one", Path({str(tmp_path)!r}))], Path({str(tmp_path)!r}) / "logs", print)
+            supervisor = Supervisor([Program("one", Path({str(tmp_path)!r}))], Path({str(tmp_path)!r}) / "logs")
             supervisor.start()
             print(*supervisor.processes().values(), flush=True)
             supervisor.watch()

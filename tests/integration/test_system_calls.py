@@ -237,7 +237,7 @@ def test_every_architecture_has_a_program(name: str) -> None:
 
 HOLDING = """
 import asyncio, json, sys
-from infra.host.calls import Call, Executable, Limits
+from infra.host.calls import ActionLimits, Call, Executable
 from infra.host.containers.group import adopt_orphans
 from infra.host.containers.pool import LocalPool, PoolSettings
 async def main():
@@ -248,7 +248,7 @@ async def main():
     code = ("import subprocess, sys, time\\ndef main(args):\\n"
             "  subprocess.run(['sh', '-c', sys.executable + ' -I -S -c \\"' + args['hoard'] + '\\" >&- 2>&- &'])\\n"
             "  time.sleep(30)")
-    action = Executable("a", "1", "python:3.11", "main", code, False, limits=Limits(memory=128))
+    action = Executable("a", "1", "python:3.11", "main", code, False, limits=ActionLimits(memory=128))
     ran = await pool.run(Call(action, {"hoard": hoard}, {}))
     await pool.stop()
     print(json.dumps(ran.result))
@@ -270,5 +270,5 @@ def test_without_seccomp_actions_run_and_the_host_says_what_that_means(
     monkeypatch.setattr("infra.host.containers.sandbox.is_available", lambda: False)
     came = trying(["os.nice(0)", "open('/etc/shadow')"], {})
     assert [each for each in came.values() if each == DENIED] == [DENIED]
-    assert any("no filter of system calls" in record.message for record in caplog.records)
+    assert any("no filter of system calls" in str(vars(record).get("fields")) for record in caplog.records)
     assert len(gaps.find_gaps()) >= 1

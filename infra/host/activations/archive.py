@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
-import logging
 import sqlite3
 import threading
 import time
@@ -17,8 +16,9 @@ from typing import Any
 from infra.host.activations.record import ActivationRecord
 from infra.host.entities.storage import connect
 from infra.host.json_bodies import dump
+from infra.logs import EventLogger
 
-log = logging.getLogger(__name__)
+log = EventLogger(__name__)
 
 SCHEMA = """
 CREATE TABLE IF NOT EXISTS activation (
@@ -136,7 +136,7 @@ class Archive:
         try:
             await asyncio.to_thread(self._write, rows)
         except sqlite3.Error as error:
-            log.warning("activations-unwritten count=%d reason=%s", len(batch), error)
+            log.warning("activations-unwritten", count=len(batch), reason=error)
             self._forget_beyond_bound(rows)
             return False
         # Only now, when the disk has them: until here each must be found in memory.
@@ -202,7 +202,7 @@ class Archive:
             with self._lock:
                 return self._connection.execute(sql, bound).fetchall()
         except sqlite3.Error as error:
-            log.warning("activations-unreadable reason=%s", error)
+            log.warning("activations-unreadable", reason=error)
             return []
 
     def _one(self, sql: str) -> int:
@@ -216,7 +216,7 @@ def _open(path: Path) -> sqlite3.Connection:
     except sqlite3.DatabaseError as error:
         if isinstance(error, sqlite3.OperationalError):
             raise
-        log.warning("activations-set-aside file=%s reason=%s", path, error)
+        log.warning("activations-set-aside", file=path, reason=error)
         path.replace(path.with_suffix(".damaged"))
         return _prepared(path)
 
@@ -231,7 +231,7 @@ def _row(activation: ActivationRecord) -> tuple[Any, ...] | None:
     try:
         record = dump(activation.dump()).decode()
     except ValueError as error:
-        log.warning("activation-not-json activation_id=%s reason=%s", activation.id, error)
+        log.warning("activation-not-json", activation_id=activation.id, reason=error)
         return None
     summary = dump(activation.summary()).decode()
     size = len(record) + len(summary)

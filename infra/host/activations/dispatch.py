@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
@@ -18,8 +17,9 @@ from infra.host.entities.parameters import LIMIT_BYTES
 from infra.host.entities.resolution import Invocable, Resolver
 from infra.host.errors import SEQUENCE_COMPONENT_MISSING, Refusal
 from infra.host.json_bodies import dump
+from infra.logs import EventLogger
 
-log = logging.getLogger(__name__)
+log = EventLogger(__name__)
 
 # What a component may take beyond its own limit before the sequence gives it up: waiting and starting take time too.
 COMPONENT_GRACE_SECONDS = 60.0
@@ -98,7 +98,7 @@ class Dispatch:
     def _ended(self, task: asyncio.Task[Any]) -> None:
         self._under_way.discard(task)
         if not task.cancelled() and (error := task.exception()) and not isinstance(error, Busy):
-            log.error("dispatch-failed", exc_info=error)
+            log.fault("dispatch-failed", error)
 
     # `leave` here and not in `invoke`: the caller may have gone long before the activation ends.
     async def _admitted(
@@ -144,8 +144,8 @@ class Dispatch:
             return await self._pool.run(call)
         except Busy:
             raise
-        except Exception:
-            log.exception("pool-failed activation_id=%s", call.context["activation_id"])
+        except Exception as error:  # noqa: BLE001 - a mistake in the pool ends one activation, not the host
+            log.fault("pool-failed", error, activation_id=call.context["activation_id"])
             return Ran(3, {"error": "The action could not be run."}, (), began, now(), 0, None)
 
     async def _sequence(

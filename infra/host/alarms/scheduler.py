@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import logging
 import sqlite3
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -23,8 +22,9 @@ from infra.host.entities.storage import connect
 from infra.host.errors import Refusal
 from infra.host.json_bodies import dump
 from infra.host.names import SYSTEM, Name, qualified
+from infra.logs import EventLogger
 
-log = logging.getLogger(__name__)
+log = EventLogger(__name__)
 
 PREFIX = f"/{SYSTEM}/alarms/"
 LIMIT_ALARMS = 1000
@@ -152,7 +152,7 @@ class Scheduler:
         try:
             trigger = self._registry.find(Trigger, Name(alarm.namespace, "", alarm.trigger))
             if owner is None or trigger is None:
-                log.info("alarm-dropped trigger=%s reason=trigger-gone", alarm.key)
+                log.info("alarm-dropped", trigger=alarm.key, reason="trigger-gone")
                 self._forget(alarm.key)
                 return
             self._throttle.fire(alarm.namespace)
@@ -160,7 +160,7 @@ class Scheduler:
             fired = alarm.after_firing(moment)
             self._storage.put(fired)
         except (Refusal, sqlite3.Error) as error:
-            log.warning("alarm-put-off trigger=%s reason=%s", alarm.key, error)
+            log.warning("alarm-put-off", trigger=alarm.key, reason=error)
             self._due[alarm.key] = (moment + RETRY_SECONDS, alarm)
             return
         size = len(dump(alarm.payload))
@@ -196,6 +196,6 @@ class AlarmPool:
         except BadAlarm as bad:
             return Ran(1, {"error": str(bad)}, (), began, now(), 0, None)
         except sqlite3.Error as error:
-            log.warning("alarm-unwritten reason=%s", error)
+            log.warning("alarm-unwritten", reason=error)
             return Ran(1, {"error": "The alarm could not be stored. Try again later."}, (), began, now(), 0, None)
         return Ran(0, result, (), began, now(), 0, None)

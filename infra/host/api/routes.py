@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack
 from typing import Any
@@ -24,8 +23,9 @@ from infra.host.api.triggers import delete_trigger, fire_trigger, get_trigger, l
 from infra.host.assembly import Host
 from infra.host.errors import INTERNAL, NOT_FOUND, Refusal, forbidden, method_not_allowed
 from infra.host.names import checked_namespace
+from infra.logs import EventLogger
 
-log = logging.getLogger(__name__)
+log = EventLogger(__name__)
 
 Handler = Callable[[Host, Transaction], Awaitable[Response]]
 
@@ -80,10 +80,10 @@ async def _respond(host: Host, request: Request) -> Response:
         response = await _route(host, request, identifier)
     except Refusal as refusal:
         response = reply({"error": refusal.message, "code": identifier}, refusal.status, refusal.headers)
-    except Exception:
+    except Exception as error:  # noqa: BLE001
         # The process's boundary. What an action returned may not be writable, a disk may refuse, or we made a mistake:
         # left to uvicorn each would be plain text, and clients of OpenWhisk parse every answer as its JSON.
-        log.exception("request-failed method=%s transaction=%s", request.method, identifier)
+        log.fault("request-failed", error, method=request.method, transaction=identifier)
         response = reply({"error": INTERNAL, "code": identifier}, 500)
     for name, value in CORS.items():
         response.headers.setdefault(name, value)

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 import os
 import time
 from contextlib import suppress
 from functools import lru_cache
 from typing import Literal
 
-log = logging.getLogger(__name__)
+from infra.logs import EventLogger
+
+log = EventLogger(__name__)
 
 SENTINEL = b"XXX_THE_END_OF_A_WHISK_ACTIVATION_XXX"
 # A longer line is stored in pieces.
@@ -119,7 +120,7 @@ class Stream:
         if self.store is not None:
             self.store.add(self.name, line, now)
         else:
-            log.debug("container-said stream=%s text=%s", self.name, line.decode(errors="replace"))
+            log.debug("container-said", stream=self.name, text=line.decode(errors="replace"))
 
     def finish_line(self) -> None:
         """Keep what never ended its line."""

@@ -29,6 +29,9 @@ class Profile:
     memory: int
     preload: tuple[str, ...]
 
+    def __str__(self) -> str:
+        return f"{self.runtime}/{self.memory}MB"
+
 
 def profile_of(executable: Executable) -> Profile:
     return Profile(executable.runtime, executable.limits.memory, tuple(executable.preload))

@@ -8,7 +8,6 @@ not hold back one that can.
 from __future__ import annotations
 
 import asyncio
-import logging
 import os
 from collections import deque
 from collections.abc import Sequence
@@ -22,8 +21,9 @@ from infra.host.containers.kinds import Runtimes, UnknownKind, compile_sources, 
 from infra.host.containers.members import Member, Members, profile_of
 from infra.host.containers.stem_cells import StemCells
 from infra.host.containers.watch import end_idle, watch
+from infra.logs import EventLogger
 
-log = logging.getLogger(__name__)
+log = EventLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +79,7 @@ class LocalPool:
         try:
             member = await self._acquire(call.executable)
         except (OSError, UnknownKind) as failure:
-            log.warning("container-not-started action=%s reason=%s", call.executable.name, failure)
+            log.warning("container-not-started", action=call.executable.name, reason=failure)
             return not_started(arrived)
         try:
             return await self._run(member, call, arrived)
@@ -146,7 +146,7 @@ class LocalPool:
             await asyncio.wait([member.started])
         if not member.started.cancelled() and member.started.exception() is None:
             return True
-        log.warning("container-not-started profile=%s", member.profile)
+        log.warning("container-not-started", profile=member.profile)
         self._members.destroy(member)
         return False
 
@@ -193,7 +193,7 @@ class LocalPool:
         is_stem_cell = member.revision is None
         if is_stem_cell:
             self._stem_cells.note_loss(member.profile)
-        log.warning("container-ended profile=%s stem_cell=%s", member.profile, is_stem_cell)
+        log.warning("container-ended", profile=member.profile, stem_cell=is_stem_cell)
         self._dispatch()
         self._stem_cells.top_up_later()
 
@@ -209,7 +209,7 @@ def not_started(arrived: int) -> Ran:
 def tell_gaps() -> None:
     """Say once where this kernel keeps containers in less than it could."""
     for gap in find_gaps():
-        log.warning("containers-not-confined consequence=%s", gap)
+        log.warning("containers-not-confined", consequence=gap)
 
 
 def open_pool(settings: PoolSettings) -> Pool:

@@ -7,13 +7,13 @@ action asks for is kept in stock, because preloading by content lets a stem cell
 from __future__ import annotations
 
 import asyncio
-import logging
 from collections.abc import Callable, Sequence
 
 from infra.host.containers.kinds import UnknownKind
 from infra.host.containers.members import Member, Members, Profile
+from infra.logs import EventLogger
 
-log = logging.getLogger(__name__)
+log = EventLogger(__name__)
 
 DELAY = 0.25
 # Seconds without a call after which a container has to make room for a stem cell.
@@ -92,7 +92,7 @@ class StemCells:
             member = self._members.start(profile)
         except (OSError, UnknownKind) as failure:
             self._failures[profile] = LIMIT_FAILURES
-            log.warning("stem-cell-not-started profile=%s reason=%s", profile, failure)
+            log.warning("stem-cell-not-started", profile=profile, reason=failure)
             return
         member.started.add_done_callback(self._continue)
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 import sqlite3
 from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from contextlib import asynccontextmanager
@@ -14,8 +13,9 @@ from infra.host.entities.models import Action, Entity, Package, Rule, Trigger
 from infra.host.entities.storage import EntityStorage
 from infra.host.errors import INTERNAL, OTHER_COLLECTION, Refusal, missing
 from infra.host.names import Name
+from infra.logs import EventLogger
 
-log = logging.getLogger(__name__)
+log = EventLogger(__name__)
 
 AnyEntity = TypeVar("AnyEntity", Action, Package, Trigger, Rule)
 
@@ -93,7 +93,7 @@ class Registry:
         try:
             await asyncio.to_thread(self._storage.write, change.puts, change.deletes)
         except sqlite3.Error as error:
-            log.error("entity-write-failed reason=%s", error)  # noqa: TRY400 - the reason is the disk's, not the code's
+            log.error("entity-write-failed", reason=error)  # noqa: TRY400 - the reason is the disk's, not the code's
             raise Refusal(500, INTERNAL) from error
         # After the disk, never before: what was read once must not be gone after a crash.
         for name in change.deletes:
