@@ -12,7 +12,7 @@ PYTHON ?= $(shell for python in python3 python3.13 python3.12 python3.11; do \
 	$$python -c '$(SUITS)' 2>/dev/null && echo $$python && break; done)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-tests install peers demo test chaos check fix hooks bench image lock clean
+.PHONY: help setup setup-tests install setup-bench demo test chaos check fix hooks bench image lock clean
 
 help: ## say what there is
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' Makefile
@@ -20,11 +20,11 @@ help: ## say what there is
 setup: $(VENV)/.complete ## virtual environment, MinIO, model; costs nothing the second time
 	@$(IN)/python -m infra.setup
 
-setup-tests: $(VENV)/.complete peers
+setup-tests: $(VENV)/.complete setup-bench
 	@$(IN)/python -m infra.setup --tests
 
-peers: $(VENV)/.complete ## install what `pixwhisk bench --peers` measures beside us: Celery, RQ, Procrastinate
-	@$(IN)/uv pip install --quiet --python $(IN)/python --require-hashes --requirement requirements/peers.txt
+setup-bench: $(VENV)/.complete ## install what `bench --peers` and `--plots` need: Celery, RQ, Procrastinate, matplotlib
+	@$(IN)/uv pip install --quiet --python $(IN)/python --require-hashes --requirement requirements/bench.txt
 
 install: setup ## set up, and link pixwhisk into ~/.local/bin
 	@mkdir -p "$(HOME)/.local/bin" && ln -sf "$(CURDIR)/$(IN)/pixwhisk" "$(HOME)/.local/bin/pixwhisk"
@@ -74,7 +74,7 @@ lock: $(VENV)/.complete ## resolve the locks again; UPGRADE=--upgrade for the ne
 	$(LOCK) pyproject.toml --extra dev -o requirements/dev.txt
 	$(LOCK) --group pyproject.toml:runtime -o requirements/runtime.txt
 	$(LOCK) --group pyproject.toml:model -o requirements/model.txt
-	$(LOCK) --group pyproject.toml:peers --constraint requirements/dev.txt -o requirements/peers.txt
+	$(LOCK) --group pyproject.toml:bench --constraint requirements/dev.txt -o requirements/bench.txt
 	$(LOCK) requirements/model-data.in --no-deps --constraint requirements/dev.txt -o requirements/model-data.txt
 
 clean: ## remove what set-up and the tools made here; the user's cache and .pixwhisk stay

@@ -38,22 +38,36 @@ def measure(whisk: Whisk, caller: Caller, body: bytes, times: int, report: Calla
     stem, nothing = [], []
     for number in range(times):
         time.sleep(PAUSE_STEM_CELL)
-        stem.append(_first(whisk, caller, copied(original), body)[0])
+        stem.append(_first(whisk, caller, copied(original), body).call)
         time.sleep(PAUSE_STEM_CELL)
-        nothing.append(_first(whisk, caller, resized(original), body)[1])
+        nothing.append(call_new_action(whisk, caller, original, body)[1])
         report((number + 1) * 2)
     return Cold(stem, nothing)
 
 
-def _first(whisk: Whisk, caller: Caller, wanted: dict[str, Any], body: bytes) -> tuple[float, float]:
-    """Milliseconds of the call alone, and of making the action and calling it."""
+def call_new_action(whisk: Whisk, caller: Caller, original: dict[str, Any], body: bytes) -> tuple[str, float]:
+    """Make a copy of an action that nothing is prepared for, and call it: its name, and the milliseconds of both."""
+    first = _first(whisk, caller, resized(original), body)
+    return first.name, first.whole
+
+
+@dataclass(frozen=True, slots=True)
+class _First:
+    """One first call: of which action, how long it took, and how long with the action's making (ms)."""
+
+    name: str
+    call: float
+    whole: float
+
+
+def _first(whisk: Whisk, caller: Caller, wanted: dict[str, Any], body: bytes) -> _First:
     # A name of its own each time: containers are an action's own.
     name = f"{COPY}-{time.time_ns():x}"
     began = time.perf_counter()
     whisk.put("actions", name, wanted)
     try:
         milliseconds, _ = timed(caller, name, body)
-        return milliseconds, (time.perf_counter() - began) * 1000
+        return _First(name, milliseconds, (time.perf_counter() - began) * 1000)
     finally:
         whisk.delete("actions", name)
 

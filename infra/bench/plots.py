@@ -1,45 +1,147 @@
-"""The document as pictures: SVG, written by hand, for a drawing library would be the largest dependency of all."""
+"""The document as pictures, each as PNG and as SVG."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from html import escape
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+from infra.bench.clients import BenchFailed
+from infra.bench.cost import YEAR_2018
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
 
 Points = Sequence[tuple[float, float]]
+Draw = Callable[[], "Figure"]
 
-WIDTH, HEIGHT = 720, 420
-LEFT, RIGHT, TOP, BOTTOM = 64, 24, 48, 56
-COLOURS = ("#1f5fa8", "#d1602d", "#3c8d40", "#7a4fa3")
-TICKS = 5
+SIZE_INCHES = (8.0, 4.6)
+COLOURS = ("#1f5fa8", "#d1602d", "#3c8d40", "#7a4fa3", "#b08900", "#5bb5c5", "#c05d9d", "#777777")
 
 
-def write(found: Mapping[str, Any], directory: Path) -> Sequence[Path]:
-    """One file a chart; returns them."""
+def require_packages() -> None:
+    """Raises `BenchFailed` with the command that installs what draws."""
+    if find_spec("matplotlib") is None:
+        raise BenchFailed("matplotlib is not installed: `make setup-bench` installs what plots need")
+
+
+def write(found: Mapping[str, Any], directory: Path) -> Iterator[Path]:
+    """Two files a picture, named as they are written."""
+    from matplotlib import rc_context
+
     directory.mkdir(parents=True, exist_ok=True)
-    written = []
-    for name, text in charts(found).items():
-        path = directory / f"{name}.svg"
-        path.write_text(text)
-        written.append(path)
-    return written
+    # The same figures make the same file, so that a picture which is committed changes with what it shows alone.
+    with rc_context({"svg.hashsalt": "pixwhisk", "font.family": "sans-serif", "figure.constrained_layout.use": True}):
+        for name, draw in _pictures(found).items():
+            figure = draw()
+            for suffix, metadata in (("png", {}), ("svg", {"Date": None})):
+                path = directory / f"{name}.{suffix}"
+                figure.savefig(path, dpi=120, metadata=metadata)
+                yield path
 
 
-def charts(found: Mapping[str, Any]) -> Mapping[str, str]:
-    """SVG by name."""
-    percent, milliseconds, seconds = "% of them are done within", "milliseconds", "seconds"
-    to_row = {name: shares(values) for name, values in found["uploadToRow"]["values"].items()}
-    warm = {name: shares(values) for name, values in found["warm"]["values"].items()}
-    many = {
+def _pictures(found: Mapping[str, Any]) -> Mapping[str, Draw]:
+    if "article" in found:
+        article, under = found["article"], _caption(found)
+        return {
+            "article-warm": lambda: _calls(article["warm"], YEAR_2018["warmMs"], "Warm calls of classify", under),
+            "article-cold": lambda: _calls(article["cold"], YEAR_2018["coldMs"], "Cold calls of classify", under),
+            "article-stages": lambda: _stages(article, under),
+        }
+    return {
+        "upload-to-row": lambda: _shares("From PUT to row", found["uploadToRow"]["values"], _caption(found)),
+        "warm": lambda: _shares("Warm calls of classify", found["warm"]["values"], _caption(found)),
+        "burst": lambda: _curves(found),
+    }
+
+
+def _caption(found: Mapping[str, Any]) -> str:
+    on = found["machine"]
+    quick = ", --quick: too few to be quoted" if found["quick"] else ""
+    return f"{on['processor']}, {on['cores']} cores, pixwhisk {found['pixwhisk']}, {found['date'][:10]}{quick}"
+
+
+def _figure(title: str, under: str) -> Figure:
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=SIZE_INCHES)
+    figure.suptitle(title)
+    figure.supxlabel(under, fontsize="x-small", color="#777777")
+    return figure
+
+
+def _shares(title: str, values: Mapping[str, Sequence[float]], under: str) -> Figure:
+    figure = _figure(title, under)
+    axes = figure.add_subplot()
+    for colour, (name, times) in zip(COLOURS, values.items(), strict=False):
+        axes.plot(*zip(*shares(times), strict=True), color=colour, label=name)
+    return _finish(figure, axes, "milliseconds", "% of them are done within")
+
+
+def _curves(found: Mapping[str, Any]) -> Figure:
+    figure = _figure("Many at once", _caption(found))
+    axes = figure.add_subplot()
+    lines = {
         f"{found['burst']['uploads']} uploads at once": found["burst"]["curve"],
         f"{found['backlog']['pending']} pending": found["backlog"]["curve"],
     }
-    return {
-        "upload-to-row": chart("From PUT to row", milliseconds, percent, to_row),
-        "warm": chart("Warm calls of classify", milliseconds, percent, warm),
-        "burst": chart("Many at once", seconds, "rows", many),
-    }
+    for colour, (name, points) in zip(COLOURS, lines.items(), strict=False):
+        axes.plot(*zip(*points, strict=True), color=colour, label=name)
+    return _finish(figure, axes, "seconds", "rows")
+
+
+def _finish(figure: Figure, axes: Axes, across: str, up: str) -> Figure:
+    axes.set_xlabel(across)
+    axes.set_ylabel(up)
+    axes.set_xlim(left=0)
+    axes.set_ylim(bottom=0)
+    axes.grid(color="#dddddd")
+    axes.legend(frameon=False)
+    return figure
+
+
+def _calls(measured: Mapping[str, Any], then: float, title: str, under: str) -> Figure:
+    """Each call's time in their order, and how often each time came; 2018's average as a line through both."""
+    figure = _figure(f"{title}: {measured['mean']} ms on average, {then:.0f} ms in 2018", under)
+    by_call, histogram = figure.subplots(1, 2, sharey=True, width_ratios=(3, 1))
+    values = measured["values"]
+    by_call.scatter(range(1, len(values) + 1), values, s=3, color=COLOURS[0])
+    histogram.hist(values, bins=_logarithmic_bins(values), orientation="horizontal", color=COLOURS[0])
+    for axes in (by_call, histogram):
+        axes.axhline(then, color=COLOURS[1], linestyle="--")
+        axes.axhline(measured["mean"], color=COLOURS[0], linewidth=1)
+        axes.set_yscale("log")
+        axes.yaxis.set_major_formatter("{x:g}")
+        axes.yaxis.set_minor_formatter("")
+        axes.grid(color="#dddddd", which="both")
+    by_call.annotate("2018: TensorFlow.js, MobileNet v1, 256 MB", (1, then), va="bottom", color=COLOURS[1])
+    by_call.set_xlabel("call")
+    by_call.set_ylabel("milliseconds")
+    histogram.set_xlabel("calls")
+    return figure
+
+
+def _logarithmic_bins(values: Sequence[float]) -> Sequence[float]:
+    least, most = min(values), max(values) * 1.001  # above the largest, so that the last bin holds it
+    return [least * (most / least) ** (step / 60) for step in range(61)]
+
+
+def _stages(article: Mapping[str, Any], under: str) -> Figure:
+    """What a call's time went to, on average: a bar for warm and for cold calls, a colour a stage."""
+    figure = _figure("Where the time of a call goes", under)
+    axes = figure.add_subplot()
+    kinds = ("cold", "warm")
+    names = [name for name in article["cold"]["stages"] if any(article[kind]["stages"][name] for kind in kinds)]
+    left = [0.0, 0.0]
+    for colour, name in zip(COLOURS, names, strict=False):
+        widths = [article[kind]["stages"][name] for kind in kinds]
+        axes.barh(kinds, widths, left=left, color=colour, label=name)
+        left = [start + width for start, width in zip(left, widths, strict=True)]
+    axes.set_xlabel("milliseconds, on average")
+    axes.legend(frameon=False, ncols=3, loc="lower center", bbox_to_anchor=(0.5, 1.0))
+    return figure
 
 
 def shares(values: Sequence[float]) -> Points:
@@ -47,57 +149,3 @@ def shares(values: Sequence[float]) -> Points:
     ordered = sorted(values)
     shown = ordered[: max(1, round(len(ordered) * 0.99))]
     return [(value, 100 * (place + 1) / len(ordered)) for place, value in enumerate(shown)]
-
-
-def chart(title: str, across: str, up: str, lines: Mapping[str, Points]) -> str:
-    """Lines over two axes that begin at zero."""
-    right = nice(max(x for points in lines.values() for x, _ in points))
-    top = nice(max(y for points in lines.values() for _, y in points))
-    parts = [_text(LEFT, 28, title, size=17), *_axes(right, top, across, up)]
-    for number, (name, points) in enumerate(lines.items()):
-        colour = COLOURS[number % len(COLOURS)]
-        path = " ".join(f"{_across(x, right):.1f},{_up(y, top):.1f}" for x, y in points)
-        parts.append(f'<polyline fill="none" stroke="{colour}" stroke-width="2" points="{path}"/>')
-        parts.append(_text(WIDTH - RIGHT - 8, HEIGHT - BOTTOM - 12 - 18 * number, name, anchor="end", colour=colour))
-    body = "\n".join(parts)
-    return (
-        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {HEIGHT}" font-family="sans-serif">\n'
-        f'<rect width="{WIDTH}" height="{HEIGHT}" fill="white"/>\n{body}\n</svg>\n'
-    )
-
-
-def nice(value: float) -> float:
-    """The next round number that is not below."""
-    size = 1.0
-    while size * 10 <= value:
-        size *= 10
-    while size > value > 0:
-        size /= 10
-    return next(size * step for step in (1, 1.5, 2, 2.5, 3, 4, 5, 6, 8, 10) if size * step >= value)
-
-
-def _axes(right: float, top: float, across: str, up: str) -> list[str]:
-    parts = []
-    for tick in range(TICKS + 1):
-        x, y = right * tick / TICKS, top * tick / TICKS
-        level = _up(y, top)
-        parts.append(f'<line x1="{LEFT}" x2="{WIDTH - RIGHT}" y1="{level:.1f}" y2="{level:.1f}" stroke="#ddd"/>')
-        parts.append(_text(LEFT - 8, level + 4, f"{y:g}", anchor="end"))
-        parts.append(_text(_across(x, right), HEIGHT - BOTTOM + 20, f"{x:g}", anchor="middle"))
-    parts.append(_text((LEFT + WIDTH - RIGHT) / 2, HEIGHT - 12, across, anchor="middle"))
-    parts.append(_text(LEFT, TOP - 4, up))
-    return parts
-
-
-def _across(value: float, right: float) -> float:
-    return LEFT + (WIDTH - LEFT - RIGHT) * value / right
-
-
-def _up(value: float, top: float) -> float:
-    return HEIGHT - BOTTOM - (HEIGHT - BOTTOM - TOP - 12) * value / top
-
-
-def _text(x: float, y: float, text: str, *, size: int = 12, anchor: str = "start", colour: str = "#333") -> str:
-    return (
-        f'<text x="{x:.1f}" y="{y:.1f}" font-size="{size}" text-anchor="{anchor}" fill="{colour}">{escape(text)}</text>'
-    )

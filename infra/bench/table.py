@@ -27,6 +27,19 @@ def comparison_table(found: Mapping[str, Any]) -> str:
     return "\n".join([*_columns([_HEAD_PEERS, *rows]), "", *left_out, _machine(found)])
 
 
+def article_table(found: Mapping[str, Any]) -> str:
+    """Plain text in columns: both averages beside those of 2018, the stages, and what the calls cost."""
+    article = found["article"]
+    then = article["cost"]["year2018"]
+    rows: list[Row] = [("", "average", "p50 / p95 / p99", "2018")]
+    for kind, before in (("warm", then["warmMs"]), ("cold", then["coldMs"])):
+        each = article[kind]
+        spread = f"{each['p50']} / {each['p95']} / {each['p99']} ms"
+        rows.append((f"{each['count']} {kind} calls", f"{each['mean']} ms", spread, f"{before:.0f} ms"))
+        rows += [(f"    {name}", f"{took} ms", "", "") for name, took in each["stages"].items()]
+    return "\n".join([*_columns([*rows, *_cost(article["cost"])]), "", _machine(found)])
+
+
 def _contender(found: Mapping[str, Any], killed: int) -> tuple[str, ...]:
     spread, missing = found["uploadToRow"], found["missingAfterKill"]
     times = (f"{spread[name]} ms" for name in ("p50", "p95", "p99"))

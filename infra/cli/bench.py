@@ -26,10 +26,15 @@ if TYPE_CHECKING:
 @click.command()
 @click.option("--data", metavar="DIR", help="Measure what runs there.  [default: one of its own, for the time]")
 @click.option("--json", "document", type=click.File("w", lazy=False), metavar="FILE", help="All of it, for programs.")
-@click.option("--plots", type=click.Path(file_okay=False, path_type=Path), metavar="DIR", help="Charts, as SVG.")
+@click.option(
+    "--plots", type=click.Path(file_okay=False, path_type=Path), metavar="DIR", help="Charts, as PNG and SVG."
+)
 @click.option("--peers", is_flag=True, help="Instead: beside Celery, RQ, Procrastinate and a plain webhook, in turns.")
+@click.option("--article", is_flag=True, help="Instead: 1000 warm and 1000 cold calls, as in the article of 2018.")
 @click.option("--quick", is_flag=True, help="A little of each: to see that it works, not how fast.")
-def command(*, data: str | None, document: IO[str] | None, plots: Path | None, peers: bool, quick: bool) -> None:
+def command(
+    *, data: str | None, document: IO[str] | None, plots: Path | None, peers: bool, article: bool, quick: bool
+) -> None:
     """Measure this machine, or a deployment.
 
     Uses a deployment of its own, in a temporary directory, unless --data names one that runs; services that the
@@ -38,18 +43,23 @@ def command(*, data: str | None, document: IO[str] | None, plots: Path | None, p
     --quick half a minute.
 
     --peers sets up what people would use instead, each as its own documentation has it, with the same code of classify
-    and store, and takes some six minutes. `make peers` installs the packages.
+    and store, and takes some six minutes. --article takes some ten. `make setup-bench` installs what --peers and
+    --plots need.
     """
     # Late, here and below: `--help` needs none of it.
+    from infra.bench import plots as drawing
     from infra.bench.clients import BenchFailed
-    from infra.bench.table import comparison_table, table
 
-    if peers and plots:
-        raise click.UsageError("--plots draws the measurement of one deployment: leave out --peers or --plots")
+    if peers and (plots or article):
+        raise click.UsageError("--peers goes with neither --plots nor --article: leave it or them out")
     try:
+        if plots:
+            drawing.require_packages()
         with explained(), _deployed(paths.data(data) if data else None) as (deployment, up), Parts() as parts:
             if peers:
                 found = _compare(deployment, parts, quick=quick)
+            elif article:
+                found = _repeat_article(deployment, parts, quick=quick)
             else:
                 found = _measure(deployment, up, parts, quick=quick, clean=bool(data))
     except BenchFailed as failed:
@@ -58,8 +68,9 @@ def command(*, data: str | None, document: IO[str] | None, plots: Path | None, p
         json.dump(found, document, indent=1)
         document.write("\n")
     if document is None or document is not sys.stdout:
-        click.echo(comparison_table(found) if peers else table(found))
-    _draw(found, plots)
+        click.echo(_table(found))
+    for path in drawing.write(found, plots) if plots else ():
+        click.echo(path, err=True)
 
 
 def _measure(deployment: Deployment, up: dict[str, float], parts: Parts, *, quick: bool, clean: bool) -> dict[str, Any]:
@@ -84,11 +95,19 @@ def _compare(deployment: Deployment, parts: Parts, *, quick: bool) -> dict[str, 
     return measuring.heading(quick=quick) | {"peers": compared}
 
 
-def _draw(found: dict[str, Any], plots: Path | None) -> None:
-    from infra.bench import plots as drawing
+def _repeat_article(deployment: Deployment, parts: Parts, *, quick: bool) -> dict[str, Any]:
+    from infra.bench import article, measuring
 
-    for path in drawing.write(found, plots) if plots else ():
-        click.echo(path, err=True)
+    plan = article.QUICK if quick else article.ArticlePlan()
+    return measuring.heading(quick=quick) | {"article": article.measure_article(deployment, plan, parts.begin)}
+
+
+def _table(found: dict[str, Any]) -> str:
+    from infra.bench import table
+
+    if "peers" in found:
+        return table.comparison_table(found)
+    return table.article_table(found) if "article" in found else table.table(found)
 
 
 @contextmanager

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from PIL import Image
 
 from tests.fixtures.deployment import Deployment, pixwhisk
 
@@ -64,11 +65,27 @@ def test_the_table_names_the_machine_and_says_that_quick_is_no_measurement(
 
 
 def test_charts_are_drawn(bench: tuple[dict[str, Any], str, Path]) -> None:
-    """Three of them, as SVG."""
-    drawn = sorted(bench[2].glob("*.svg"))
-    assert [each.stem for each in drawn] == ["burst", "upload-to-row", "warm"]
-    for each in drawn:
-        ET.fromstring(each.read_text())
+    """Three of them, as SVG that parses and as PNG that opens."""
+    for name in ("burst", "upload-to-row", "warm"):
+        ET.fromstring((bench[2] / f"{name}.svg").read_text())
+        with Image.open(bench[2] / f"{name}.png") as picture:
+            picture.load()
+
+
+@pytest.mark.timeout(300)
+def test_the_article_of_2018_is_measured_again(deployment: Deployment, tmp_path: Path) -> None:
+    """Each call's time, stages that add up to the average, what it costs, and three pictures."""
+    written = tmp_path / "article.json"
+    done = deployment.pixwhisk("bench", "--article", "--quick", "--json", str(written), "--plots", str(tmp_path))
+    article = json.loads(written.read_text())["article"]
+    for kind in ("warm", "cold"):
+        assert len(article[kind]["values"]) == article[kind]["count"] == 10
+        assert sum(article[kind]["stages"].values()) == pytest.approx(article[kind]["mean"], rel=0.05)
+        assert article[kind]["stages"]["classify"] > 0
+    assert article["cold"]["stages"]["container"] > article["warm"]["stages"]["container"]
+    assert "316 ms" in done.stdout
+    assert "1260 ms" in done.stdout
+    assert {each.stem for each in tmp_path.glob("*.png")} == {"article-warm", "article-cold", "article-stages"}
 
 
 def test_nothing_is_left_behind(deployment: Deployment, bench: tuple[dict[str, Any], str, Path]) -> None:

@@ -15,7 +15,7 @@ from tests.fixtures.needs import need
 @pytest.mark.timeout(400)
 def test_everything_that_people_would_use_instead_is_measured_in_one_run(tmp_path: Path) -> None:
     """Each contender has its times, a rate and a count of what its killed workers lost; we lose nothing."""
-    need(find_spec("celery") is not None, "Celery, RQ and Procrastinate are not installed: `make peers`")
+    need(find_spec("celery") is not None, "Celery, RQ and Procrastinate are not installed: `make setup-bench`")
     written = tmp_path / "peers.json"
     done = pixwhisk("bench", "--peers", "--quick", "--json", str(written), timeout=360)
     found = json.loads(written.read_text())["peers"]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import io
-import xml.etree.ElementTree as ET
 from itertools import islice
 from typing import Any
 
@@ -14,6 +13,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from infra.bench import cost, pictures, plots
+from infra.bench.article import average_stages
 from infra.bench.burst import Burst
 from infra.bench.calls import Calls
 from infra.bench.cold import resized
@@ -144,19 +144,15 @@ def test_pictures_are_the_same_everywhere_and_no_two_uploads_are_equal() -> None
             assert (image.format, image.size) == ("JPEG", (1024, 768))
 
 
-@given(st.floats(1e-6, 1e9))
-def test_axes_end_at_a_round_number_above(value: float) -> None:
-    """Never below what they show, and never far above."""
-    assert value <= plots.nice(value) <= value * 1.7
-
-
-def test_charts_are_well_formed_whatever_the_words() -> None:
-    """SVG that parses, a line for each series, markup in names shown as it is."""
-    drawn = plots.chart("<b>&", "x", "y", {"a<b": [(0.0, 0.0), (1.0, 2.0)], "c": [(0.5, 1.0)]})
-    root = ET.fromstring(drawn)
-    names = [element.tag.rpartition("}")[2] for element in root.iter()]
-    assert names.count("polyline") == 2
-    assert "a<b" in {element.text for element in root.iter()}
+def test_stages_are_averaged_over_all_calls() -> None:
+    """A stage that only some calls have is spread over all; lines that tell of none are passed over."""
+    logged = "2026-11-25T12:00:00.000000000Z     stdout: {}"
+    said = ("loadModel: 20.0ms", "memory used: rss=58.10 MB", "main: 30.0ms")
+    started = [{"key": "waitTime", "value": 200}, {"key": "initTime", "value": 8}, {"key": "path", "value": "guest/a"}]
+    cold = {"annotations": started, "logs": [logged.format(line) for line in said]}
+    warm = {"annotations": [], "logs": [logged.format("decodeImage: 3.0ms")]}
+    found = {name: average for name, average in average_stages([cold, warm]).items() if average}
+    assert found == {"container": 100, "init": 4, "decodeImage": 1.5, "loadModel": 10}
 
 
 @given(VALUES)

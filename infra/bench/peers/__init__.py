@@ -1,5 +1,5 @@
 """What people would use instead: task queues behind MinIO's webhook, calling the very code of `classify` and `store`.
 
 Each is set up as its own documentation would have it for tasks that must not be lost. The packages are in the extra
-`peers`; nothing but `pixwhisk bench --peers` needs them.
+`bench`; nothing but `pixwhisk bench --peers` needs them.
 """

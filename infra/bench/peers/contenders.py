@@ -102,7 +102,7 @@ class LeftOut:
 def require_packages() -> None:
     """Raises `BenchFailed` with the command that installs what is missing."""
     if missing := [name for name in PACKAGES if find_spec(name) is None]:
-        raise BenchFailed(f"{', '.join(missing)} not installed: `make peers` installs what the comparison needs")
+        raise BenchFailed(f"{', '.join(missing)} not installed: `make setup-bench` installs what the comparison needs")
 
 
 @contextmanager

@@ -31,7 +31,7 @@ def application(peer: Any) -> FastAPI:
 
     hook = FastAPI(lifespan=opened)
 
-    @hook.post("/")  # type: ignore[untyped-decorator]  # types only once `make peers` has run
+    @hook.post("/")  # type: ignore[untyped-decorator]  # types only once `make setup-bench` has run
     async def receive(event: dict[str, Any]) -> dict[str, str]:
         if event.get("Records"):
             await peer.enqueue(event)

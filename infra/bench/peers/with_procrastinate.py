@@ -21,7 +21,7 @@ if "PIXWHISK_BENCH_WORKER" in os.environ:
     work.get_ready()
 
 
-@app.task(retry=3)  # type: ignore[untyped-decorator]  # types only once `make peers` has run
+@app.task(retry=3)  # type: ignore[untyped-decorator]  # types only once `make setup-bench` has run
 def classify_and_store(event: dict[str, Any]) -> None:
     """One event."""
     work.classify_and_store(event)
