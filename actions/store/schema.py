@@ -66,6 +66,9 @@ class Model(Base):
     name: Mapped[Word]
     digest: Mapped[Word]
     active: Mapped[bool] = mapped_column(server_default=text("true"))
+    active_since: Mapped[Moment] = mapped_column(
+        server_default=text("'-infinity'"), comment="what other models answered before is not missing"
+    )
 
 
 class StoredObject(Base):

@@ -75,6 +75,7 @@ class Backfill:
                 suffix=self.suffix,
                 after=after,
                 grace=None,
+                every=True,
             )
             portion = list(_whole_keys(found, PORTION))
             progress.enqueued += enqueue(connection, self.bucket, (each for each in portion if each.listed), "backfill")

@@ -17,9 +17,9 @@ Finding = Literal["missing", "stale", "orphaned"]
 class Recorded:
     """What the database knows of one object version.
 
-    `removed`: an outcome says it is deleted. `outcomes`: how many of the active models have an outcome about this
-    very ETag. `unsettled`: why nothing is final yet (`pending`, or `parked: <reason>`), if so. `sequencer`: the place
-    of the last stored event in the order.
+    `removed`: an outcome says it is deleted. `outcomes`: how many models have an outcome about this very ETag;
+    `lacking`: the names of those that should have one and have none. `unsettled`: why nothing is final yet (`pending`,
+    or `parked: <reason>`), if so. `sequencer`: the place of the last stored event in the order.
     """
 
     key: str
@@ -28,6 +28,7 @@ class Recorded:
     removed: bool = False
     marker: bool = False
     outcomes: int = 0
+    lacking: tuple[str, ...] = ()
     unsettled: str | None = None
     sequencer: str = ""
 
@@ -44,15 +45,15 @@ class Difference:
     recorded: Recorded | None = None
 
 
-def compare(listed: Iterable[Listed], recorded: Iterable[Recorded], models: int = 1) -> Iterator[Difference]:
-    """Every difference, in the order of keys, where each version must have an outcome by so many models.
+def compare(listed: Iterable[Listed], recorded: Iterable[Recorded]) -> Iterator[Difference]:
+    """Every difference, in the order of keys.
 
     Both streams must be ordered by the bytes of their keys.
     """
     for _, here, there in _by_key(listed, recorded):
         known = {record.version_id: record for record in there}
         for version in here:
-            if difference := _judge(version, known.pop(version.version_id, None), models):
+            if difference := _judge(version, known.pop(version.version_id, None)):
                 yield difference
         for record in known.values():
             if not record.removed:
@@ -79,30 +80,32 @@ def _by_key(
             left, right = next(here, None), next(there, None)
 
 
-def _judge(version: Listed, record: Recorded | None, models: int) -> Difference | None:
-    finding, reason = _finding(version, record, models)
+def _judge(version: Listed, record: Recorded | None) -> Difference | None:
+    finding, reason = _finding(version, record)
     if finding is None:
         return None
     return Difference(finding, version.key, version.version_id, reason, version, record)
 
 
-def _finding(version: Listed, record: Recorded | None, models: int) -> tuple[Finding | None, str]:
+def _finding(version: Listed, record: Recorded | None) -> tuple[Finding | None, str]:
     if record is None:
         return "missing", "no event has been stored"
     if record.unsettled:
         return "missing", record.unsettled
-    return _marker_finding(record) if version.marker else _version_finding(version, record, models)
+    return _marker_finding(record) if version.marker else _version_finding(version, record)
 
 
 def _marker_finding(record: Recorded) -> tuple[Finding | None, str]:
     return (None, "") if record.marker else ("missing", "the delete marker is not recorded")
 
 
-def _version_finding(version: Listed, record: Recorded, models: int) -> tuple[Finding | None, str]:
+def _version_finding(version: Listed, record: Recorded) -> tuple[Finding | None, str]:
     if record.removed:
         return "missing", "recorded as deleted, but it is there"
     if record.etag != version.etag:
         return "stale", f"the outcome is about ETag {record.etag or 'none'}, the object is {version.etag}"
-    if record.outcomes < models:
-        return "missing", f"{record.outcomes} of {models} active models have an outcome"
+    if not record.outcomes:
+        return "missing", "no model has an outcome"
+    if record.lacking:
+        return "missing", f"no outcome by {', '.join(record.lacking)}"
     return None, ""

@@ -14,7 +14,7 @@ from typing import TypeVar
 
 from infra.audit.compare import Difference, Recorded, compare
 from infra.audit.listing import FetchPage, Listed, list_versions
-from infra.audit.rows import Connection, count_active_models, recorded, recorded_key
+from infra.audit.rows import Connection, recorded, recorded_key
 
 # The journal's row arrives up to 3 s after an upload, its outcome soon after.
 GRACE = timedelta(seconds=5)
@@ -48,21 +48,22 @@ def audit(
     suffix: str = "",
     after: str = "",
     grace: timedelta | None = GRACE,
+    every: bool = False,
 ) -> Iterator[Difference]:
     """Every difference between a bucket and the rows about it; `seen` is kept up to date.
 
     Only keys that begin and end as said are looked at, as a subscription with the same filter tells of no others.
+    What a former model answered in its time is no difference, unless `every` model in use should have spoken.
     In the order of keys, apart from those that wanted a second look after `grace` (None: one look is enough).
     """
-    models = count_active_models(connection)
     listed = _listed(list_versions(fetch, prefix, after), seen)
-    rows = _rows(recorded(connection, bucket, prefix, after), seen)
+    rows = _rows(recorded(connection, bucket, prefix, after, every=every), seen)
     if suffix:
         listed = (entry for entry in listed if entry.key.endswith(suffix))
         rows = (row for row in rows if row.key.endswith(suffix))
-    found = compare(listed, rows, models)
+    found = compare(listed, rows)
     if grace is not None:
-        found = _twice(found, grace, lambda key: _again(fetch, connection, bucket, key, models))
+        found = _twice(found, grace, lambda key: _again(fetch, connection, bucket, key, every=every))
     for difference in found:
         seen.findings[difference.finding] += 1
         yield difference
@@ -86,11 +87,11 @@ def _twice(
         yield from again(key)
 
 
-def _again(fetch: FetchPage, connection: Connection, bucket: str, key: str, models: int) -> Iterator[Difference]:
+def _again(fetch: FetchPage, connection: Connection, bucket: str, key: str, *, every: bool) -> Iterator[Difference]:
     # The row first: an object that comes in between is then news, and no orphan.
-    rows = recorded_key(connection, bucket, key)
+    rows = recorded_key(connection, bucket, key, every=every)
     listed = (entry for entry in list_versions(fetch, prefix=key) if entry.key == key)
-    return compare(listed, rows, models)
+    return compare(listed, rows)
 
 
 def _listed(entries: Iterable[Listed], seen: Seen) -> Iterator[Listed]:

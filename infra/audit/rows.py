@@ -31,9 +31,16 @@ OPTIONS = "-c enable_seqscan=off -c enable_bitmapscan=off"
 _RECORDED = """
 (
     SELECT 'stored' AS origin, key, version_id, etag, finality, sequencer,
-           (SELECT count(*) FROM outcomes JOIN models ON models.id = outcomes.model_id AND models.active
+           (SELECT count(*) FROM outcomes
             WHERE outcomes.object_id = objects.id AND outcomes.etag = objects.etag
               AND coalesce(outcomes.reason, '') NOT IN ('object-gone', 'object-changed')) AS outcomes,
+           (SELECT array_agg(models.name ORDER BY models.id) FROM models
+            WHERE models.active AND NOT EXISTS (
+                SELECT FROM outcomes
+                WHERE outcomes.object_id = objects.id AND outcomes.etag = objects.etag
+                  AND coalesce(outcomes.reason, '') NOT IN ('object-gone', 'object-changed')
+                  AND (outcomes.model_id = models.id
+                       OR NOT %(every)s AND outcomes.stored_at < models.active_since))) AS lacking,
            (SELECT state || coalesce(': ' || reason, '') FROM inbox
             WHERE inbox.bucket = objects.bucket AND inbox.key = objects.key AND inbox.version_id = objects.version_id
               AND inbox.state <> 'settled' ORDER BY inbox.sequencer DESC LIMIT 1) AS unsettled
@@ -42,7 +49,7 @@ _RECORDED = """
 )
 UNION ALL
 (
-    SELECT 'inbox', key, version_id, max(etag), 0, max(sequencer), 0, max(state || coalesce(': ' || reason, ''))
+    SELECT 'inbox', key, version_id, max(etag), 0, max(sequencer), 0, NULL, max(state || coalesce(': ' || reason, ''))
     FROM inbox WHERE state <> 'settled' AND kind = 'created' AND bucket = %(bucket)s AND {keys}
     GROUP BY key, version_id ORDER BY key, version_id LIMIT %(page)s
 )
@@ -66,14 +73,12 @@ def opened(url: str) -> Iterator[Connection]:
         yield connection
 
 
-def count_active_models(connection: Connection) -> int:
-    """How many models must have an outcome about every object; one, before the first has."""
-    row = connection.execute("SELECT greatest(count(*), 1) AS models FROM models WHERE active").fetchone()
-    return int(row["models"]) if row else 1
-
-
-def recorded(connection: Connection, bucket: str, prefix: str = "", after: str = "") -> Iterator[Recorded]:
+def recorded(
+    connection: Connection, bucket: str, prefix: str = "", after: str = "", *, every: bool = False
+) -> Iterator[Recorded]:
     """Every object version the database knows of, ordered by the bytes of its key, read page by page as it is needed.
+
+    An active model lacks what nobody has answered, or not since it is active; with `every`, whatever it has not.
 
     A statement for all of it would sort it all before the first row, and keep what others settle meanwhile from being
     cleaned up.
@@ -81,7 +86,7 @@ def recorded(connection: Connection, bucket: str, prefix: str = "", after: str =
     key, version_id = after, LAST_VERSION if after else ""
     more = True
     while more:
-        place = {"bucket": bucket, "prefix": prefix, "key": key, "version_id": version_id, "page": PAGE}
+        place = {"bucket": bucket, "prefix": prefix, "key": key, "version_id": version_id, "page": PAGE, "every": every}
         rows = connection.execute(RECORDED, place).fetchall()
         full = [max(found) for found in _by_origin(rows).values() if len(found) == PAGE]
         if more := bool(full):
@@ -91,9 +96,10 @@ def recorded(connection: Connection, bucket: str, prefix: str = "", after: str =
         yield from _merged(rows)
 
 
-def recorded_key(connection: Connection, bucket: str, key: str) -> Sequence[Recorded]:
+def recorded_key(connection: Connection, bucket: str, key: str, *, every: bool = False) -> Sequence[Recorded]:
     """What the database knows of one key's versions now."""
-    return _merged(connection.execute(RECORDED_KEY, {"bucket": bucket, "key": key, "page": None}).fetchall())
+    place = {"bucket": bucket, "key": key, "page": None, "every": every}
+    return _merged(connection.execute(RECORDED_KEY, place).fetchall())
 
 
 def _merged(rows: Iterable[Mapping[str, Any]]) -> Sequence[Recorded]:
@@ -122,6 +128,7 @@ def _recorded(row: Mapping[str, Any]) -> Recorded:
         removed=row["finality"] == 2,
         marker=row["finality"] == 1,
         outcomes=row["outcomes"],
+        lacking=tuple(row["lacking"] or ()),
         unsettled=row["unsettled"],
         sequencer=row["sequencer"],
     )

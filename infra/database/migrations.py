@@ -15,6 +15,16 @@ from infra.database.vectors import index_embeddings
 from infra.paths import ROOT
 
 MIGRATIONS = ROOT / "actions" / "store" / "migrations"
+_ADD_MODELS = """
+INSERT INTO models (name, digest, active)
+SELECT *, false FROM unnest(%(names)s::text[], %(digests)s::text[]) ON CONFLICT DO NOTHING
+"""
+# The very first model owes everything; a later one what comes from now on, for others have answered the rest.
+_SWITCH_MODELS = """
+UPDATE models SET active = NOT active,
+    active_since = CASE WHEN active OR NOT EXISTS (SELECT FROM outcomes) THEN active_since ELSE clock_timestamp() END
+WHERE active <> ((name, digest) IN (SELECT * FROM unnest(%(names)s::text[], %(digests)s::text[])))
+"""
 # Any number no other program is likely to lock.
 MIGRATION_LOCK = 0x7069_7877
 # Beside another program's `alembic_version`.
@@ -127,21 +137,14 @@ def newest_revision() -> str:
 
 
 def activate_models(url: str, models: Iterable[ModelReference]) -> bool:
-    """Make exactly these the active models: each must have an outcome about every object, and `current_results` shows
-    theirs. Those unknown so far are added. Whether that changes anything.
+    """Make exactly these the active models: each must have an outcome about every object that comes from now on, and
+    `current_results` shows theirs. Those unknown so far are added. Whether that changes anything.
     """
     wanted = [(model.name, model.digest) for model in models]
-    names, digests = [name for name, _ in wanted], [digest for _, digest in wanted]
+    given = {"names": [name for name, _ in wanted], "digests": [digest for _, digest in wanted]}
     with psycopg.connect(url) as connection:
-        added = connection.execute(
-            "INSERT INTO models (name, digest) SELECT * FROM unnest(%s::text[], %s::text[]) ON CONFLICT DO NOTHING",
-            (names, digests),
-        )
-        changed = connection.execute(
-            "UPDATE models SET active = NOT active WHERE active <>"
-            " ((name, digest) IN (SELECT * FROM unnest(%s::text[], %s::text[])))",
-            (names, digests),
-        )
+        added = connection.execute(_ADD_MODELS, given)
+        changed = connection.execute(_SWITCH_MODELS, given)
         return added.rowcount + changed.rowcount > 0
 
 

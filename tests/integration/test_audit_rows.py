@@ -95,7 +95,7 @@ def fill(connection: rows.Connection, case: Case) -> None:
 
 def test_a_page_is_read_off_the_indexes(database: Database) -> None:
     """Without statistics, too: neither sorted nor gathered from all that is left."""
-    place = {"bucket": "images", "prefix": "", "key": "k5", "version_id": "", "page": 10}
+    place = {"bucket": "images", "prefix": "", "key": "k5", "version_id": "", "page": 10, "every": False}
     with rows.opened(database.url()) as connection:
         connection.execute(
             "INSERT INTO objects (bucket, key) SELECT 'images', 'k' || n FROM generate_series(1, 9999) n"

@@ -52,10 +52,10 @@ def test_what_is_pending_or_parked_is_missing_and_says_so() -> None:
 
 
 def test_every_active_model_must_have_an_outcome() -> None:
-    """With two active models, one outcome is not enough."""
-    rows = [Recorded("k", None, "a", outcomes=1)]
-    (found,) = compare([Listed("k", None, "a", 1, OLD)], rows, models=2)
-    assert found.finding == "missing"
+    """With two active models, one outcome is not enough; who has none is named."""
+    rows = [Recorded("k", None, "a", outcomes=1, lacking=("other",))]
+    (found,) = compare([Listed("k", None, "a", 1, OLD)], rows)
+    assert (found.finding, found.reason) == ("missing", "no outcome by other")
 
 
 def test_delete_markers_are_versions_too() -> None:
