@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -57,7 +57,13 @@ def document(health: Health) -> dict[str, Any]:
 
 
 def _model(counts: ModelCounts) -> dict[str, Any]:
-    return {"name": counts.name, "digest": counts.digest, "active": counts.active, "outcomes": dict(counts.outcomes)}
+    return {
+        "name": counts.name,
+        "digest": counts.digest,
+        "active": counts.active,
+        "outcomes": dict(counts.outcomes),
+        "unanswered": counts.unanswered,
+    }
 
 
 def _print(health: Health) -> None:
@@ -71,11 +77,23 @@ def _print(health: Health) -> None:
         for model in counts.models if len(counts.models) > 1 else ():
             unused = "" if model.active else " (not active)"
             click.echo(f"    by {printable(model.name)}{unused}: {_counted(model.outcomes) or 'none'}")
+        for line in unanswered(counts.models):
+            click.echo(f"  {line}")
         oldest = f", the oldest for {counts.oldest_pending:.0f} s" if counts.oldest_pending is not None else ""
         click.echo(f"  pending     {counts.pending}{oldest}")
         click.echo(f"  parked      {_counted(counts.parked) or 0}")
         lanes = ", ".join(f"{count} by {lane}" for lane, count in counts.lanes.items())
         click.echo(f"  last hour   {lanes or 'nothing settled'}")
+
+
+def unanswered(models: Sequence[ModelCounts]) -> list[str]:
+    """Which active models are silent about what a former one answered, and what would have them speak; a line each."""
+    return [
+        f"unanswered  {model.unanswered} objects have an outcome by a former model and none by"
+        f" {printable(model.name)}: `pixwhisk backfill` fills them"
+        for model in models
+        if model.unanswered
+    ]
 
 
 def _counted(counts: Mapping[str, int]) -> str:

@@ -86,7 +86,7 @@ def _run(data: Path, flags: dict[str, Any], ready_fd: int | None, consent: Conse
             for line in foreign(deployment):
                 report(line)
             with running(deployment, report, consent) as supervisor:
-                for line in (*endpoints(deployment), *gaps(deployment)):
+                for line in (*endpoints(deployment), *gaps(deployment), *_unanswered(deployment)):
                     report(line)
                 report(f"started    in {time.monotonic() - began:.1f} s")
                 report("ready")
@@ -130,6 +130,14 @@ def gaps(deployment: Deployment) -> list[str]:
     from infra.host.containers.gaps import find_gaps
 
     return [] if deployment.external.apihost else [f"undefended {each}" for each in find_gaps()]
+
+
+def _unanswered(deployment: Deployment) -> list[str]:
+    from infra.cli.status import unanswered
+    from infra.database.queries import connect, count_by_model
+
+    with connect(deployment.database_url) as connection:
+        return unanswered(count_by_model(connection))
 
 
 @contextlib.contextmanager

@@ -31,7 +31,15 @@ FROM inbox WHERE state = 'settled' AND received_at > now() - interval '1 hour' G
 # Not of `results`: that join takes six times as long, and leaves out only what the next outcome replaces.
 _MODELS = """
 SELECT name, digest, active,
-       coalesce(jsonb_object_agg(status, count) FILTER (WHERE status IS NOT NULL), '{}') AS outcomes
+       coalesce(jsonb_object_agg(status, count) FILTER (WHERE status IS NOT NULL), '{}') AS outcomes,
+       -- Counted only where there was a model before.
+       CASE WHEN active AND active_since > '-infinity' THEN (
+           SELECT count(*) FROM objects
+           WHERE finality = 0
+             AND EXISTS (SELECT FROM outcomes WHERE object_id = objects.id AND outcomes.etag = objects.etag)
+             AND NOT EXISTS (SELECT FROM outcomes WHERE object_id = objects.id AND outcomes.etag = objects.etag
+                                                    AND model_id = models.id)
+       ) ELSE 0 END AS unanswered
 FROM models
 LEFT JOIN (SELECT model_id, status, count(*) AS count FROM outcomes GROUP BY model_id, status) AS counted
        ON model_id = id
@@ -53,12 +61,15 @@ class RowFilter:
 
 @dataclass(frozen=True, slots=True)
 class ModelCounts:
-    """How many outcomes by a model there are, by status. `active`: there should be one about every object."""
+    """How many outcomes by a model there are, by status. `active`: there should be one about every object that came
+    since it is. `unanswered`: how many came before and have outcomes by others only.
+    """
 
     name: str
     digest: str
     active: bool
     outcomes: Mapping[str, int]
+    unanswered: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,9 +124,14 @@ def follow(connection: psycopg.Connection[dict[str, Any]], asked: RowFilter) -> 
         found = _later(connection, asked, since)
 
 
+def count_by_model(connection: psycopg.Connection[dict[str, Any]]) -> list[ModelCounts]:
+    """The active ones first."""
+    return [ModelCounts(**row) for row in connection.execute(_MODELS)]
+
+
 def counts(connection: psycopg.Connection[dict[str, Any]]) -> Counts:
     """Rows by outcome, and what is not done yet."""
-    models = [ModelCounts(**row) for row in connection.execute(_MODELS)]
+    models = count_by_model(connection)
     reasons = connection.execute(
         "SELECT coalesce(reason, 'unknown') AS reason, count(*) AS count FROM work WHERE state = 'parked'"
         " GROUP BY 1 ORDER BY 2 DESC, 1"

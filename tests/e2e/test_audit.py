@@ -98,6 +98,8 @@ def test_a_second_model_speaks_about_what_was_there_and_what_comes(model_directo
         both = start(data, "--model", f"{model_directory}:{second_model}")
         assert audit(both, both.bucket)["clean"]
         assert [row["model"] for row in both.rows("old.png")] == [model_directory.name]
+        told = "1 objects have an outcome by a former model and none by second: `pixwhisk backfill` fills them"
+        assert told in both.pixwhisk("status").stdout
         both.pixwhisk("backfill")
         both.s3().put_object(Bucket=both.bucket, Key="new.png", Body=COFFEE)
         eventually(lambda: len(both.rows("new.png")) == 2, "two rows")
@@ -109,6 +111,7 @@ def test_a_second_model_speaks_about_what_was_there_and_what_comes(model_directo
         assert [(each["name"], each["active"], each["outcomes"]) for each in models] == [
             (directory.name, True, {"classified": 2}) for directory in (model_directory, second_model)
         ]
+        assert "unanswered" not in both.pixwhisk("status").stdout
         page = httpx.get(f"{both.environment['WSK_APIHOST']}/api/v1/web/guest/pixwhisk/view.json").text
         assert second_word("espresso") in page
     finally:
