@@ -14,22 +14,28 @@ import click
 
 from infra.cli import options
 from infra.cli.failures import Exit, explained
+from infra.cli.printing import printable
 from infra.cli.progress import Counting
-from infra.cli.results import printable
+from infra.cli.wording import Number, examples
 
 if TYPE_CHECKING:
     from infra.audit.compare import Difference
     from infra.audit.report import Seen
 
 
-@click.command()
+@click.command(epilog=examples("pixwhisk audit", "pixwhisk audit --prefix 2026/ --repair"))
 @options.data
-@click.option("--bucket", help="Which bucket.  [default: the deployment's]")
-@click.option("--prefix", default="", help="Only keys that begin so.")
-@click.option("--suffix", default="", help="Only keys that end so.")
+@options.bucket
+@click.option("--prefix", metavar="TEXT", default="", help="Only keys that begin so.")
+@click.option("--suffix", metavar="TEXT", default="", help="Only keys that end so.")
 @click.option("--repair", is_flag=True, help="Put every difference into the inbox; the sweep does the rest.")
 @click.option(
-    "--grace", type=click.FloatRange(0), default=5, show_default=True, help="Look twice at what is younger (s)."
+    "--grace",
+    metavar="SECONDS",
+    type=Number(0, whole=False),
+    default=5,
+    show_default=True,
+    help="Look twice at what is younger.",
 )
 @options.as_json
 def command(
@@ -44,10 +50,10 @@ def command(
     from infra.audit.listing import fetcher_of
     from infra.audit.report import Seen, audit
     from infra.audit.rows import enqueue, opened
-    from infra.deployment.record import find_deployment
+    from infra.cli.standing import find_running
 
     with explained():
-        deployment, seen, began = find_deployment(data), Seen(), time.monotonic()
+        deployment, seen, began = find_running(data), Seen(), time.monotonic()
         bucket = bucket or deployment.bucket
         show = _Json(bucket, prefix, suffix) if as_json else _Text()
         with (

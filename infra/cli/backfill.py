@@ -15,17 +15,18 @@ import click
 from infra.cli import options
 from infra.cli.failures import Exit, explained
 from infra.cli.progress import Counting
+from infra.cli.wording import examples
 
 if TYPE_CHECKING:
     from infra.audit.backfill import Backfill, Progress
     from triggers.sweep.settings import Settings
 
 
-@click.command()
+@click.command(epilog=examples("pixwhisk backfill", "pixwhisk backfill --prefix 2025/ --suffix .jpg"))
 @options.data
-@click.option("--bucket", help="Which bucket.  [default: the deployment's]")
-@click.option("--prefix", default="", help="Only keys that begin so.")
-@click.option("--suffix", default="", help="Only keys that end so.")
+@options.bucket
+@click.option("--prefix", metavar="TEXT", default="", help="Only keys that begin so.")
+@click.option("--suffix", metavar="TEXT", default="", help="Only keys that end so.")
 def command(*, data: Path, bucket: str | None, prefix: str, suffix: str) -> None:
     """Classify what is in the bucket already.
 
@@ -33,14 +34,14 @@ def command(*, data: Path, bucket: str | None, prefix: str, suffix: str) -> None
     """
     from infra.audit.backfill import Backfill, Progress
     from infra.audit.listing import fetcher_of
+    from infra.cli.standing import find_running
     from infra.cli.sweep import settings_of
-    from infra.deployment.record import find_deployment
 
     stop, progress = threading.Event(), Progress()
     for each in (signal.SIGTERM, signal.SIGINT):
         signal.signal(each, lambda *_: stop.set())
     with explained(), ExitStack() as stack:
-        deployment = find_deployment(data)
+        deployment = find_running(data)
         bucket = bucket or deployment.bucket
         backfill = Backfill(fetcher_of(deployment, bucket), deployment.database_url, bucket, prefix, suffix, stop)
         stack.enter_context(_sweeping(settings_of(deployment)))

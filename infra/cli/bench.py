@@ -10,22 +10,25 @@ import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from infra import paths
+from infra.cli import options
 from infra.cli.detached import start_detached, stop
 from infra.cli.failures import Failure, explained
 from infra.cli.progress import Counting
+from infra.cli.wording import examples
 
 if TYPE_CHECKING:
     from infra.deployment.record import Deployment
 
 
-@click.command()
+@click.command(epilog=examples("pixwhisk bench --quick", "pixwhisk bench --json -o figures.json"))
 @click.option("--data", metavar="DIR", help="Measure what runs there.  [default: one of its own, for the time]")
-@click.option("--json", "document", type=click.File("w", lazy=False), metavar="FILE", help="All of it, for programs.")
+@options.as_json
+@options.output
 @click.option(
     "--plots", type=click.Path(file_okay=False, path_type=Path), metavar="DIR", help="Charts, as PNG and SVG."
 )
@@ -33,7 +36,7 @@ if TYPE_CHECKING:
 @click.option("--article", is_flag=True, help="Instead: 1000 warm and 1000 cold calls, as in the article of 2018.")
 @click.option("--quick", is_flag=True, help="A little of each: to see that it works, not how fast.")
 def command(
-    *, data: str | None, document: IO[str] | None, plots: Path | None, peers: bool, article: bool, quick: bool
+    *, data: str | None, as_json: bool, output: Path | None, plots: Path | None, peers: bool, article: bool, quick: bool
 ) -> None:
     """Measure this machine, or a deployment.
 
@@ -64,11 +67,10 @@ def command(
                 found = _measure(deployment, up, parts, quick=quick, clean=bool(data))
     except BenchFailed as failed:
         raise Failure(str(failed)) from None
-    if document is not None:
-        json.dump(found, document, indent=1)
-        document.write("\n")
-    if document is None or document is not sys.stdout:
-        click.echo(_table(found))
+    shown = _table(found)
+    options.write(json.dumps(found, indent=1) if as_json else shown, output)
+    if as_json and output:
+        click.echo(shown)
     for path in drawing.write(found, plots) if plots else ():
         click.echo(path, err=True)
 

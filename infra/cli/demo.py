@@ -19,8 +19,9 @@ import click
 from infra import paths
 from infra.cli.detached import start_detached, stop
 from infra.cli.failures import Failure, explained
+from infra.cli.printing import printable
 from infra.cli.program import program
-from infra.cli.results import printable
+from infra.cli.wording import examples
 
 if TYPE_CHECKING:
     from infra.deployment.record import Deployment
@@ -40,7 +41,7 @@ TIMEOUT_ROW = 30.0
 _PAUSE = 0.002
 
 
-@click.command()
+@click.command(epilog=examples("pixwhisk demo", "pixwhisk demo --photos photos"))
 @click.option("--data", metavar="DIR", help="Where to run it.  [default: a temporary directory]")
 @click.option("--keep", is_flag=True, help="Leave it running in the background afterwards.")
 @click.option("--photos", metavar="DIR", help="Only write the photos into this directory, to try with.")

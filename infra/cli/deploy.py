@@ -10,12 +10,15 @@ import click
 
 from infra.cli import options
 from infra.cli.failures import explained
+from infra.cli.wording import examples
 
 if TYPE_CHECKING:
     from infra.openwhisk.client import Whisk
 
 
-@click.command()
+@click.command(
+    epilog=examples("pixwhisk deploy --dry-run", 'pixwhisk deploy --apihost https://whisk.example.org --auth "$KEY"')
+)
 @options.data
 @click.option("--apihost", metavar="URL", help="OpenWhisk.  [default: WSK_APIHOST, then ~/.wskprops]")
 @click.option("--auth", metavar="KEY", help="Its key, uuid:secret.  [default: WSK_AUTH, then ~/.wskprops]")

@@ -9,21 +9,22 @@ import click
 
 from infra.cli import options
 from infra.cli.failures import explained
+from infra.cli.wording import examples
 
 
-@click.command()
+@click.command(epilog=examples('eval "$(pixwhisk env)"', "pixwhisk env --data /srv/photos"))
 @options.data
 def command(data: Path) -> None:
     """Print `export` lines for shells, wsk and S3 clients.
 
     Use it as: eval "$(pixwhisk env)". Variables that would lead clients of the embedded services elsewhere are unset.
     """
+    from infra.cli.standing import find_started
     from infra.deployment.ambient import ambient_names, unproxied_variables
-    from infra.deployment.record import find_deployment
     from infra.deployment.variables import exported_variables, wsk_variables
 
     with explained():
-        deployment = find_deployment(data)
+        deployment = find_started(data)
         variables = wsk_variables(deployment) | exported_variables(deployment)
     variables |= unproxied_variables(deployment.external)
     if unwanted := ambient_names(deployment.external):

@@ -8,9 +8,10 @@ import click
 
 from infra.cli import options
 from infra.cli.failures import explained
+from infra.cli.wording import examples
 
 
-@click.command()
+@click.command(epilog=examples("pixwhisk migrate --dry-run", "pixwhisk migrate"))
 @options.data
 @options.use_database
 @click.option("--dry-run", is_flag=True, help="Only say what would change.")
@@ -21,10 +22,10 @@ def command(*, data: Path, use_database: bool, dry_run: bool) -> None:
     named pixwhisk_store, pixwhisk_view, pixwhisk_sweep and pixwhisk_journal are given what each needs. `pixwhisk up`
     does all this by itself.
     """
-    from infra.deployment.record import find_deployment
+    from infra.cli.standing import find_running
 
     with explained():
-        url = find_deployment(data).database_url
+        url = find_running(data).database_url
         change = migration(url, dry_run=dry_run, grants=True, use_foreign=use_database)
     click.echo(change or "nothing to change")
 

@@ -9,9 +9,10 @@ import click
 
 from infra.cli import options
 from infra.cli.failures import explained
+from infra.cli.wording import examples
 
 
-@click.command()
+@click.command(epilog=examples("pixwhisk replay --key 2026/cat.jpg", "pixwhisk replay --all"))
 @options.data
 @click.option("--key", help="What is parked for this key.")
 @click.option("--reason", help="What is parked for this reason; `pixwhisk status` names them.")
@@ -20,13 +21,13 @@ def command(*, data: Path, key: str | None, reason: str | None, everything: bool
     """Make parked work pending again, as if it had never been tried."""
     import psycopg
 
-    from infra.deployment.record import find_deployment
+    from infra.cli.standing import find_running
     from triggers.sweep.inbox import replay
 
     by, value = _chosen(key, reason, everything)
     with (
         explained(),
-        psycopg.connect(find_deployment(data).database_url, autocommit=True, connect_timeout=5) as connection,
+        psycopg.connect(find_running(data).database_url, autocommit=True, connect_timeout=5) as connection,
     ):
         replayed = replay(connection, by, value)
     click.echo(f"{replayed} pending again: the sweep runs them")

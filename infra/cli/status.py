@@ -12,14 +12,15 @@ import click
 
 from infra.cli import options
 from infra.cli.failures import Exit, explained
-from infra.cli.results import printable
+from infra.cli.printing import printable
+from infra.cli.wording import examples
 
 if TYPE_CHECKING:
     from infra.database.queries import ModelCounts
     from infra.deployment.health import Health
 
 
-@click.command()
+@click.command(epilog=examples("pixwhisk status", "pixwhisk status --json"))
 @options.data
 @options.as_json
 def command(data: Path, as_json: bool) -> None:
@@ -27,11 +28,11 @@ def command(data: Path, as_json: bool) -> None:
 
     Exits 0 if every service answers, else 1.
     """
+    from infra.cli.standing import find_started
     from infra.deployment.health import examine
-    from infra.deployment.record import find_deployment
 
     with explained():
-        health = examine(find_deployment(data))
+        health = examine(find_started(data))
     if as_json:
         click.echo(json.dumps(document(health)))
     else:

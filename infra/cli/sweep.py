@@ -11,19 +11,24 @@ import click
 
 from infra.cli import options
 from infra.cli.failures import Exit, Failure, explained
+from infra.cli.wording import Number, examples
 
 if TYPE_CHECKING:
     from infra.deployment.record import Deployment
     from triggers.sweep.settings import Settings
 
 
-@click.command()
+@click.command(epilog=examples("pixwhisk sweep", "pixwhisk sweep --watch 60 --batch 100"))
 @options.data
-@click.option("--watch", type=click.FloatRange(0.1), metavar="SECONDS", help="For ever: look so often, or when woken.")
 @click.option(
-    "--batch", type=click.IntRange(1, 500), default=50, show_default=True, help="Records an activation takes."
+    "--watch", type=Number(0.1, whole=False), metavar="SECONDS", help="For ever: look so often, or when woken."
 )
-@click.option("--in-flight", type=click.IntRange(1, 64), help="Activations at once.  [default: cores here, plus one]")
+@click.option(
+    "--batch", metavar="N", type=Number(1, 500), default=50, show_default=True, help="Records an activation takes."
+)
+@click.option(
+    "--in-flight", metavar="N", type=Number(1, 64), help="Activations at once.  [default: cores here, plus one]"
+)
 def command(*, data: Path, watch: float | None, batch: int, in_flight: int | None) -> None:
     """Run what is pending, once or for ever.
 
@@ -31,13 +36,13 @@ def command(*, data: Path, watch: float | None, batch: int, in_flight: int | Non
     begun is noted, the rest is pending as before.
     """
     from actions.errors import ActionError
-    from infra.deployment.record import find_deployment
+    from infra.cli.standing import find_running
 
     stop = threading.Event()
     for each in (signal.SIGTERM, signal.SIGINT):
         signal.signal(each, lambda *_: stop.set())
     with explained():
-        settings = settings_of(find_deployment(data), batch=batch, in_flight=in_flight)
+        settings = settings_of(find_running(data), batch=batch, in_flight=in_flight)
         try:
             _run(settings, stop, watch)
         except ActionError as error:

@@ -8,9 +8,12 @@ import click
 
 from infra.cli import options
 from infra.cli.failures import explained
+from infra.cli.wording import examples
 
 
-@click.command()
+@click.command(
+    epilog=examples("pixwhisk undeploy", 'pixwhisk undeploy --apihost https://whisk.example.org --auth "$KEY"')
+)
 @options.data
 @click.option("--apihost", metavar="URL", help="OpenWhisk.  [default: WSK_APIHOST, then ~/.wskprops]")
 @click.option("--auth", metavar="KEY", help="Its key, uuid:secret.  [default: WSK_AUTH, then ~/.wskprops]")

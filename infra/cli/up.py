@@ -15,17 +15,20 @@ import click
 from infra.cli import options
 from infra.cli.detached import start_detached
 from infra.cli.failures import Failure, explained
+from infra.cli.standing import data_option
+from infra.cli.wording import Number, examples
 from infra.deployment.consent import Consent
+from infra.services import lock
 
 if TYPE_CHECKING:
     from infra.deployment.record import Deployment
 
 
-@click.command()
+@click.command(epilog=examples("pixwhisk up -d", "pixwhisk up -d --data /srv/photos --bucket photos"))
 @options.data
-@click.option("--bucket", help="The bucket to watch.  [default: images]")
-@click.option("--api-port", type=click.IntRange(1, 65535), help="OpenWhisk's port.  [default: 3233]")
-@click.option("--s3-port", type=click.IntRange(1, 65535), help="MinIO's port.  [default: 9000]")
+@options.watched_bucket
+@click.option("--api-port", metavar="PORT", type=Number(1, 65535), help="OpenWhisk's port.  [default: 3233]")
+@click.option("--s3-port", metavar="PORT", type=Number(1, 65535), help="MinIO's port.  [default: 9000]")
 @click.option(
     "--model",
     metavar="DIR[:DIR…]",
@@ -34,7 +37,7 @@ if TYPE_CHECKING:
 )
 @options.force
 @options.use_database
-@click.option("--detach", is_flag=True, help="Return when all is ready; `pixwhisk down` stops it.")
+@click.option("-d", "--detach", is_flag=True, help="Return when all is ready; `pixwhisk down` stops it.")
 @click.option("--ready-fd", type=int, hidden=True)
 def command(
     *,
@@ -53,12 +56,32 @@ def command(
     Stays in the foreground until Ctrl-C or SIGTERM. Ports, bucket and model are remembered in the data directory.
     Services named by DATABASE_URL, AWS_ENDPOINT_URL_S3 or WSK_APIHOST are used instead of starting our own.
     """
+    if api_port is not None and api_port == s3_port:
+        raise click.UsageError("--api-port and --s3-port: each service needs a port of its own")
     flags: dict[str, Any] = {"bucket": bucket, "api_port": api_port, "s3_port": s3_port, "model": model}
+    if ready_fd is None and (holder := lock.holder(data)):
+        _show_running(data, flags, holder)
+        return
     if detach:
         start_detached(data, {**flags, "force": force, "use_database": use_database}, click.echo)
     else:
         with _reporting(ready_fd):
             _run(data, flags, ready_fd, Consent(force, use_database))
+
+
+def _show_running(data: Path, flags: dict[str, Any], holder: lock.Holder) -> None:
+    """It is up already: where it is, unless it was to be up in another way."""
+    from infra.deployment.record import find_deployment
+
+    with explained():
+        deployment = find_deployment(data)
+        for name, value in flags.items():
+            if value is not None and value != (there := getattr(deployment, name)):
+                option = name.replace("_", "-")
+                raise Failure(f"already running with --{option} {there}: `pixwhisk down{data_option(data)}` first")
+        click.echo(f"already running: {holder}")
+        for line in endpoints(deployment):
+            click.echo(line)
 
 
 def _absolute(value: str) -> str:

@@ -1,25 +1,14 @@
-"""What the command line asks of the database: rows, and the state of the whole."""
+"""What the command line asks of the database as a whole: how many outcomes there are, and what is not done yet."""
 
 from __future__ import annotations
 
-import time
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
 from typing import Any
 
 import psycopg
 from psycopg.rows import dict_row
-
-# How soon a follower sees a new row; each look is one index scan of a few rows.
-PAUSE_FOLLOW = 0.2
-
-_COLUMNS = (
-    "bucket, key, version_id, etag, size, status, label, probability, labels, reason, detail, model, model_digest,"
-    " sha256, format, width, height, event_time, stored_at, receipt"
-)
-
 
 # What settled while a sweep had it in hand keeps the claim; what it found done, or never came to, has none.
 _LANES = """
@@ -45,18 +34,6 @@ LEFT JOIN (SELECT model_id, status, count(*) AS count FROM outcomes GROUP BY mod
        ON model_id = id
 GROUP BY id ORDER BY active DESC, id
 """
-
-
-@dataclass(frozen=True, slots=True)
-class RowFilter:
-    """Which rows. `label` is a label or class name among the first five, any case; `minimum` is of that label's
-    probability, or of the best one's where no label is asked for.
-    """
-
-    keys: Sequence[str] = ()
-    label: str | None = None
-    minimum: float | None = None
-    limit: int = 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,30 +77,6 @@ def connect(url: str) -> psycopg.Connection[dict[str, Any]]:
     return psycopg.connect(url, autocommit=True, connect_timeout=5, row_factory=dict_row)
 
 
-def rows(connection: psycopg.Connection[dict[str, Any]], asked: RowFilter) -> list[dict[str, Any]]:
-    """Newest first."""
-    condition, values = _condition(asked, None)
-    statement = f"SELECT {_COLUMNS} FROM results WHERE {condition} ORDER BY stored_at DESC, key, model LIMIT %(limit)s"  # noqa: S608 - only our own text
-    return connection.execute(statement, {**values, "limit": asked.limit}).fetchall()
-
-
-def follow(connection: psycopg.Connection[dict[str, Any]], asked: RowFilter) -> Iterator[dict[str, Any]]:
-    """The newest rows, oldest of them first, then every further one for ever."""
-    shown: dict[tuple[Any, ...], datetime] = {}
-    since: datetime | None = None
-    found = list(reversed(rows(connection, asked)))
-    while True:
-        for row in found:
-            identity = (row["bucket"], row["key"], row["version_id"], row["model"], row["model_digest"])
-            if shown.get(identity) != row["stored_at"]:
-                shown[identity] = row["stored_at"]
-                since = max(row["stored_at"], since) if since else row["stored_at"]
-                yield row
-        shown = {identity: stored for identity, stored in shown.items() if since is None or stored == since}
-        time.sleep(PAUSE_FOLLOW)
-        found = _later(connection, asked, since)
-
-
 def count_by_model(connection: psycopg.Connection[dict[str, Any]]) -> list[ModelCounts]:
     """The active ones first."""
     return [ModelCounts(**row) for row in connection.execute(_MODELS)]
@@ -143,29 +96,3 @@ def counts(connection: psycopg.Connection[dict[str, Any]]) -> Counts:
     ).fetchone() or {"count": 0, "oldest": None}
     lanes = {row["lane"]: row["count"] for row in connection.execute(_LANES)}
     return Counts(models, pending["count"], parked, pending["oldest"], lanes)
-
-
-def _later(
-    connection: psycopg.Connection[dict[str, Any]], asked: RowFilter, since: datetime | None
-) -> list[dict[str, Any]]:
-    condition, values = _condition(asked, since)
-    statement = f"SELECT {_COLUMNS} FROM results WHERE {condition} ORDER BY stored_at, key, model"  # noqa: S608 - only our own text
-    return connection.execute(statement, values).fetchall()
-
-
-def _condition(asked: RowFilter, since: datetime | None) -> tuple[str, dict[str, Any]]:
-    parts = ["true"]
-    if asked.keys:
-        parts.append("key = ANY(%(keys)s)")
-    if since is not None:
-        parts.append("stored_at >= %(since)s")
-    if asked.label is not None:
-        parts.append(
-            "EXISTS (SELECT FROM jsonb_array_elements(labels) AS one"
-            " WHERE (lower(one->>'label') = lower(%(label)s) OR lower(one->>'className') = lower(%(label)s))"
-            " AND (one->>'probability')::float >= %(minimum)s)"
-        )
-    elif asked.minimum is not None:
-        parts.append("probability >= %(minimum)s")
-    values = {"keys": list(asked.keys), "since": since, "label": asked.label, "minimum": asked.minimum or 0.0}
-    return " AND ".join(parts), values

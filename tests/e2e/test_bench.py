@@ -21,7 +21,15 @@ def bench(deployment: Deployment, tmp_path_factory: pytest.TempPathFactory) -> t
     directory = tmp_path_factory.mktemp("bench")
     written = directory / "figures.json"
     done = pixwhisk(
-        "bench", "--quick", "--json", str(written), "--plots", str(directory), "--data", str(deployment.data)
+        "bench",
+        "--quick",
+        "--json",
+        "--output",
+        str(written),
+        "--plots",
+        str(directory),
+        "--data",
+        str(deployment.data),
     )
     return json.loads(written.read_text()), done.stdout, directory
 
@@ -76,7 +84,9 @@ def test_charts_are_drawn(bench: tuple[dict[str, Any], str, Path]) -> None:
 def test_the_article_of_2018_is_measured_again(deployment: Deployment, tmp_path: Path) -> None:
     """Each call's time, stages that add up to the average, what it costs, and three pictures."""
     written = tmp_path / "article.json"
-    done = deployment.pixwhisk("bench", "--article", "--quick", "--json", str(written), "--plots", str(tmp_path))
+    done = deployment.pixwhisk(
+        "bench", "--article", "--quick", "--json", "--output", str(written), "--plots", str(tmp_path)
+    )
     article = json.loads(written.read_text())["article"]
     for kind in ("warm", "cold"):
         assert len(article[kind]["values"]) == article[kind]["count"] == 10

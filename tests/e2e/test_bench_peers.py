@@ -17,7 +17,7 @@ def test_everything_that_people_would_use_instead_is_measured_in_one_run(tmp_pat
     """Each contender has its times, a rate and a count of what its killed workers lost; we lose nothing."""
     need(find_spec("celery") is not None, "Celery, RQ and Procrastinate are not installed: `make setup-bench`")
     written = tmp_path / "peers.json"
-    done = pixwhisk("bench", "--peers", "--quick", "--json", str(written), timeout=360)
+    done = pixwhisk("bench", "--peers", "--quick", "--json", "--output", str(written), timeout=360)
     found = json.loads(written.read_text())["peers"]
     by_name = {each["name"]: each for each in found["contenders"]}
     assert set(by_name) >= {"pixwhisk", "inline", "procrastinate"}

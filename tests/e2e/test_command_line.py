@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import csv
 import json
 import os
+import re
 import shlex
 import shutil
 import signal
@@ -11,6 +13,7 @@ import socket
 import subprocess
 import tempfile
 from collections.abc import Iterator
+from datetime import UTC
 from pathlib import Path
 
 import httpx
@@ -19,7 +22,7 @@ import pytest
 
 from infra import paths
 from infra.cli.demo import PHOTOS
-from tests.e2e.test_main_job import COFFEE, wait_for
+from tests.e2e.test_main_job import CAT, COFFEE, wait_for
 from tests.fixtures.deployment import (
     DEADLINE,
     PIXWHISK,
@@ -41,8 +44,8 @@ def directory() -> Iterator[Path]:
     shutil.rmtree(made)
 
 
-def put(deployment: Deployment, key: str) -> None:
-    answer = deployment.s3().put_object(Bucket=deployment.bucket, Key=key, Body=COFFEE.read_bytes())
+def put(deployment: Deployment, key: str, photo: Path = COFFEE) -> None:
+    answer = deployment.s3().put_object(Bucket=deployment.bucket, Key=key, Body=photo.read_bytes())
     wait_for(deployment, key, answer["ETag"])
 
 
@@ -58,13 +61,22 @@ def test_what_was_there_is_there_after_a_restart(directory: Path) -> None:
     put(first, "after.png")
 
 
-def test_a_second_up_says_who_holds_the_directory(deployment: Deployment) -> None:
-    """It exits 1 with one line that names the process and since when."""
-    second = deployment.pixwhisk("up", "--detach", check=False)
+@pytest.mark.parametrize("detach", [(), ("--detach",)])
+def test_a_second_up_says_where_everything_is(deployment: Deployment, detach: tuple[str, ...]) -> None:
+    """It names the process that runs, since when, and the addresses; that it was to run is so, and no error."""
+    second = deployment.pixwhisk("up", *detach).stdout
     holder = json.loads(deployment.pixwhisk("status", "--json").stdout)["up"]
+    assert second.startswith(f"already running: process {holder['pid']}, since ")
+    assert f"openwhisk  {deployment.environment['WSK_APIHOST']}\n" in second
+
+
+def test_a_second_up_that_is_to_be_another_is_refused(deployment: Deployment) -> None:
+    """One line says in which way it runs, and what to do first."""
+    second = deployment.pixwhisk("up", "--bucket", "others", check=False)
     assert second.returncode == 1
-    assert f"in use by process {holder['pid']}, since " in second.stderr
-    assert len(second.stderr.splitlines()) == 1
+    assert second.stderr == (
+        f"Error: already running with --bucket images: `pixwhisk down --data {deployment.data}` first\n"
+    )
 
 
 def test_a_taken_port_is_an_error_that_names_the_flag(directory: Path) -> None:
@@ -118,15 +130,21 @@ def test_a_killed_service_comes_back(deployment: Deployment, service: str) -> No
 
 def test_down_where_nothing_runs_is_no_error(directory: Path) -> None:
     """It says so and exits 0."""
-    assert "nothing runs in" in pixwhisk("down", "--data", str(directory)).stdout
+    assert pixwhisk("down", "--data", str(directory)).stdout == f"not running: nothing to stop in {directory}\n"
+
+
+def test_down_says_where_something_runs(deployment: Deployment, directory: Path) -> None:
+    """From the wrong place one is told of the right one."""
+    said = pixwhisk("down", "--data", str(directory)).stderr
+    assert f"one runs in {deployment.data}: `pixwhisk down --data {deployment.data}`\n" in said
 
 
 def test_commands_without_a_deployment_say_what_to_do(directory: Path) -> None:
-    """`env`, `status` and `results` name `pixwhisk up` in one line."""
-    for command in ("env", "status", "results"):
+    """Each in the same words, with exit code 3."""
+    for command in ("env", "status", "results", "audit", "backfill", "sweep", "migrate"):
         refused = pixwhisk(command, "--data", str(directory), check=False)
-        assert refused.returncode == 1
-        assert "pixwhisk up" in refused.stderr
+        assert refused.returncode == 3
+        assert refused.stderr.startswith(f"Error: not running: `pixwhisk up --data {directory}`")
         assert len(refused.stderr.splitlines()) == 1
 
 
@@ -168,18 +186,81 @@ def test_wsk_finds_its_host_and_key(deployment: Deployment) -> None:
 
 
 def test_results_can_be_asked_for(deployment: Deployment) -> None:
-    """By key, by label, by probability, as JSON; what matches nothing is no row and no error."""
-    put(deployment, "asked/for.png")
+    """By key, prefix, label, probability, status and time, in any order, as JSON; what matches nothing is no error."""
+    put(deployment, "asked/for.png", CAT)
+    answer = deployment.s3().put_object(Bucket=deployment.bucket, Key="asked/no picture.jpg", Body=b"text")
+    wait_for(deployment, "asked/no picture.jpg", answer["ETag"])
 
     def found(*arguments: str) -> list[str]:
         printed = deployment.pixwhisk("results", "--json", *arguments).stdout
         return [row["key"] for row in json.loads(printed)["results"]]
 
-    assert found("asked/for.png") == ["asked/for.png"]
-    assert found("asked/for.png", "--label", "Espresso", "--min-probability", "0.5") == ["asked/for.png"]
-    assert found("asked/for.png", "--label", "espresso", "--min-probability", "0.9999") == []
-    assert found("asked/for.png", "--label", "zebra") == []
-    assert "espresso" in deployment.pixwhisk("results", "asked/for.png").stdout
+    (row,) = deployment.rows("asked/for.png")
+    synonym = row["labels"][1]["className"].split(", ")[-1].upper()
+    for only in (
+        ("asked/for.png",),
+        ("images/asked/for.png",),
+        ("asked/for.png", "--label", "Tiger Cat", "--min-probability", "0.3"),
+        ("--prefix", "asked/", "--label", synonym, "--label", "unheard of"),
+        ("--prefix", "images/asked/", "--status", "classified", "--since", "10m"),
+        ("--prefix", "asked/", "--label", synonym, "--max-probability", "0.5"),
+    ):
+        assert found(*only) == ["asked/for.png"], only
+    for none in (
+        ("asked/for.png", "--label", "tiger cat", "--max-probability", "0.0001"),
+        ("asked/for.png", "--until", "yesterday"),
+        ("--prefix", "asked/", "--unsure"),
+        ("--prefix", "asked/", "--reason", "too-many-pixels"),
+    ):
+        assert found(*none) == [], none
+    assert found("--prefix", "asked/", "--sort", "oldest") == ["asked/for.png", "asked/no picture.jpg"]
+    assert found("--prefix", "asked/", "--status", "rejected", "--since", "today") == ["asked/no picture.jpg"]
+
+
+def test_results_as_a_table_and_as_csv(deployment: Deployment, tmp_path: Path) -> None:
+    """With a header and UTC; how many there are beyond those shown is said beside them, not among them."""
+    for name in ("a", "b", "c"):
+        put(deployment, f"shaped/{name}.png")
+    shown = deployment.pixwhisk("results", "--prefix", "shaped/", "-n", "2")
+    assert shown.stdout.splitlines()[0].split() == ["TIME", "(UTC)", "LABEL", "SURE", "OBJECT"]
+    assert shown.stderr == "2 of 3; --limit 3 shows all\n"
+    stored = deployment.rows("shaped/c.png")[0]["stored_at"].astimezone(UTC)
+    assert shown.stdout.splitlines()[1].startswith(f"{stored:%Y-%m-%d %H:%M:%S}  espresso ")
+    file = tmp_path / "labels.csv"
+    asked = ("results", "--prefix", "shaped/", "--sort", "oldest", "--format", "csv", "-o", str(file))
+    assert deployment.pixwhisk(*asked).stdout == ""
+    with file.open(newline="") as opened:
+        rows = list(csv.DictReader(opened))
+    assert [(row["key"], row["label"]) for row in rows] == [(f"shaped/{name}.png", "espresso") for name in "abc"]
+    assert re.match(r"espresso [01]\.\d{3}", rows[0]["labels"])
+
+
+def test_deleted_rows_are_shown_when_they_are_asked_for(deployment: Deployment) -> None:
+    """By their key or their status, and not among all."""
+    put(deployment, "gone/soon.png")
+    deployment.s3().delete_object(Bucket=deployment.bucket, Key="gone/soon.png")
+    eventually(lambda: deployment.rows("gone/soon.png")[0]["status"] == "deleted", "the removal")
+    assert "gone/soon.png" not in deployment.pixwhisk("results", "-n", "500").stdout
+    for asked in (("gone/soon.png",), ("--status", "deleted", "--prefix", "gone/"), ("--status", "all", "-n", "500")):
+        assert "images/gone/soon.png" in deployment.pixwhisk("results", *asked).stdout
+
+
+@pytest.mark.parametrize(
+    ("asked", "said"),
+    [
+        (("near/cofee.png",), "no row about near/cofee.png: did you mean near/coffee.png?"),
+        (("--label", "Expresso"), "no row has label Expresso: did you mean espresso?"),
+        (("--prefix", "naer/"), "no key begins with naer/: did you mean near/?"),
+    ],
+)
+def test_what_is_unknown_is_an_error_with_what_is_near(
+    deployment: Deployment, asked: tuple[str, ...], said: str
+) -> None:
+    """Exit 1: a typing mistake must not look like an empty answer."""
+    put(deployment, "near/coffee.png")
+    refused = deployment.pixwhisk("results", *asked, check=False)
+    assert (refused.returncode, refused.stdout) == (1, "")
+    assert refused.stderr.startswith(f"Error: {said[:-1]}")
 
 
 def test_results_are_followed(deployment: Deployment) -> None:

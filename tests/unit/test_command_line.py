@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+import shlex
 import subprocess
 import sys
 
@@ -9,8 +11,8 @@ import click
 import pytest
 from click.testing import CliRunner
 
-from infra.cli.__main__ import COMMANDS, pixwhisk
-from infra.cli.results import line, printable
+from infra.cli.__main__ import COMMANDS, pixwhisk, run
+from infra.cli.printing import printable
 
 THERE = pixwhisk.list_commands(click.Context(pixwhisk))
 
@@ -23,10 +25,52 @@ def test_every_command_has_help_that_begins_as_the_list_says(name: str) -> None:
     assert COMMANDS[name] in " ".join(shown.output.split())
 
 
-@pytest.mark.parametrize("name", THERE)
+@pytest.mark.parametrize("name", [name for name in THERE if name not in ("help", "completion")])
 def test_every_command_takes_data(name: str) -> None:
-    """`--data DIR` is there everywhere."""
+    """`--data DIR` is there wherever a deployment is meant."""
     assert "--data DIR" in CliRunner().invoke(pixwhisk, [name, "--help"]).output
+
+
+@pytest.mark.parametrize("name", THERE)
+def test_every_help_has_two_examples_that_can_be_typed(name: str) -> None:
+    """Of this very command, with options that there are; nothing but `pixwhisk` is run in them."""
+    command = pixwhisk.get_command(click.Context(pixwhisk), name)
+    assert command
+    shown = (command.epilog or "").split("Examples:\n")[-1].splitlines()
+    assert len(shown) == 2
+    for each in shown:
+        typed = re.sub(r'^eval "\$\((.*)\)"$', r"\1", each.strip()).replace("$KEY", "a:b")
+        program, called, *arguments = shlex.split(typed)
+        assert (program, called) == ("pixwhisk", name)
+        command.make_context(name, arguments)
+
+
+@pytest.mark.parametrize(
+    ("typed", "said"),
+    [
+        ("statsu", "there is no command statsu: did you mean status? `pixwhisk --help` says what there is"),
+        (
+            "up --bukcet x",
+            "there is no option --bukcet: did you mean --bucket? `pixwhisk up --help` says what there is",
+        ),
+        ("results --limit", "--limit needs a value; `pixwhisk --help` says what there is"),
+        ("down now", "now is one too many; `pixwhisk down --help` says what there is"),
+    ],
+)
+def test_a_mistake_is_one_line_that_says_what_was_meant(
+    typed: str, said: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """On stderr, with exit code 2."""
+    assert run(typed.split()) == 2
+    assert capsys.readouterr() == ("", f"Error: {said}\n")
+
+
+@pytest.mark.parametrize("asked", [(), ("help",), ("-h",)])
+def test_without_a_command_it_says_what_there_is(asked: tuple[str, ...], capsys: pytest.CaptureFixture[str]) -> None:
+    """Every command, on stdout, with exit code 0."""
+    assert run(asked) == 0
+    shown = capsys.readouterr().out
+    assert all(f"\n  {name} " in shown for name in THERE)
 
 
 @pytest.mark.parametrize("arguments", ["nonsense", "up --api-port 0", "results --limit x", "deploy --image a --kind b"])
@@ -49,15 +93,3 @@ def test_help_imports_no_client() -> None:
 def test_what_is_printed_cannot_drive_a_terminal() -> None:
     """Control characters in a key are shown as escapes."""
     assert printable("a\x1b[31m\u202eb\n") == "a\\u001b[31m\\u202eb\\u000a"
-
-
-def test_a_row_in_words() -> None:
-    """Rejected rows say why; inline images have their digest for a place."""
-    from datetime import UTC, datetime
-
-    when = datetime(2026, 11, 23, tzinfo=UTC)
-    base = {"stored_at": when, "bucket": "b", "key": "k", "label": "espresso", "probability": 0.949, "reason": None}
-    assert line(base | {"status": "classified"}).endswith("b/k")
-    assert "espresso 95%" in line(base | {"status": "classified"})
-    assert "rejected (corrupt-image)" in line(base | {"status": "rejected", "reason": "corrupt-image"})
-    assert line(base | {"status": "classified", "bucket": None, "key": "sha256:1"}).endswith("  sha256:1")

@@ -1,0 +1,75 @@
+"""Whether a command's deployment runs; and if not, the one sentence that says so, and where one does."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from infra import paths
+from infra.cli.failures import Exit, Failure
+from infra.services import lock
+
+if TYPE_CHECKING:
+    from infra.deployment.record import Deployment
+
+
+def find_started(data: Path) -> Deployment:
+    """A deployment that runs or ran once. Raises `Failure` (exit 3) where none ever did."""
+    from infra.deployment.record import NoDeployment, find_deployment
+
+    try:
+        return find_deployment(data)
+    except NoDeployment:
+        raise Failure(not_running(data), Exit.UNREACHABLE) from None
+
+
+def find_running(data: Path) -> Deployment:
+    """The deployment of a command that asks its database. Raises `Failure` (exit 3) where that is ours and does not
+    run.
+    """
+    deployment = find_started(data)
+    if not deployment.external.database_url and lock.holder(data) is None:
+        raise Failure(not_running(data), Exit.UNREACHABLE)
+    return deployment
+
+
+def not_running(data: Path) -> str:
+    """The sentence, with whatever else of this user's runs."""
+    others = "".join(f"; one runs in {place}: --data {shlex.quote(str(place))}" for place in running_directories())
+    return f"not running: `pixwhisk up{data_option(data)}`{others}"
+
+
+def data_option(data: Path) -> str:
+    """What names this directory to a command, nothing if that is the one it would take by itself."""
+    return "" if data == paths.data() else f" --data {shlex.quote(str(data))}"
+
+
+def running_directories() -> list[Path]:
+    """The data directories of all that this user's `up`s hold."""
+    import psutil
+
+    found = []
+    for process in psutil.process_iter(["cmdline", "uids"]):
+        words = process.info["cmdline"] or []
+        if "up" in words and any(word.endswith(("pixwhisk", "infra.cli")) for word in words[:4]):
+            try:
+                directory = _directory_of(words, process.environ(), Path(process.cwd()))
+            except psutil.Error:
+                continue  # it ended meanwhile, or is somebody else's
+            holder = lock.holder(directory)
+            if holder and holder.pid == process.pid:
+                found.append(directory)
+    return sorted(found)
+
+
+def _directory_of(words: list[str], environ: Mapping[str, str], working: Path) -> Path:
+    """Where an `up` with this command line keeps its data."""
+    named = None
+    for word, following in zip(words, [*words[1:], ""], strict=True):
+        if word == "--data":
+            named = following
+        elif word.startswith("--data="):
+            named = word.removeprefix("--data=")
+    return (working / (named or environ.get("PIXWHISK_DATA") or ".pixwhisk")).resolve()
