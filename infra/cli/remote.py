@@ -10,11 +10,13 @@ from pathlib import Path
 import click
 
 from infra.cli.failures import Exit, Failure
+from infra.cli.standing import not_running
 from infra.deployment.external import named_database_url
-from infra.deployment.record import BUCKET, JOURNAL, NoDeployment, find_deployment
+from infra.deployment.record import BUCKET, JOURNAL, Deployment, NoDeployment, find_deployment
 from infra.deployment.variables import manifest_variables
 from infra.openwhisk.client import Patience, Whisk, base_url
 from infra.openwhisk.rights import Deployer
+from infra.services import lock
 
 # A quota is of a minute.
 SECONDS_PATIENCE = 90.0
@@ -42,6 +44,8 @@ def find(apihost: str | None, auth: str | None, data: Path, environ: Mapping[str
     # A key belongs to its host: one of a file must not be sent to a host of the command line.
     key = auth or environ.get("WSK_AUTH") or (None if apihost else properties.get("AUTH"))
     if host and key:
+        if (data / "deployment.json").is_file() and (own := find_deployment(data, environ)).apihost == base_url(host):
+            check_running(own)
         return Remote(base_url(host), key)
     if host or apihost:
         raise Failure(f"no key for OpenWhisk at {host}: pass --auth, or set WSK_AUTH", Exit.USAGE)
@@ -51,7 +55,14 @@ def find(apihost: str | None, auth: str | None, data: Path, environ: Mapping[str
         raise Failure(
             "which OpenWhisk? Pass --apihost and --auth, or set WSK_APIHOST and WSK_AUTH", Exit.USAGE
         ) from None
+    check_running(deployment)
     return Remote(deployment.apihost, deployment.auth)
+
+
+def check_running(deployment: Deployment) -> None:
+    """Raises `Failure` where the embedded OpenWhisk does not run: whoever has its port now would be sent the key."""
+    if not deployment.external.apihost and lock.holder(deployment.data) is None:
+        raise Failure(not_running(deployment.data), Exit.UNREACHABLE)
 
 
 def variables(data: Path, remote: Remote, environ: Mapping[str, str] = os.environ) -> dict[str, str]:

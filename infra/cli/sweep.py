@@ -36,13 +36,16 @@ def command(*, data: Path, watch: float | None, batch: int, in_flight: int | Non
     begun is noted, the rest is pending as before.
     """
     from actions.errors import ActionError
+    from infra.cli.remote import check_running
     from infra.cli.standing import find_running
 
     stop = threading.Event()
     for each in (signal.SIGTERM, signal.SIGINT):
         signal.signal(each, lambda *_: stop.set())
     with explained():
-        settings = settings_of(find_running(data), batch=batch, in_flight=in_flight)
+        deployment = find_running(data)
+        check_running(deployment)
+        settings = settings_of(deployment, batch=batch, in_flight=in_flight)
         try:
             _run(settings, stop, watch)
         except ActionError as error:

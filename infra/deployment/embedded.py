@@ -6,27 +6,30 @@ from collections.abc import Sequence
 
 from infra.deployment.record import FAST, JOURNAL, TRIGGER, Deployment
 from infra.services import minio_binary
+from infra.services.held_port import HeldPort
 from infra.services.minio import JournalTarget, MinioServer, WebhookTarget
 from infra.services.openwhisk import OpenWhiskHost
 from infra.services.service import Service
 
 
-def embedded_services(deployment: Deployment) -> Sequence[Service]:
-    """Those whose place nobody else's takes, slowest to start first. Raises `SecretMissing` before `establish`."""
+def embedded_services(deployment: Deployment, held: HeldPort | None = None) -> Sequence[Service]:
+    """Those whose place nobody else's takes, slowest to start first. OpenWhisk's takes its connections from `held`.
+
+    Raises `SecretMissing` before `establish`.
+    """
     embedded: list[Service] = []
     if not deployment.external.database_url:
         embedded.append(deployment.postgres)
     if not deployment.external.apihost:
-        embedded.append(_openwhisk(deployment))
+        embedded.append(_openwhisk(deployment, held))
     if not deployment.external.endpoint:
         embedded.append(_minio(deployment))
     return embedded
 
 
-def _openwhisk(deployment: Deployment) -> OpenWhiskHost:
-    return OpenWhiskHost(
-        deployment.data / "host", deployment.api_port, deployment.secrets.auth_file, deployment.model_setting
-    )
+def _openwhisk(deployment: Deployment, held: HeldPort | None) -> OpenWhiskHost:
+    key, model = deployment.secrets.auth_file, deployment.model_setting
+    return OpenWhiskHost(deployment.data / "host", deployment.api_port, key, model, held=held)
 
 
 def _minio(deployment: Deployment) -> MinioServer:

@@ -10,6 +10,7 @@ from infra.deployment.embedded import embedded_services
 from infra.deployment.record import Deployment, establish
 from infra.reports import Report
 from infra.services import lock, ports, sweeper
+from infra.services.held_port import hold_port
 from infra.services.supervisor import Supervisor, stopping_on_signals
 
 
@@ -19,10 +20,12 @@ def running(deployment: Deployment, report: Report, consent: Consent) -> Iterato
     raise; `consent` is for the last one.
     """
     deployment.data.mkdir(mode=0o700, parents=True, exist_ok=True)
-    with lock.held(deployment.data), stopping_on_signals():
+    with lock.held(deployment.data), stopping_on_signals(), contextlib.ExitStack() as ports_held:
         ports.check(wanted_ports(deployment), deployment.data)
+        held = None if deployment.external.apihost else ports_held.enter_context(hold_port(deployment.api_port))
         establish(deployment)
-        supervisor = Supervisor(embedded_services(deployment), deployment.logs)
+        away = {"openwhisk": held.refuse} if held else {}
+        supervisor = Supervisor(embedded_services(deployment, held), deployment.logs, away=away)
         try:
             supervisor.spawn()
             # Late: importing the clients takes as long as the services take to start.
@@ -36,6 +39,8 @@ def running(deployment: Deployment, report: Report, consent: Consent) -> Iterato
                 warm_up(deployment, report)
             yield supervisor
         finally:
+            # First: what the host has not taken when it ends would wait for nobody.
+            ports_held.close()
             supervisor.stop()
             if not deployment.external.database_url:
                 deployment.postgres.remove_socket_directory()

@@ -27,6 +27,7 @@ class BadHostSettings(Exception):
 @dataclass(frozen=True, slots=True)
 class HostSettings:
     """`keys` maps namespaces to `uuid:secret`; it is left out of `repr`. `port` 0 takes any free one.
+    `listening` is a descriptor that is inherited, of a socket that listens there already.
 
     `pool` holds what is to differ from the pool's own defaults: `memory`, `slots`, `queue`. `readable` is what actions
     may read beside programs and libraries, `container_environment` what each container's environment begins with.
@@ -36,6 +37,7 @@ class HostSettings:
     keys: Mapping[str, str] = field(repr=False)
     host: str = "127.0.0.1"
     port: int = 3233
+    listening: int | None = None
     tls_certificate: Path | None = None
     tls_key: Path | None = None
     plaintext: bool = False
@@ -97,6 +99,7 @@ def parser(environ: Mapping[str, str]) -> argparse.ArgumentParser:
     )
     option("--host", "address to listen on", "127.0.0.1")
     option("--port", "port to listen on", 3233, int)
+    option("--listening", "descriptor of a socket that listens already, instead", None, int)
     option("--auth-file", "file with uuid:secret of `guest`, or a JSON object of such by namespace", None, Path)
     option("--tls-certificate", "PEM certificate", None, Path)
     option("--tls-key", "PEM private key", None, Path)
@@ -126,6 +129,7 @@ def from_arguments(arguments: Sequence[str], environ: Mapping[str, str]) -> Host
         keys=_keys(given.auth_file, given.data, environ),
         host=given.host,
         port=given.port,
+        listening=given.listening,
         tls_certificate=given.tls_certificate,
         tls_key=given.tls_key,
         plaintext=given.plaintext,

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from actions.classify.settings import directories
 from infra import paths
+from infra.services.held_port import HeldPort
 from infra.services.minio import LOOPBACK
 from infra.services.probe import ask_status
 from infra.services.service import Command
@@ -30,6 +31,8 @@ class OpenWhiskHost:
     auth_file: Path
     model: str
     environ: Mapping[str, str] = field(default_factory=lambda: os.environ, repr=False)
+    # On `port`, and held by whoever starts the host; it listens by itself where there is none.
+    held: HeldPort | None = None
     name: str = "openwhisk"
 
     @property
@@ -53,7 +56,11 @@ class OpenWhiskHost:
             "PIXWHISK_READABLE": os.pathsep.join(map(str, self._readable())),
             "PYTHONUNBUFFERED": "1",
         }
-        return Command([*paths.module_command("infra.host"), *arguments], environment, self.directory)
+        descriptors = [self.held.descriptor] if self.held else []
+        for each in descriptors:
+            arguments += ["--listening", str(each)]
+        module = paths.module_command("infra.host")
+        return Command([*module, *arguments], environment, self.directory, descriptors=descriptors)
 
     def _readable(self) -> Sequence[Path]:
         """The models of the user's cache, those in use, and what else is named for the operator's own actions."""

@@ -11,12 +11,13 @@ from typing import Protocol
 
 @dataclass(frozen=True, slots=True)
 class Command:
-    """One process to start: its whole environment, and the signal that ends it cleanly."""
+    """One process to start: its whole environment, the signal that ends it cleanly, and what it inherits open."""
 
     arguments: Sequence[str]
     environment: Mapping[str, str]
     directory: Path
     stop_signal: signal.Signals = signal.SIGTERM
+    descriptors: Sequence[int] = ()
 
 
 class Service(Protocol):

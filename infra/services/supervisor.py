@@ -14,7 +14,7 @@ import shutil
 import signal
 import subprocess
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import FrameType
@@ -94,6 +94,8 @@ class Supervisor:
     services: Sequence[Service]
     logs: Path
     last: Sequence[str] = ("postgres",)
+    # By a service's name, what is done again and again while it does not run.
+    away: Mapping[str, Callable[[], None]] = field(default_factory=dict)
     _running: list[RunningService] = field(default_factory=list)
 
     def start(self, timeout: float = TIMEOUT_START) -> None:
@@ -139,7 +141,9 @@ class Supervisor:
             if running.alive():
                 self._announce(running)
                 bound(running.log)
-            elif not running.restart_at:
+                continue
+            self.away.get(running.service.name, _nothing)()
+            if not running.restart_at:
                 self._note_death(running, now)
             elif now >= running.restart_at:
                 running.restart_at = 0.0
@@ -249,6 +253,10 @@ def _uninterrupted() -> Iterator[None]:
         signal.pthread_sigmask(signal.SIG_SETMASK, mask)
 
 
+def _nothing() -> None:
+    """For a service that nobody misses."""
+
+
 def _spawn(command: Command, log: int) -> subprocess.Popen[bytes]:
     parent, stop_signal = os.getpid(), command.stop_signal
 
@@ -265,6 +273,7 @@ def _spawn(command: Command, log: int) -> subprocess.Popen[bytes]:
         stdin=subprocess.DEVNULL,
         stdout=log,
         stderr=log,
+        pass_fds=command.descriptors,
         start_new_session=True,
         preexec_fn=prepare,  # noqa: PLW1509 - this process has one thread, which is what makes it safe
     )

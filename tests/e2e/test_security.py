@@ -24,6 +24,7 @@ import pytest
 from psycopg import sql
 
 from infra.host.containers.landlock import SINCE_SIGNALS, read_version
+from infra.services.ports import is_free
 from tests.e2e.test_main_job import COFFEE, wait_for
 from tests.fixtures.deployment import PIXWHISK, Deployment, descendants, eventually, free_ports, pixwhisk, start
 from tests.fixtures.needs import need
@@ -282,8 +283,8 @@ def test_everything_of_a_deployment_is_its_owners_alone(troubled: Deployment) ->
     )
     files = [*(data / "secrets").iterdir(), data / "wskprops", data / "deployment.json", *(data / "host").glob("*.db*")]
     assert {path.name: oct(stat.S_IMODE(path.stat().st_mode)) for path in files if path.stat().st_mode & 0o077} == {}
-    (socket,) = (path for path in (data / "postgres").iterdir() if stat.S_ISSOCK(path.stat().st_mode))
-    assert stat.S_IMODE(socket.stat().st_mode) == 0o700
+    (place,) = (path for path in (data / "postgres").iterdir() if stat.S_ISSOCK(path.stat().st_mode))
+    assert stat.S_IMODE(place.stat().st_mode) == 0o700
 
 
 def test_nothing_listens_but_on_loopback(troubled: Deployment) -> None:
@@ -294,6 +295,24 @@ def test_nothing_listens_but_on_loopback(troubled: Deployment) -> None:
             listening += [each.laddr for each in process.net_connections("inet") if each.status == psutil.CONN_LISTEN]
     assert {each.port for each in listening} == {troubled.api_port, troubled.s3_port}
     assert all(ipaddress.ip_address(each.ip).is_loopback for each in listening)
+
+
+def test_nobody_takes_the_port_while_the_host_is_away(troubled: Deployment) -> None:
+    """Whoever did would be sent the key with the next upload. Callers are refused meanwhile, not left waiting."""
+    victim: psutil.Process = eventually(partial(troubled.service, "openwhisk"), "openwhisk")
+    victim.kill()
+    came = []
+
+    def is_back() -> bool:
+        assert not is_free(troubled.api_port), "somebody else may have it"
+        try:
+            came.append(httpx.get(f"{troubled.environment['WSK_APIHOST']}/", timeout=30).status_code)
+        except httpx.TransportError:
+            came.append(0)
+        return came[-1] == 200
+
+    eventually(is_back, "the host")
+    assert came[0] == 0
 
 
 TRYING = """

@@ -14,6 +14,7 @@ from infra.deployment.embedded import embedded_services
 from infra.deployment.external import BadEnvironment, External
 from infra.deployment.record import Deployment, NoDeployment, choose_deployment, establish, find_deployment
 from infra.deployment.variables import exported_variables, manifest_variables, wsk_variables
+from infra.services import lock
 from infra.services.kept import SecretMissing
 
 OUTSIDE = {
@@ -181,6 +182,19 @@ def test_the_target_of_a_deployment(tmp_path: Path) -> None:
     assert remote.find(None, None, tmp_path, environ) == remote.Remote("http://environ", "e:nv")
     of_file = {"WSK_CONFIG_FILE": str(properties)}
     assert remote.find(None, None, tmp_path, of_file) == remote.Remote("http://file", "f:ile")
+
+
+def test_the_key_goes_nowhere_while_the_deployment_does_not_run(tmp_path: Path) -> None:
+    """Anybody may listen on its port then; nor does it where `pixwhisk env` has named it."""
+    deployment = choose_deployment(tmp_path, {})
+    establish(deployment)
+    nothing = {"WSK_CONFIG_FILE": str(tmp_path / "none")}
+    named = nothing | {"WSK_APIHOST": deployment.apihost, "WSK_AUTH": deployment.auth}
+    for environ in (nothing, named):
+        with pytest.raises(Failure, match="not running"):
+            remote.find(None, None, tmp_path, environ)
+        with lock.held(tmp_path):
+            assert remote.find(None, None, tmp_path, environ).auth == deployment.auth
 
 
 def test_a_key_of_a_file_is_not_sent_to_another_host(tmp_path: Path) -> None:
