@@ -8,6 +8,7 @@
     │   ├── EmptyObject         empty-object
     │   ├── TooManyBytes        too-many-bytes
     │   ├── TooManyPixels       too-many-pixels
+    │   ├── NeedsMemory         needs-memory           no outcome yet: `sweep` has `classify-large` look at it
     │   ├── ObjectGone          object-gone
     │   ├── ObjectChanged       object-changed
     │   ├── ObjectUnreadable    object-unreadable
@@ -62,6 +63,12 @@ class TooManyBytes(Rejected):
 
 class TooManyPixels(Rejected):
     code = "too-many-pixels"
+
+
+class NeedsMemory(Rejected):
+    """Only this container's memory prevents it: it is work for `classify-large`, and no outcome is stored."""
+
+    code = "needs-memory"
 
 
 class ObjectGone(Rejected):

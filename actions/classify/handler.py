@@ -111,7 +111,7 @@ class _Activation:
 
     def __init__(self, settings: Settings, topk: int, stages: Stages) -> None:
         self._settings, self._topk, self._stages = settings, topk, stages
-        self._limits = pictures.Limits(settings.limit_pixels, settings.limit_decode_bytes)
+        self._limits = pictures.Limits(settings.limit_pixels, settings.limit_decode_bytes, settings.larger_decode_bytes)
         self._models, self._cold = self._load()
         # The short answer: the likeliest labels of the first image that has any, by the first model.
         self.results: Sequence[dict[str, Any]] = ()
@@ -177,7 +177,9 @@ class _Activation:
     def _look(self, subject: _Subject, file: BinaryIO, stages: Stages) -> _Subject:
         """Have every model classify a file's picture. Models that want it cut alike share one view of it."""
         frames = dict.fromkeys(model.frame for model, _ in self._models)
-        views = {frame: self._view(subject.picture, file, frame, stages) for frame in frames}
+        # Of a picture given inline there is no record that a sweep could give to a larger container.
+        limits = self._limits if subject.event.bucket else replace(self._limits, larger=0)
+        views = {frame: self._view(subject.picture, file, frame, limits, stages) for frame in frames}
         predictions = tuple(
             self._predict(model, card, views[model.frame].pixels, stages) for model, card in self._models
         )
@@ -191,12 +193,12 @@ class _Activation:
             found = best(model.classify(pixels), card.labels, max(self._topk, _KEPT))
             return Sighting(found, model.embed(pixels))
 
-    def _view(self, picture: Picture, file: BinaryIO, frame: Frame, stages: Stages) -> _View:
+    def _view(self, picture: Picture, file: BinaryIO, frame: Frame, limits: pictures.Limits, stages: Stages) -> _View:
         try:
             with stages.measure("decodeImage"):
                 examined = pictures.examine(file, frame)
                 picture = replace(picture, format=examined.format, width=examined.width, height=examined.height)
-                pictures.check(examined, self._limits)
+                pictures.check(examined, limits)
                 image = pictures.decode(examined)
             with stages.measure("imageToInput"):
                 return _View(picture, pictures.fit(examined, image, frame))

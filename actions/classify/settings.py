@@ -10,9 +10,12 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+from actions.classify.container_memory import MIB, SMALLEST, container_memory
 from actions.errors import BadSettings
 
-MIB = 2**20
+# What a container holds beside the picture that it decodes: the interpreter, its libraries, the model, the file, and
+# room to spare, so that no picture that is let in takes it beyond 112 of 128 MB.
+_HELD_BYTES = 72 * MIB
 # What each further model takes from decoding, so that a container of 128 MB holds two with a picture at the limit.
 # Twelve megapixels in four bytes each still pass with two.
 _DECODE_BYTES_MODEL = 4 * MIB
@@ -23,7 +26,8 @@ class Settings:
     """Everything `classify` may be told. Limits are bytes and pixels; `threads` is for one inference.
 
     Every one of `models`, which are directories, classifies every image. `endpoint` is None where only inline images
-    are classified; the keys are None for anonymous buckets.
+    are classified; the keys are None for anonymous buckets. `limit_decode_bytes` follows the container's memory;
+    `larger_decode_bytes` is what `classify-large` has for it, 0 where there is none.
     """
 
     models: tuple[Path, ...]
@@ -33,7 +37,8 @@ class Settings:
     region: str = "us-east-1"
     limit_bytes: int = 32 * MIB
     limit_pixels: int = 100_000_000
-    limit_decode_bytes: int = 52 * MIB
+    limit_decode_bytes: int = SMALLEST - _HELD_BYTES
+    larger_decode_bytes: int = 0
     threads: int = 1
 
     @classmethod
@@ -46,7 +51,8 @@ class Settings:
         read = _Reader(params, environ)
         defaults = cls(models=())
         models = directories(read.text("PIXWHISK_MODEL", required=True) or "")
-        decode_bytes = defaults.limit_decode_bytes - _DECODE_BYTES_MODEL * max(0, len(models) - 1)
+        held = _HELD_BYTES + _DECODE_BYTES_MODEL * max(0, len(models) - 1)
+        larger = read.number("PIXWHISK_LARGER_MEMORY", 0) * MIB
         settings = cls(
             models=models,
             endpoint=read.url("AWS_ENDPOINT_URL_S3"),
@@ -55,7 +61,8 @@ class Settings:
             region=environ.get("AWS_REGION") or defaults.region,
             limit_bytes=read.number("LIMIT_BYTES", defaults.limit_bytes),
             limit_pixels=read.number("LIMIT_PIXELS", defaults.limit_pixels),
-            limit_decode_bytes=read.number("LIMIT_DECODE_BYTES", decode_bytes),
+            limit_decode_bytes=read.number("LIMIT_DECODE_BYTES", container_memory(environ) - held),
+            larger_decode_bytes=max(0, larger - held),
             threads=read.number("PIXWHISK_THREADS", defaults.threads),
         )
         if read.text("PIXWHISK_MODEL") and not settings.models:

@@ -24,6 +24,9 @@ SEQUENCER_DIGITS = 32
 # Two events of one delete marker that are closer than this, in ns, are the same: `marker_ended` in the database.
 SAME_EVENT = 1_000_000
 
+# Only memory prevents it, for now.
+NO_OUTCOME_YET = "needs-memory"
+
 # Reasons that say something about the fetch rather than about the bytes.
 SUPERSEDED = ("object-gone", "object-changed")
 
@@ -41,11 +44,15 @@ class Stored:
 
 
 def storable(outcome: Outcome) -> bool:
-    """False for what names no object version: an unreadable record, or a caller's words for what is not there."""
+    """False for what names no object version: an unreadable record, or a caller's words for what is not there; and for
+    what a larger container has yet to look at, which stays pending.
+    """
     if outcome.status != "rejected":
         return True
     unordered = not outcome.event.sequencer
-    return outcome.reason != "bad-event" and not (outcome.reason in SUPERSEDED and unordered)
+    if outcome.reason in ("bad-event", NO_OUTCOME_YET):
+        return False
+    return not (outcome.reason in SUPERSEDED and unordered)
 
 
 @dataclass(frozen=True, slots=True)

@@ -36,8 +36,8 @@ UNUSED = (
     *("bin", "**/SelfTest", "**/tests", "sqlalchemy/testing", "**/__pycache__"),
     *("**/*.pyi", "**/*.pyx", "**/*.pxd", "**/*.c", "**/*.h"),
     *("sqlalchemy/dialects/mysql", "sqlalchemy/dialects/mssql", "sqlalchemy/dialects/oracle"),
-    # Drawing text, windows, colour profiles, and a format that `classify` refuses.
-    *("PIL/_imagingft.*", "PIL/_imagingtk.*", "PIL/_imagingcms.*", "PIL/_avif.*"),
+    # Drawing text, and windows.
+    *("PIL/_imagingft.*", "PIL/_imagingtk.*"),
 )
 UNUSED_TENSORFLOW = ("bin", "tensorflow/include", "**/__pycache__")
 # All of LiteRT that the actions load.

@@ -43,7 +43,8 @@ COFFEE = Path(samples.__file__).parent / "coffee.png"
 USERS = ("classify", "feed", "audit")
 ENTITIES = (
     "packages/pixwhisk",
-    *(f"actions/pixwhisk/{name}" for name in ("classify", "store", "view", "bucket", "sweep", "classify-and-store")),
+    *(f"actions/pixwhisk/{name}" for name in ("classify", "classify-large", "store", "view", "bucket", "sweep")),
+    *(f"actions/pixwhisk/{name}" for name in ("classify-and-store", "classify-large-and-store")),
     "triggers/image-uploaded",
     "rules/classify-uploads",
 )

@@ -12,11 +12,13 @@ import pytest
 from PIL import Image
 
 from tests.data.hostile import photo, saved
-from tests.fixtures.container import LIMIT_CONTAINER, ClassifyContainer
+from tests.fixtures.container import ClassifyContainer
 from tests.fixtures.minio import RunningMinio
 
 # What design.md promises for the whole process, in MiB.
 LIMIT_PEAK = 96
+# What no picture that is let in may take it beyond.
+LIMIT_ACCEPTED = 112
 
 
 def put(minio: RunningMinio, bucket: str, key: str, body: bytes) -> dict[str, Any]:
@@ -48,7 +50,7 @@ def test_twelve_megapixels_take_less_than_96_mebibytes(
     assert lived.peak < LIMIT_PEAK
 
 
-@pytest.mark.parametrize(("models", "height"), [(1, 4540), (2, 4190)])
+@pytest.mark.parametrize(("models", "height"), [(1, 4100), (2, 3760)])
 def test_the_largest_picture_that_is_let_in_fits(
     minio: RunningMinio,
     bucket: str,
@@ -58,14 +60,16 @@ def test_the_largest_picture_that_is_let_in_fits(
     models: int,
     height: int,
 ) -> None:
-    """Of the kind that costs most beside its pixels, just below the limit, by one model and by two: within 128 MB."""
+    """Of the kind that costs most beside its pixels, just below the limit, by one model and by two: within 112 MB."""
     active = [classify_container.environment["PIXWHISK_MODEL"], str(second_model)][:models]
     environment = {**classify_container.environment, "PIXWHISK_MODEL": os.pathsep.join(active)}
-    call = put(minio, bucket, "large.png", saved(photo(3000, height).convert("LA"), "PNG", compress_level=1))
+    call = put(
+        minio, bucket, "large", saved(photo(3000, height).convert("RGBA"), "TIFF", compression="tiff_adobe_deflate")
+    )
     lived = replace(classify_container, environment=environment).run([call] * 3)
     statuses = [outcome["status"] for result in lived.results for outcome in result["outcomes"]]
     assert statuses == ["classified"] * 3 * models
-    assert lived.peak < LIMIT_CONTAINER
+    assert lived.peak < LIMIT_ACCEPTED
 
 
 def test_two_thousand_calls_leave_a_container_as_it_was(

@@ -15,7 +15,7 @@ from typing import Any, Self
 import psycopg
 import pytest
 
-from actions.events import parse_record
+from actions.events import ObjectEvent, parse_record
 from actions.messages import ModelReference, Outcome
 from actions.store import results
 from actions.store.settings import Settings as StoreSettings
@@ -43,7 +43,9 @@ class StandIn:
     url: str
     answers: dict[str, Answer] = field(default_factory=dict)
     always: Answer | None = None
+    needing_memory: set[str] = field(default_factory=set)
     calls: list[list[str]] = field(default_factory=list)
+    large: list[list[str]] = field(default_factory=list)
     lock: threading.Lock = field(default_factory=threading.Lock)
 
     def invoke(self, records: Sequence[Mapping[str, Any]]) -> Answer:
@@ -53,8 +55,23 @@ class StandIn:
             answers = [self.answers[each.key] for each in events if each.key in self.answers]
             if self.always or answers:
                 return self.always or answers[0]
-            outcomes = [Outcome("classified", each, ModelReference("lite0", "sha256:aa")) for each in events]
-            results.store(outcomes, StoreSettings(self.url))
+            return self._store(events, self.needing_memory)
+
+    def invoke_large(self, records: Sequence[Mapping[str, Any]]) -> Answer:
+        events = [parse_record(record) for record in records]
+        with self.lock:
+            self.large.append([each.key for each in events])
+            return self._store(events, set())
+
+    def _store(self, events: Sequence[ObjectEvent], refused: set[str]) -> Answer:
+        model = ModelReference("lite0", "sha256:aa")
+        outcomes = [
+            Outcome("rejected", each, model, reason="needs-memory")
+            if each.key in refused
+            else Outcome("classified", each, model)
+            for each in events
+        ]
+        results.store(outcomes, StoreSettings(self.url))
         return Done([each.dump() for each in outcomes])
 
     def forget(self) -> None:
@@ -107,6 +124,19 @@ def test_what_is_pending_becomes_rows_in_batches(
     assert run(inbox, sequence, settings) == Score(done=20)
     assert sorted(map(len, sequence.calls)) == [4, 8, 8]
     assert connection.execute("SELECT count(*) FROM results").fetchone() == (20,)
+    assert set(states(connection).values()) == {("settled", 0, None)}
+
+
+def test_what_needs_memory_goes_to_the_larger_container(
+    connection: psycopg.Connection, inbox: Inbox, sequence: StandIn, settings: Settings
+) -> None:
+    """No outcome is stored of what only memory prevents; one by one it is run where there is more, and settled."""
+    sequence.needing_memory = {"large-1", "large-2"}
+    owe(connection, "a", "large-1", "b", "large-2")
+    assert run(inbox, sequence, settings) == Score(done=4)
+    assert sorted(sequence.large) == [["large-1"], ["large-2"]]
+    found = connection.execute("SELECT key, status FROM results ORDER BY key").fetchall()
+    assert found == [(key, "classified") for key in ("a", "b", "large-1", "large-2")]
     assert set(states(connection).values()) == {("settled", 0, None)}
 
 

@@ -11,7 +11,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from threading import Event
 from typing import Any, Protocol, assert_never
 
@@ -23,6 +23,8 @@ from triggers.sweep.settings import Settings
 PAUSE_FIRST, PAUSE_LONGEST = 0.5, 8.0
 # A batch, its halves: so many failures of a service in a row may still be one record's doing.
 STREAK_OF_ONE_RECORD = 2
+# What `classify` says of a picture that only its container's memory keeps it from.
+NEEDS_MEMORY = "needs-memory"
 # It ran well, and yet: `classify` was deployed with other models than are active in the database.
 NOT_CLASSIFIED_BY_ALL = Failed(
     "model-missing", "an active model has no outcome about it: see `pixwhisk deploy`", "record"
@@ -30,9 +32,11 @@ NOT_CLASSIFIED_BY_ALL = Failed(
 
 
 class Runs(Protocol):
-    """Runs a batch of records; called from several threads."""
+    """Runs a batch of records, or one that needs more memory than most; called from several threads."""
 
     def invoke(self, records: Sequence[Mapping[str, Any]]) -> Answer: ...
+
+    def invoke_large(self, records: Sequence[Mapping[str, Any]]) -> Answer: ...
 
 
 @dataclass(slots=True)
@@ -50,13 +54,14 @@ class Score:
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """Rows that go in one invocation, and what is sent of them."""
+    """Rows that go in one invocation, and what is sent of them; `large` where only a larger container can do it."""
 
     rows: Sequence[ClaimedEvent]
     records: Sequence[Mapping[str, Any]]
+    large: bool = False
 
     def part(self, begin: int, end: int) -> Batch:
-        return Batch(self.rows[begin:end], self.records[begin:end])
+        return replace(self, rows=self.rows[begin:end], records=self.records[begin:end])
 
 
 class Sweep:
@@ -78,6 +83,8 @@ class Sweep:
         self._inbox, self._runs, self._settings, self._stop, self._until = inbox, runs, settings, stop, until
         self._report, self._reported = report, ""
         self._waiting: deque[Batch] = deque()
+        # Of these one at a time is run: each takes as much memory as four of the others.
+        self._large: deque[Batch] = deque()
         self._in_flight: dict[Future[Answer], Batch] = {}
         self._streak = 0
         self._pause, self._resume = 0.0, 0.0
@@ -92,15 +99,16 @@ class Sweep:
                 for future in ended:
                     self._note(self._in_flight.pop(future), future.result())
                 self._inbox.renew(self._held())
-        self._requeue(self._waiting)
+        self._requeue([*self._waiting, *self._large])
         return self.score
 
     def _more(self, pool: ThreadPoolExecutor) -> bool:
         """Fill the places in flight; False when nothing is in flight and nothing more is to begin."""
         while not self._over():
             while len(self._in_flight) < self._settings.in_flight and not self._paused() and self._next():
-                batch = self._waiting.popleft()
-                self._in_flight[pool.submit(self._runs.invoke, batch.records)] = batch
+                batch = self._large.popleft() if self._large_may_run() else self._waiting.popleft()
+                run = self._runs.invoke_large if batch.large else self._runs.invoke
+                self._in_flight[pool.submit(run, batch.records)] = batch
             if self._in_flight or not self._paused():
                 break
             self._stop.wait(min(self._resume, self._until) - time.monotonic())
@@ -108,6 +116,8 @@ class Sweep:
 
     def _next(self) -> bool:
         """See that a batch is waiting. A row that failed before goes alone."""
+        if self._large_may_run():
+            return True
         if not self._waiting:
             claimed = [(row, self._readable(row)) for row in self._claim()]
             readable = [(row, record) for row, record in claimed if record is not None]
@@ -115,6 +125,9 @@ class Sweep:
             groups = [fresh, *([each] for each in readable if each[0].attempts)]
             self._waiting.extend(Batch(*zip(*group, strict=True)) for group in groups if group)
         return bool(self._waiting)
+
+    def _large_may_run(self) -> bool:
+        return bool(self._large) and not any(batch.large for batch in self._in_flight.values())
 
     def _claim(self) -> Sequence[ClaimedEvent]:
         return self._inbox.claim(self._settings.batch, self._settings.grace)
@@ -130,24 +143,27 @@ class Sweep:
         match answer:
             case Done():
                 self._streak, self._pause, self._reported = 0, 0.0, ""
-                self._note_outcomes(batch.rows, answer.outcomes)
+                self._note_outcomes(batch, answer.outcomes)
             case Running():
                 # Their leases run out; by then `store` has settled them, or they are due again.
                 self.score.requeued += len(batch.rows)
             case Refused():
                 self._report_wait(answer)
                 self._wait_longer()
-                self._requeue([batch, *self._waiting])
+                self._requeue([batch, *self._waiting, *self._large])
                 self._waiting.clear()
+                self._large.clear()
             case Failed():
                 self._note_failure(batch, answer)
             case _:
                 assert_never(answer)
 
-    def _note_outcomes(self, rows: Sequence[ClaimedEvent], outcomes: Sequence[Mapping[str, Any]]) -> None:
+    def _note_outcomes(self, batch: Batch, outcomes: Sequence[Mapping[str, Any]]) -> None:
         settled = []
-        for row, outcome in zip(rows, outcomes, strict=True):
-            if outcome.get("reason") == "bad-event":
+        for row, record, outcome in zip(batch.rows, batch.records, outcomes, strict=True):
+            if outcome.get("reason") == NEEDS_MEMORY and not batch.large:
+                self._large.append(Batch([row], [record], large=True))
+            elif outcome.get("reason") == "bad-event":
                 self._park(row, "bad-event", str(outcome.get("detail")))
             else:
                 settled.append(row)
@@ -197,7 +213,7 @@ class Sweep:
 
     def _held(self) -> Sequence[ClaimedEvent]:
         """All rows this sweep has claimed and not noted."""
-        return [row for batch in (*self._in_flight.values(), *self._waiting) for row in batch.rows]
+        return [row for batch in (*self._in_flight.values(), *self._waiting, *self._large) for row in batch.rows]
 
     def _wait_longer(self) -> None:
         self._pause = min(max(self._pause * 2, PAUSE_FIRST), PAUSE_LONGEST)

@@ -61,7 +61,8 @@ class Invoker:
 
     def __init__(self, settings: Settings) -> None:
         self._pool = urllib3.PoolManager(timeout=TIMEOUT, retries=False, maxsize=settings.in_flight)
-        self._url = f"{settings.apihost}/api/v1/namespaces/_/actions/{settings.sequence}?blocking=true"
+        self._actions = f"{settings.apihost}/api/v1/namespaces/_/actions"
+        self._sequence, self._sequence_large = settings.sequence, settings.sequence_large
         self._headers = urllib3.make_headers(basic_auth=settings.auth) | {"Content-Type": "application/json"}
 
     def close(self) -> None:
@@ -70,11 +71,20 @@ class Invoker:
 
     def invoke(self, records: Sequence[Mapping[str, Any]]) -> Answer:
         """Run one batch to its end."""
+        return self._invoke(self._sequence, records)
+
+    def invoke_large(self, records: Sequence[Mapping[str, Any]]) -> Answer:
+        """Run it where there is more memory."""
+        return self._invoke(self._sequence_large, records)
+
+    def _invoke(self, sequence: str, records: Sequence[Mapping[str, Any]]) -> Answer:
         body = payload(records)
         if len(body) > LIMIT_PAYLOAD:
             return Failed("too-large", f"{len(body)} bytes", "record", final=True)
         try:
-            answer = self._pool.request("POST", self._url, body=body, headers=self._headers)
+            answer = self._pool.request(
+                "POST", f"{self._actions}/{sequence}?blocking=true", body=body, headers=self._headers
+            )
         except urllib3.exceptions.HTTPError as error:
             return Refused("openwhisk-unreachable", type(error).__name__)
         return read_answer(answer.status, answer.data, len(records))

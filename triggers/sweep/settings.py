@@ -26,6 +26,7 @@ class Settings:
     apihost: str
     auth: str = field(repr=False)
     sequence: str = "pixwhisk/classify-and-store"
+    sequence_large: str = "pixwhisk/classify-large-and-store"
     batch: int = 50
     in_flight: int = field(default_factory=lambda: len(os.sched_getaffinity(0)) + 1)
     attempts: int = 6

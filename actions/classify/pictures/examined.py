@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from PIL import Image
 
-from actions.errors import TooManyPixels
+from actions.errors import NeedsMemory, TooManyPixels
 
 # What a JPEG or a GIF can have at most. Beyond it the rows themselves cost more than the picture: eight bytes for the
 # place of each, and several copies of a long one.
@@ -31,10 +31,13 @@ class Tone:
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """`pixels` as they are decoded; `memory` in bytes, for decoding alone."""
+    """`pixels` as they are decoded; `memory` in bytes, for decoding alone, and in `larger` what a larger container has
+    for it, where there is one.
+    """
 
     pixels: int
     memory: int
+    larger: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,12 +60,19 @@ class Examined:
 
 
 def check(examined: Examined, limits: Limits) -> None:
-    """Hold what the headers promise against the limits. Raises `TooManyPixels`."""
+    """Hold what the headers promise against the limits. Raises `TooManyPixels`, or `NeedsMemory` where a larger
+    container could do it.
+    """
     width, height = examined.width, examined.height
     if max(width, height) > _LIMIT_SIDE:
         raise TooManyPixels(f"{width} x {height} pixels, at most {_LIMIT_SIDE} along a side; make it smaller")
     if width * height > min(limits.pixels * examined.scale**2, limits.pixels * _LIMIT_REDUCED):
         raise TooManyPixels(f"{width} x {height} pixels, at most {limits.pixels} in all; make it smaller")
+    if limits.memory < examined.memory <= limits.larger:
+        raise NeedsMemory(
+            f"decoding it takes about {examined.memory >> 20} MiB, more than this container has;"
+            " the sweep has `classify-large` look at it, or invoke `classify-large-and-store` with it"
+        )
     if examined.memory > limits.memory:
         raise TooManyPixels(
             f"{width} x {height} pixels of this kind of {examined.format} take about {examined.memory >> 20} MiB"

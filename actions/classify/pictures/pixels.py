@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from PIL import Image
 
+_STRIPS = 6 * 2**20
+
 
 def pixel_bytes(image: Image.Image) -> int:
     """Bytes of one pixel in memory."""
@@ -13,9 +15,10 @@ def pixel_bytes(image: Image.Image) -> int:
 
 
 def picture_bytes(image: Image.Image) -> int:
-    """Bytes of the whole picture in memory, decoded or not."""
+    """Bytes of the whole picture in memory, decoded or not, and of the strips while it is turned into RGB."""
     width, height = image.size
-    return width * height * pixel_bytes(image)
+    whole = width * height * pixel_bytes(image)
+    return whole if image.mode in ("RGB", "L") else whole + min(whole, _STRIPS)
 
 
 def is_blank(image: Image.Image) -> bool:

@@ -165,11 +165,13 @@ def open_sandbox(
 ) -> Sandbox:
     """Start a container in `directory`, which is made and later removed. `command` is told the descriptor to serve.
 
-    `memory` is in bytes. Raises `OSError` where the process cannot be started or confined.
+    `memory` is in bytes; a process has no control group to read it from, so it is told.
+    Raises `OSError` where the process cannot be started or confined.
     """
     work = directory / "work"
     work.mkdir(0o700, parents=True)
-    given = {"PATH": PATH, "LANG": "C.UTF-8", **environment, "HOME": str(work), "TMPDIR": str(work)}
+    own = {"HOME": str(work), "TMPDIR": str(work), "CONTAINER_MEMORY": str(memory)}
+    given = {"PATH": PATH, "LANG": "C.UTF-8", **environment, **own}
     group = make_group()
     try:
         started = launch(command, given, work, confinement, group)
