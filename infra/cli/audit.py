@@ -126,7 +126,7 @@ def _plain(difference: Difference) -> dict[str, Any]:
     return {
         "finding": difference.finding,
         "key": difference.key,
-        "versionId": difference.version_id,
+        "version_id": difference.version_id,
         "reason": difference.reason,
         "etag": difference.listed.etag if difference.listed else None,
     }

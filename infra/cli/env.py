@@ -26,6 +26,9 @@ def command(data: Path) -> None:
     with explained():
         deployment = find_started(data)
         variables = wsk_variables(deployment) | exported_variables(deployment)
+        if deployment.embedded:
+            # So that `status` and `down` mean this one from anywhere.
+            variables["PIXWHISK_DATA"] = str(deployment.data)
     variables |= unproxied_variables(deployment.external)
     if unwanted := ambient_names(deployment.external):
         click.echo(f"unset {' '.join(unwanted)}")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -26,17 +27,25 @@ if TYPE_CHECKING:
 def command(data: Path, as_json: bool) -> None:
     """Say whether the deployment is healthy, and what is pending.
 
-    Exits 0 if every service answers, else 1.
+    Asks each service with the deployment's own keys. Exits 0 if every one answers as it should, else 1; where nothing
+    was ever started, 3.
     """
-    from infra.cli.standing import find_started
+    from infra.cli.standing import find_started, not_running
     from infra.deployment.health import examine
 
     with explained():
         health = examine(find_started(data))
     if as_json:
         click.echo(json.dumps(document(health)))
+    elif health.embedded and health.holder is None:
+        click.echo(not_running(data))
+        _print_services(health)
     else:
-        _print(health)
+        click.echo("healthy" if health.healthy else "unhealthy")
+        if health.holder:
+            click.echo(f"  up          {health.holder}")
+        _print_services(health)
+        _print_counts(health)
     sys.exit(Exit.OK if health.healthy else Exit.FAILED)
 
 
@@ -45,16 +54,20 @@ def document(health: Health) -> dict[str, Any]:
     counts = health.counts
     return {
         "healthy": health.healthy,
-        "up": {"pid": health.holder.pid, "since": health.holder.since} if health.holder else None,
+        "up": {"pid": health.holder.pid, "since": _iso(health.holder.since)} if health.holder else None,
         "services": dict(health.services),
         "outcomes": dict(counts.outcomes) if counts else None,
         "models": [_model(each) for each in counts.models] if counts else None,
         "pending": counts.pending if counts else None,
         "parked": sum(counts.parked.values()) if counts else None,
-        "parkedReasons": dict(counts.parked) if counts else None,
-        "oldestPendingSeconds": counts.oldest_pending if counts else None,
-        "lanesLastHour": dict(counts.lanes) if counts else None,
+        "parked_reasons": dict(counts.parked) if counts else None,
+        "oldest_pending_seconds": counts.oldest_pending if counts else None,
+        "lanes_last_hour": dict(counts.lanes) if counts else None,
     }
+
+
+def _iso(seconds: float) -> str:
+    return datetime.fromtimestamp(seconds, UTC).isoformat()
 
 
 def _model(counts: ModelCounts) -> dict[str, Any]:
@@ -67,12 +80,12 @@ def _model(counts: ModelCounts) -> dict[str, Any]:
     }
 
 
-def _print(health: Health) -> None:
-    click.echo("healthy" if health.healthy else "unhealthy")
-    if health.embedded:
-        click.echo(f"  up          {health.holder or 'no: start with `pixwhisk up`'}")
+def _print_services(health: Health) -> None:
     for name, state in health.services.items():
         click.echo(f"  {name:10}  {state}")
+
+
+def _print_counts(health: Health) -> None:
     if counts := health.counts:
         click.echo(f"  outcomes    {_counted(counts.outcomes) or 'none'}")
         for model in counts.models if len(counts.models) > 1 else ():

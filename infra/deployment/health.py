@@ -34,13 +34,9 @@ class Health:
 
 
 def examine(deployment: Deployment) -> Health:
-    """Ask each service once; none is waited for longer than a few seconds."""
+    """Ask each service once, with the deployment's own keys; none is waited for longer than a few seconds."""
     database, found = _database(deployment)
-    services = {
-        "postgres": database,
-        "minio": _answers(deployment.endpoint, "/minio/health/live" if not deployment.external.endpoint else "/"),
-        "openwhisk": _answers(deployment.apihost, "/"),
-    }
+    services = {"postgres": database, "minio": _object_store(deployment), "openwhisk": _openwhisk(deployment)}
     return Health(deployment.embedded, lock.holder(deployment.data), services, found)
 
 
@@ -52,8 +48,38 @@ def _database(deployment: Deployment) -> tuple[str, Counts | None]:
         return f"refuses: {first_line(error)}" if refused(error) else "does not answer", None
 
 
-def _answers(url: str, path: str) -> str:
-    status = ask_status(url, path, TIMEOUT)
-    if status is None:
+def _object_store(deployment: Deployment) -> str:
+    """With the deployment's own key, whether the bucket is there."""
+    # Late: the client takes longer to import than a service that is away takes to say so.
+    from urllib3.exceptions import HTTPError
+
+    from actions.minio_client import MinioException, S3Error
+    from infra.deployment.provisioning import store_client
+
+    if (status := ask_status(deployment.endpoint, timeout=TIMEOUT)) is None:
         return "does not answer"
-    return "ok" if status < 500 else f"answers {status}"
+    try:
+        found = store_client(deployment).bucket_exists(bucket_name=deployment.bucket)
+    except S3Error as error:
+        return f"refuses our key: {error.code}"
+    except (MinioException, HTTPError, OSError):
+        return f"answers {status}, and not as an object store does"
+    return "ok" if found else f"has no bucket {deployment.bucket}"
+
+
+def _openwhisk(deployment: Deployment) -> str:
+    """With the deployment's own key, whether it has a namespace for us."""
+    from infra.openwhisk.client import Unauthorized, Unreachable, Whisk, WhiskError
+
+    if ask_status(deployment.apihost, timeout=TIMEOUT) is None:
+        return "does not answer"
+    try:
+        with Whisk(deployment.apihost, deployment.auth) as whisk:
+            whisk.namespace()
+    except Unauthorized:
+        return "refuses our key"
+    except Unreachable:
+        return "does not answer"
+    except WhiskError as error:
+        return f"refuses: {error}"
+    return "ok"

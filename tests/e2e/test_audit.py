@@ -58,7 +58,7 @@ def test_a_backfill_gives_every_old_object_its_outcome(deployment: Deployment, s
     assert audit(deployment, silent, "--prefix", "a", "--suffix", "b.png")["clean"]
     deployment.pixwhisk("backfill", "--bucket", silent)
     assert audit(deployment, silent)["differences"] == []
-    lanes = json.loads(deployment.pixwhisk("status", "--json").stdout)["lanesLastHour"]
+    lanes = json.loads(deployment.pixwhisk("status", "--json").stdout)["lanes_last_hour"]
     assert lanes["backfill"] >= len(KEYS) + 2
     rows = deployment.query("SELECT key, label FROM current_results WHERE bucket = %s", silent)
     labels = {row["key"]: row["label"] for row in rows}

@@ -277,10 +277,49 @@ def test_results_are_followed(deployment: Deployment) -> None:
         assert following.wait(DEADLINE) == 0
 
 
+@pytest.mark.parametrize(
+    ("named", "service", "said"),
+    [
+        ({"AWS_ENDPOINT_URL_S3": "", "AWS_SECRET_ACCESS_KEY": "wrong" * 4}, "minio", "refuses our key: "),
+        ({"AWS_ENDPOINT_URL_S3": "", "PIXWHISK_BUCKET": "elsewhere"}, "minio", "has no bucket elsewhere"),
+        ({"WSK_APIHOST": "", "WSK_AUTH": "a:b"}, "openwhisk", "refuses our key"),
+        ({"DATABASE_URL": "postgresql://pixwhisk:wrong@/pixwhisk?host={sockets}"}, "postgres", "refuses: "),
+    ],
+)
+def test_status_asks_each_service_with_its_key(
+    deployment: Deployment, tmp_path: Path, named: dict[str, str], service: str, said: str
+) -> None:
+    """A key that is refused is not health, and not silence; nor is a bucket that is not there."""
+    sockets = re.search(r"host=([^&]+)", deployment.environment["DATABASE_URL"])
+    assert sockets
+    theirs = {name: value.format(sockets=sockets[1]) for name, value in named.items()}
+    told = {**os.environ, **deployment.environment, **{name: value for name, value in theirs.items() if value}}
+    status = pixwhisk("status", "--json", "--data", str(tmp_path), env=told, check=False)
+    document = json.loads(status.stdout)
+    assert (status.returncode, document["healthy"]) == (1, False)
+    assert document["services"][service].startswith(said)
+
+
+def test_status_of_what_is_not_running(directory: Path) -> None:
+    """The sentence that every command says, and exit code 1: there is something, and it should run."""
+    start(directory)
+    pixwhisk("down", "--data", str(directory))
+    status = pixwhisk("status", "--data", str(directory), check=False)
+    assert status.returncode == 1
+    assert status.stdout.startswith(f"not running: `pixwhisk up --data {directory}`")
+
+
+def test_the_environment_names_its_deployment_everywhere(deployment: Deployment, tmp_path: Path) -> None:
+    """After `eval "$(pixwhisk env)"` other commands mean this one, wherever they are called."""
+    told = {**os.environ, **deployment.environment}
+    assert told["PIXWHISK_DATA"] == str(deployment.data)
+    assert json.loads(pixwhisk("status", "--json", env=told, cwd=tmp_path).stdout)["up"]
+
+
 def test_status_for_programs(deployment: Deployment) -> None:
     """`status --json` is one document with stable keys."""
     status = json.loads(deployment.pixwhisk("status", "--json").stdout)
-    assert set(status) >= {"healthy", "up", "services", "outcomes", "pending", "parked", "oldestPendingSeconds"}
+    assert set(status) >= {"healthy", "up", "services", "outcomes", "pending", "parked", "oldest_pending_seconds"}
     assert status["healthy"] is True
 
 
