@@ -6,7 +6,7 @@ import base64
 import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import Any
 
 import yaml
@@ -85,7 +85,10 @@ def wanted(
     zip_of: Callable[[str], bytes],
     runtime: WantedRuntime,
 ) -> Wanted:
-    """What a manifest wants in `namespace`. `zip_of` gives an action's zip by name. Raises `BadManifest`."""
+    """What a manifest wants in `namespace`. `zip_of` gives a zip by its name, which several actions may share.
+
+    Raises `BadManifest`.
+    """
     ((package, described),) = packages.items()
     missing: list[str] = []
     inputs = _Inputs(variables, missing)
@@ -94,7 +97,7 @@ def wanted(
         WantedEntity(
             "actions",
             f"{package}/{name}",
-            _action(action, inputs, zip_of(name), runtime),
+            _action(action, inputs, zip_of(PurePath(action["function"]).stem), runtime),
             inputs.unset(action.get("inputs", {})),
         )
         for name, action in described.get("actions", {}).items()
