@@ -6,6 +6,8 @@ before it is made, since a host may begin to prepare a container then.
 
 from __future__ import annotations
 
+import subprocess
+import sys
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -28,6 +30,8 @@ class Cold:
 
     from_stem_cell: Sequence[float]
     from_nothing: Sequence[float]
+    # What starting Python itself takes, with the options that containers are started with and nothing to do.
+    empty_python: Sequence[float]
 
 
 def measure(whisk: Whisk, caller: Caller, body: bytes, times: int, report: Callable[[int], None]) -> Cold:
@@ -35,14 +39,21 @@ def measure(whisk: Whisk, caller: Caller, body: bytes, times: int, report: Calla
     original = whisk.get("actions", ACTION)
     if original is None:
         raise BenchFailed(f"there is no action {ACTION}: `pixwhisk deploy` makes it")
-    stem, nothing = [], []
+    stem, nothing, empty = [], [], []
     for number in range(times):
         time.sleep(PAUSE_STEM_CELL)
         stem.append(_first(whisk, caller, copied(original), body).call)
         time.sleep(PAUSE_STEM_CELL)
         nothing.append(call_new_action(whisk, caller, original, body)[1])
+        empty.append(_start_empty_python())
         report((number + 1) * 2)
-    return Cold(stem, nothing)
+    return Cold(stem, nothing, empty)
+
+
+def _start_empty_python() -> float:
+    began = time.perf_counter()
+    subprocess.run([sys.executable, "-I", "-S", "-B", "-c", ""], check=True)
+    return (time.perf_counter() - began) * 1000
 
 
 def call_new_action(whisk: Whisk, caller: Caller, original: dict[str, Any], body: bytes) -> tuple[str, float]:

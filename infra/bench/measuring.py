@@ -19,6 +19,7 @@ from infra.bench import alone, baseline, burst, calls, cold, cost, machine, memo
 from infra.bench.burst import place_of
 from infra.bench.clients import Caller, Rows, Uploader
 from infra.bench.figures import Spread, ratio, rounded
+from infra.bench.targets import AtLeast, AtMost, Target, look_up
 from infra.bench.trickle import Route, Trickle
 from infra.bench.trickle import measure as measure_trickle
 from infra.deployment.record import Deployment
@@ -45,15 +46,18 @@ class Plan:
 
 QUICK = Plan(Trickle(turns=2, uploads=10, a_second=20), call_turns=2, burst=60, alone=40, cold=1)
 
-# What `docs` promise: the most a time or a size may be, the least a rate may be.
-TARGETS: Mapping[str, float] = {
-    "uploadToRow.ratio": 1.3,
-    "backlog.ratio": 0.8,
-    "warm.inline.ratio": 1.25,
-    "cold.fromStemCell.p50": 30,
-    "cold.fromNothing.p50": 150,
-    "memory.peakMb": 96,
-    "up.againSeconds": 3,
+# What `docs` promise. Ratios, to what was measured beside it in the same run, because the same machine may be half as
+# fast an hour later; sizes are what they are.
+TARGETS: Mapping[str, Target] = {
+    "uploadToRow.ratio": AtMost(1.0),
+    "uploadToRow.p95Ratio": AtMost(1.25),
+    "backlog.ratio": AtLeast(0.8),
+    "warm.inline.ratio": AtMost(1.25),
+    "warm.byKey.ratio": AtMost(1.35),
+    "cold.fromStemCell.ratio": AtMost(2),
+    "cold.fromNothing.ratio": AtMost(4),
+    "memory.peakMb": AtMost(96),
+    "up.againSeconds": AtMost(3),
 }
 
 
@@ -125,6 +129,7 @@ class Bench:
             **ours.dump(),
             "inlineWebhook": theirs.dump() if theirs else None,
             "ratio": ratio(ours.p50, theirs.p50) if theirs else None,
+            "p95Ratio": ratio(ours.p95, theirs.p50) if theirs else None,
             "values": dict(zip(("pixwhisk", "inline webhook"), (route.times for route in routes), strict=False)),
         }
 
@@ -133,10 +138,12 @@ class Bench:
         report = self._part("cold calls", 2 * times)
         with Whisk(deployment.apihost, deployment.auth) as whisk:
             found = cold.measure(whisk, caller, calls.inline_body(self._usual), times, report)
+        empty = Spread.of(found.empty_python)
         return {
             "unit": "ms",
-            "fromStemCell": Spread.of(found.from_stem_cell).dump(),
-            "fromNothing": Spread.of(found.from_nothing).dump(),
+            "emptyPython": empty.dump(),
+            "fromStemCell": _beside(found.from_stem_cell, empty),
+            "fromNothing": _beside(found.from_nothing, empty),
         }
 
     def _memory(self, caller: Caller) -> dict[str, Any]:
@@ -205,12 +212,13 @@ def heading(*, quick: bool) -> dict[str, Any]:
 
 
 def _target(name: str, found: Mapping[str, Any]) -> dict[str, Any]:
-    value: Any = found
-    for part in name.split("."):
-        value = value[part]
-    limit = TARGETS[name]
-    met = None if value is None else value >= limit if name == "backlog.ratio" else value <= limit
-    return {"value": value, "target": limit, "met": met}
+    value, target = look_up(found, name), TARGETS[name]
+    return {
+        "value": value,
+        "target": target.limit,
+        "met": None if value is None else target.is_met(value),
+        "words": str(target),
+    }
 
 
 def _inline(stack: ExitStack, deployment: Deployment, directory: Path) -> Uploader | None:

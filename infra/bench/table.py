@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
+
+from infra.bench.targets import Comparison
 
 Row = tuple[str, str, str, str]
 
@@ -25,6 +27,13 @@ def comparison_table(found: Mapping[str, Any]) -> str:
     rows = [_contender(each, killed) for each in compared["contenders"]]
     left_out = [f"left out: {title}: {reason}" for title, reason in compared["leftOut"].items()]
     return "\n".join([*_columns([_HEAD_PEERS, *rows]), "", *left_out, _machine(found)])
+
+
+def difference_table(differences: Iterable[Comparison]) -> str:
+    """Plain text in columns, a figure a line."""
+    rows = [("", "before", "now", "")]
+    rows += [(each.name, f"{each.before:g}", f"{each.after:g}", each.verdict) for each in differences]
+    return "\n".join(_columns(rows))
 
 
 def article_table(found: Mapping[str, Any]) -> str:
@@ -70,7 +79,7 @@ def _rows(found: Mapping[str, Any]) -> Iterator[Row]:
     yield from _memory(found["memory"], _targets(found))
     up = found["up"]
     yield "up, first in a directory", f"{up['firstSeconds']} s", "", ""
-    yield "up, again", f"{up['againSeconds']} s", "", _targets(found)("up.againSeconds", "{} s")
+    yield "up, again", f"{up['againSeconds']} s", "", _targets(found)("up.againSeconds", "s")
     yield from _cost(found["cost"])
 
 
@@ -80,10 +89,9 @@ class _Targets:
     def __init__(self, found: Mapping[str, Any]) -> None:
         self._targets = found["targets"]
 
-    def __call__(self, name: str, words: str) -> str:
+    def __call__(self, name: str, unit: str) -> str:
         target = self._targets[name]
-        sign = "≥" if name == "backlog.ratio" else "≤"
-        return f"{sign} {words.format(target['target'])}" + (" MISSED" if target["met"] is False else "")
+        return f"{target['words']} {unit}" + (" MISSED" if target["met"] is False else "")
 
 
 def _targets(found: Mapping[str, Any]) -> _Targets:
@@ -94,8 +102,9 @@ def _upload_to_row(found: Mapping[str, Any], target: _Targets) -> Iterator[Row]:
     inline = found["inlineWebhook"]
     beside = f"inline webhook {inline['p50']} ms: {found['ratio']} x" if inline else "no baseline here"
     name = f"PUT to row, {found['aSecond']:.0f} a second, p50"
-    yield name, f"{found['p50']} ms", beside, target("uploadToRow.ratio", "{} x")
-    yield "    p95", f"{found['p95']} ms", f"inline webhook {inline['p95']} ms" if inline else "", ""
+    yield name, f"{found['p50']} ms", beside, target("uploadToRow.ratio", "x")
+    late = f"inline webhook {inline['p95']} ms; {found['p95Ratio']} x its p50" if inline else ""
+    yield "    p95", f"{found['p95']} ms", late, target("uploadToRow.p95Ratio", "x")
 
 
 def _many(found: Mapping[str, Any], target: _Targets) -> Iterator[Row]:
@@ -105,7 +114,7 @@ def _many(found: Mapping[str, Any], target: _Targets) -> Iterator[Row]:
         f"{backlog['pending']} pending until rows",
         f"{backlog['rowsASecond']} rows/s",
         f"{bare}: {backlog['ratio']} x",
-        (target("backlog.ratio", "{} x")),
+        (target("backlog.ratio", "x")),
     )
     name = f"{burst['uploads']} uploads at once until rows"
     yield name, f"{burst['rowsASecond']} rows/s", f"uploaded at {burst['uploadsASecond']}/s: {burst['ratio']} x", ""
@@ -115,19 +124,20 @@ def _many(found: Mapping[str, Any], target: _Targets) -> Iterator[Row]:
 def _warm(found: Mapping[str, Any], target: _Targets) -> Iterator[Row]:
     bare = f"decode + inference {found['decodeAndInference']['p50']} ms"
     for name, words in (("inline", "classify, picture inline, p50"), ("byKey", "classify, by bucket and key, p50")):
-        promised = target("warm.inline.ratio", "{} x") if name == "inline" else ""
-        yield words, f"{found[name]['p50']} ms", f"{bare}: {found[name]['ratio']} x", promised
+        yield words, f"{found[name]['p50']} ms", f"{bare}: {found[name]['ratio']} x", target(f"warm.{name}.ratio", "x")
 
 
 def _cold(found: Mapping[str, Any], target: _Targets) -> Iterator[Row]:
+    empty = f"an empty Python's start {found['emptyPython']['p50']} ms"
     for name, words in (("fromStemCell", "from a stem cell"), ("fromNothing", "from nothing")):
-        worst = f"worst {found[name]['worst']} ms"
-        yield f"first call, {words}, p50", f"{found[name]['p50']} ms", worst, target(f"cold.{name}.p50", "{} ms")
+        each = found[name]
+        beside = f"{empty}: {each['ratio']} x"
+        yield f"first call, {words}, p50", f"{each['p50']} ms", beside, target(f"cold.{name}.ratio", "x")
 
 
 def _memory(found: Mapping[str, Any], target: _Targets) -> Iterator[Row]:
     peak = "unknown: not on this machine" if found["peakMb"] is None else f"{found['peakMb']} MB"
-    yield "memory of classify, peak", peak, "a 12-megapixel JPEG included", target("memory.peakMb", "{} MB")
+    yield "memory of classify, peak", peak, "a 12-megapixel JPEG included", target("memory.peakMb", "MB")
     yield "    growth", f"{found['growthMb']} MB", f"over {found['calls']} calls", ""
 
 

@@ -10,7 +10,7 @@ import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Any
 
 import click
 
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from infra.deployment.record import Deployment
 
 
-@click.command(epilog=examples("pixwhisk bench --quick", "pixwhisk bench --json -o figures.json"))
+@click.command(epilog=examples("pixwhisk bench --json -o figures.json", "pixwhisk bench --compare figures.json"))
 @click.option("--data", metavar="DIR", help="Measure what runs there.  [default: one of its own, for the time]")
 @options.as_json
 @options.output
@@ -34,9 +34,18 @@ if TYPE_CHECKING:
 )
 @click.option("--peers", is_flag=True, help="Instead: beside Celery, RQ, Procrastinate and a plain webhook, in turns.")
 @click.option("--article", is_flag=True, help="Instead: 1000 warm and 1000 cold calls, as in the article of 2018.")
+@click.option("--compare", type=click.File(), metavar="FILE", help="Say what differs from what --json wrote.")
 @click.option("--quick", is_flag=True, help="A little of each: to see that it works, not how fast.")
 def command(
-    *, data: str | None, as_json: bool, output: Path | None, plots: Path | None, peers: bool, article: bool, quick: bool
+    *,
+    data: str | None,
+    as_json: bool,
+    output: Path | None,
+    plots: Path | None,
+    peers: bool,
+    article: bool,
+    compare: IO[str] | None,
+    quick: bool,
 ) -> None:
     """Measure this machine, or a deployment.
 
@@ -55,6 +64,9 @@ def command(
 
     if peers and (plots or article):
         raise click.UsageError("--peers goes with neither --plots nor --article: leave it or them out")
+    if compare and (peers or article):
+        raise click.UsageError("--compare goes with neither --peers nor --article: leave it or them out")
+    before = _read_document(compare) if compare else None
     try:
         if plots:
             drawing.require_packages()
@@ -71,8 +83,28 @@ def command(
     options.write(json.dumps(found, indent=1) if as_json else shown, output)
     if as_json and output:
         click.echo(shown)
+    if before is not None:
+        click.echo(f"\n{_differences(before, found)}", err=as_json and not output)
     for path in drawing.write(found, plots) if plots else ():
         click.echo(path, err=True)
+
+
+def _read_document(file: IO[str]) -> dict[str, Any]:
+    try:
+        found = json.load(file)
+        if isinstance(found, dict) and "machine" in found:
+            return found
+    except ValueError:
+        pass
+    raise click.UsageError(f"{file.name} is no document of `pixwhisk bench --json`: name one to --compare")
+
+
+def _differences(before: dict[str, Any], after: dict[str, Any]) -> str:
+    from infra.bench.measuring import TARGETS
+    from infra.bench.table import difference_table
+    from infra.bench.targets import compare_documents
+
+    return difference_table(compare_documents(TARGETS, before, after))
 
 
 def _measure(deployment: Deployment, up: dict[str, float], parts: Parts, *, quick: bool, clean: bool) -> dict[str, Any]:

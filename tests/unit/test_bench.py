@@ -18,6 +18,7 @@ from infra.bench.burst import Burst
 from infra.bench.calls import Calls
 from infra.bench.cold import resized
 from infra.bench.figures import Spread, calls_a_dollar, gigabyte_seconds, percentile, ratio, rounded
+from infra.bench.targets import AtLeast, AtMost, compare_documents
 
 VALUES = st.lists(st.floats(0.001, 1e6), min_size=1, max_size=50)
 
@@ -161,3 +162,24 @@ def test_shares_rise_to_all(values: list[float]) -> None:
     points = plots.shares(values)
     assert list(points) == sorted(points)
     assert 98 <= points[-1][1] <= 100
+
+
+def test_a_comparison_says_what_became_worse_whichever_way_is_better() -> None:
+    """A rate that fell and a time that rose are worse; what two runs of the same code differ by is noise."""
+    before = {"time": {"ratio": 1.0}, "rate": {"ratio": 0.8}, "calm": 10.0, "gone": 1.0}
+    after = {"time": {"ratio": 1.5}, "rate": {"ratio": 0.4}, "calm": 10.5, "new": 1.0}
+    rest = dict.fromkeys(("time.ratio", "calm", "gone", "new"), AtMost(1))
+    bounds: dict[str, Target] = {"rate.ratio": AtLeast(0.5), **rest}
+    verdicts = {each.name: each.verdict for each in compare_documents(bounds, before, after)}
+    assert verdicts == {
+        "time.ratio": "worse by 50%",
+        "rate.ratio": "worse by 100%",
+        "calm": "the same, within noise",
+    }
+    assert next(compare_documents(bounds, after, before)).verdict == "better by 33%"
+
+
+def test_targets_are_met_on_their_side() -> None:
+    """The bound itself is met."""
+    assert [AtMost(1).is_met(value) for value in (0.5, 1, 1.5)] == [True, True, False]
+    assert [AtLeast(1).is_met(value) for value in (0.5, 1, 1.5)] == [False, True, True]

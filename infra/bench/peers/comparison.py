@@ -41,7 +41,7 @@ QUICK = ComparisonPlan(Trickle(turns=1, uploads=5, settling=2), burst=40, killed
 
 
 @dataclass(frozen=True)
-class Comparison:
+class PeerComparison:
     """One run of it. Objects and rows have `prefix`."""
 
     rows: Rows
@@ -115,7 +115,7 @@ def compare(deployment: Deployment, plan: ComparisonPlan, begin_part: Part) -> d
             with contending(deployment, own, Path(directory), left_out) as contenders:
                 buckets = [each.place.bucket for each in contenders]
                 picture = different(jpeg(*USUAL))
-                found = Comparison(rows, picture, prefix, plan, begin_part).run(contenders)
+                found = PeerComparison(rows, picture, prefix, plan, begin_part).run(contenders)
         finally:
             begin_part("clearing up", 1)
             remove(own, prefix, with_bucket=False)

@@ -1,0 +1,88 @@
+"""What figures ought to be, and how two documents of them differ. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+# Below this share a change is what two runs of the same code differ by on a machine with two shared cores.
+NOISE = 0.1
+
+
+class Target(Protocol):
+    """A bound of one figure; `str` shows it with its sign."""
+
+    @property
+    def limit(self) -> float: ...
+
+    def is_met(self, value: float) -> bool: ...
+
+    def worsening(self, before: float, after: float) -> float:
+        """By what share `after` is worse; negative where it is better."""
+
+
+@dataclass(frozen=True, slots=True)
+class AtMost:
+    """Of what should be small."""
+
+    limit: float
+
+    def is_met(self, value: float) -> bool:
+        return value <= self.limit
+
+    def worsening(self, before: float, after: float) -> float:
+        return after / before - 1
+
+    def __str__(self) -> str:
+        return f"≤ {self.limit:g}"
+
+
+@dataclass(frozen=True, slots=True)
+class AtLeast:
+    """Of what should be large."""
+
+    limit: float
+
+    def is_met(self, value: float) -> bool:
+        return value >= self.limit
+
+    def worsening(self, before: float, after: float) -> float:
+        return before / after - 1
+
+    def __str__(self) -> str:
+        return f"≥ {self.limit:g}"
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """One figure of two documents. `worse` is by what share it is worse, negative where it is better."""
+
+    name: str
+    before: float
+    after: float
+    worse: float
+
+    @property
+    def verdict(self) -> str:
+        if abs(self.worse) <= NOISE:
+            return "the same, within noise"
+        return f"worse by {self.worse:.0%}" if self.worse > 0 else f"better by {-self.worse:.0%}"
+
+
+def look_up(found: Mapping[str, Any], name: str) -> float | None:
+    """The figure that `name` (`warm.inline.ratio`) leads to; None where an older document has none."""
+    value: Any = found
+    for part in name.split("."):
+        value = value.get(part) if isinstance(value, Mapping) else None
+    return None if value is None else float(value)
+
+
+def compare_documents(
+    targets: Mapping[str, Target], before: Mapping[str, Any], after: Mapping[str, Any]
+) -> Iterator[Comparison]:
+    """Every figure that has a target and stands in both documents."""
+    for name, target in targets.items():
+        old, new = look_up(before, name), look_up(after, name)
+        if old and new:
+            yield Comparison(name, old, new, target.worsening(old, new))
