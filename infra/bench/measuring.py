@@ -19,7 +19,7 @@ from infra.bench import alone, baseline, burst, calls, cold, cost, machine, memo
 from infra.bench.burst import place_of
 from infra.bench.clients import Caller, Rows, Uploader
 from infra.bench.figures import Spread, ratio, rounded
-from infra.bench.targets import AtLeast, AtMost, Target, look_up
+from infra.bench.targets import AtLeast, AtMost, Bound, look_up
 from infra.bench.trickle import Route, Trickle
 from infra.bench.trickle import measure as measure_trickle
 from infra.deployment.record import Deployment
@@ -48,7 +48,7 @@ QUICK = Plan(Trickle(turns=2, uploads=10, a_second=20), call_turns=2, burst=60, 
 
 # What `docs` promise. Ratios, to what was measured beside it in the same run, because the same machine may be half as
 # fast an hour later; sizes are what they are.
-TARGETS: Mapping[str, Target] = {
+TARGETS: Mapping[str, Bound] = {
     "uploadToRow.ratio": AtMost(1.0),
     "uploadToRow.p95Ratio": AtMost(1.25),
     "backlog.ratio": AtLeast(0.8),

@@ -10,7 +10,7 @@ from typing import Any, Protocol
 NOISE = 0.1
 
 
-class Target(Protocol):
+class Bound(Protocol):
     """A bound of one figure; `str` shows it with its sign."""
 
     @property
@@ -79,7 +79,7 @@ def look_up(found: Mapping[str, Any], name: str) -> float | None:
 
 
 def compare_documents(
-    targets: Mapping[str, Target], before: Mapping[str, Any], after: Mapping[str, Any]
+    targets: Mapping[str, Bound], before: Mapping[str, Any], after: Mapping[str, Any]
 ) -> Iterator[Comparison]:
     """Every figure that has a target and stands in both documents."""
     for name, target in targets.items():

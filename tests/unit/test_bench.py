@@ -18,7 +18,7 @@ from infra.bench.burst import Burst
 from infra.bench.calls import Calls
 from infra.bench.cold import resized
 from infra.bench.figures import Spread, calls_a_dollar, gigabyte_seconds, percentile, ratio, rounded
-from infra.bench.targets import AtLeast, AtMost, Target, compare_documents
+from infra.bench.targets import AtLeast, AtMost, Bound, compare_documents
 
 VALUES = st.lists(st.floats(0.001, 1e6), min_size=1, max_size=50)
 
@@ -169,7 +169,7 @@ def test_a_comparison_says_what_became_worse_whichever_way_is_better() -> None:
     before = {"time": {"ratio": 1.0}, "rate": {"ratio": 0.8}, "calm": 10.0, "gone": 1.0}
     after = {"time": {"ratio": 1.5}, "rate": {"ratio": 0.4}, "calm": 10.5, "new": 1.0}
     rest = dict.fromkeys(("time.ratio", "calm", "gone", "new"), AtMost(1))
-    bounds: dict[str, Target] = {"rate.ratio": AtLeast(0.5), **rest}
+    bounds: dict[str, Bound] = {"rate.ratio": AtLeast(0.5), **rest}
     verdicts = {each.name: each.verdict for each in compare_documents(bounds, before, after)}
     assert verdicts == {
         "time.ratio": "worse by 50%",
