@@ -8,6 +8,7 @@ from collections.abc import Iterator, Sequence
 from infra.deployment.consent import Consent
 from infra.deployment.embedded import embedded_services
 from infra.deployment.record import Deployment, establish
+from infra.orphans import adopt_orphans
 from infra.reports import Report
 from infra.services import lock, ports, sweeper
 from infra.services.held_port import hold_port
@@ -24,8 +25,9 @@ def running(deployment: Deployment, report: Report, consent: Consent) -> Iterato
         ports.check(wanted_ports(deployment), deployment.data)
         held = None if deployment.external.apihost else ports_held.enter_context(hold_port(deployment.api_port))
         establish(deployment)
+        adopt_orphans()
         away = {"openwhisk": held.refuse} if held else {}
-        supervisor = Supervisor(embedded_services(deployment, held), deployment.logs, away=away)
+        supervisor = Supervisor(embedded_services(deployment, held), deployment.logs, away=away, adopting=True)
         try:
             supervisor.spawn()
             # Late: importing the clients takes as long as the services take to start.

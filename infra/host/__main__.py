@@ -20,11 +20,11 @@ from infra.files import try_lock
 from infra.host.api.routes import application
 from infra.host.api.server import listen, server
 from infra.host.assembly import assemble
-from infra.host.containers.group import adopt_orphans
 from infra.host.containers.kinds import local_runtimes
 from infra.host.containers.pool import PoolSettings, open_pool
 from infra.host.settings import BadHostSettings, HostSettings, from_arguments
 from infra.logs import EventLogger, start_logging
+from infra.orphans import adopt_orphans
 
 USAGE, UNREACHABLE = 2, 3
 LIMIT_DESCRIPTORS = 8192

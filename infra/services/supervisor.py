@@ -20,6 +20,7 @@ from pathlib import Path
 from types import FrameType
 
 from infra.logs import EventLogger
+from infra.orphans import find_children
 from infra.services.service import Command, Service
 
 # What one log may grow to before it is set aside; one old part is kept, so twice this on disk.
@@ -96,6 +97,8 @@ class Supervisor:
     last: Sequence[str] = ("postgres",)
     # By a service's name, what is done again and again while it does not run.
     away: Mapping[str, Callable[[], None]] = field(default_factory=dict)
+    # Whether this process adopts orphans (`infra.orphans`): then every child but the services is what one left behind.
+    adopting: bool = False
     _running: list[RunningService] = field(default_factory=list)
 
     def start(self, timeout: float = TIMEOUT_START) -> None:
@@ -148,6 +151,7 @@ class Supervisor:
             elif now >= running.restart_at:
                 running.restart_at = 0.0
                 self._respawn(running)
+        self._end_orphans()
 
     def stop(self) -> None:
         """End all, politely at first; at most five seconds in all. Never raises for one that is gone already."""
@@ -155,6 +159,7 @@ class Supervisor:
         late = [running for running in self._running if running.service.name in self.last]
         for wave in (early, late):
             _end(wave, time.monotonic() + TIMEOUT_STOP_WAVE)
+            self._end_orphans()
 
     def processes(self) -> dict[str, int]:
         """Process ids by service name, of those that run."""
@@ -163,6 +168,16 @@ class Supervisor:
             for running in self._running
             if running.process is not None and running.alive()
         }
+
+    def _end_orphans(self) -> None:
+        """Kill what has come to us: an action's process that its host did not live to end. Those killed the last time
+        are waited for now.
+        """
+        services = {running.process.pid for running in self._running if running.process is not None}
+        for orphan in set(find_children()) - services if self.adopting else ():
+            with contextlib.suppress(ProcessLookupError, ChildProcessError, PermissionError):
+                os.kill(orphan, signal.SIGKILL)
+                os.waitpid(orphan, os.WNOHANG)
 
     def _pause(self) -> float:
         recovering = any(running.restart_at or not running.announced for running in self._running)

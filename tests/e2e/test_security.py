@@ -394,3 +394,35 @@ def test_nothing_is_run_out_of_the_directories_we_start_in(tmp_path: Path) -> No
     finally:
         pixwhisk("down", "--data", str(data))
         shutil.rmtree(data)
+
+
+# Starts a process that has no parent, wants a session of its own, and holds nothing open that would tell it of an end.
+OUTLIVING = """
+import fcntl, os, time
+def main(args):
+    first = os.fork()
+    if first == 0:
+        try: os.setsid()
+        except OSError: pass
+        second = os.fork()
+        if second == 0:
+            os.closerange(0, 1024)
+            while True: time.sleep(600)
+        open('outliving', 'w').write(str(second))
+        os._exit(0)
+    os.waitpid(first, 0)
+    for n in range(3, 64):
+        try: 'pipe' in os.readlink(f'/proc/self/fd/{n}') and fcntl.fcntl(n, 3) & 3 == os.O_RDONLY and os.close(n)
+        except OSError: pass
+    return {'pids': [os.getpid(), int(open('outliving').read())]}
+"""
+
+
+def test_nothing_that_an_action_starts_outlives_a_killed_host(troubled: Deployment) -> None:
+    """Not even what does everything to be forgotten: `up` ends what its host did not live to end."""
+    pids = run(troubled, OUTLIVING, {})["pids"]
+    assert all(map(psutil.pid_exists, pids))
+    victim: psutil.Process = eventually(partial(troubled.service, "openwhisk"), "openwhisk")
+    victim.kill()
+    eventually(lambda: not any(map(psutil.pid_exists, pids)), "the action's processes are gone")
+    eventually(lambda: troubled.pixwhisk("status", check=False).returncode == 0, "openwhisk back")

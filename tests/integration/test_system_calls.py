@@ -238,8 +238,8 @@ def test_every_architecture_has_a_program(name: str) -> None:
 HOLDING = """
 import asyncio, json, sys
 from infra.host.calls import ActionLimits, Call, Executable
-from infra.host.containers.group import adopt_orphans
 from infra.host.containers.pool import LocalPool, PoolSettings
+from infra.orphans import adopt_orphans
 async def main():
     adopt_orphans()
     pool = LocalPool(PoolSettings())

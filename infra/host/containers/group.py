@@ -3,26 +3,20 @@
 A container's processes may not leave their group (`seccomp`), so one signal ends them all at once, however they were
 started. But a filter that forbids leaving a group also forbids making one, and it is in force before the container's
 first process runs. So somebody else makes it: a program that ends at once and, not being waited for, keeps its number.
-Whoever loses their parent becomes our own child (`adopt_orphans`), which is how they are found and counted.
+Whoever loses their parent becomes our own child (`infra.orphans`), which is how they are found and counted.
 """
 
 from __future__ import annotations
 
-import ctypes
 import os
 import shutil
 import signal
 import sys
 from contextlib import suppress
-from pathlib import Path
 
-_PR_SET_CHILD_SUBREAPER = 36
+from infra.orphans import find_children
+
 _MAKER = shutil.which("true")
-
-
-def adopt_orphans() -> None:
-    """From now on a process below us whose parent ends becomes our child, not init's."""
-    ctypes.CDLL(None).prctl(_PR_SET_CHILD_SUBREAPER, *(ctypes.c_ulong(each) for each in (1, 0, 0, 0)))
 
 
 def make_group() -> int:
@@ -48,20 +42,12 @@ def leave_group(group: int) -> None:
 def find_adopted(group: int, first: int) -> list[int]:
     """Our children in the group besides its maker and the process `first`; those that have ended are waited for."""
     found = []
-    for each in _children():
+    for each in find_children():
         if each not in (group, first) and _group_of(each) == group:
             with suppress(ChildProcessError):
                 if os.waitpid(each, os.WNOHANG)[0] == 0:
                     found.append(each)
     return found
-
-
-def _children() -> list[int]:
-    """Of our first thread, which is given whoever is adopted."""
-    try:
-        return [int(each) for each in Path(f"/proc/self/task/{os.getpid()}/children").read_text().split()]
-    except OSError:
-        return []
 
 
 def _group_of(process_id: int) -> int | None:
