@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import sys
 import time
@@ -13,10 +14,10 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from infra.cli import options
-from infra.cli.failures import Exit, explained
+from infra.cli.failures import Exit, Failure, explained
 from infra.cli.printing import printable
 from infra.cli.progress import Counting
-from infra.cli.wording import Number, examples
+from infra.cli.wording import Number, examples, nearest
 
 if TYPE_CHECKING:
     from infra.audit.compare import Difference
@@ -45,14 +46,15 @@ def command(
 
     Reports what is missing (an object without an outcome), stale (an outcome about other bytes) and orphaned (a row
     without an object), each with its key and reason. What may only be on its way is looked at once more after --grace
-    seconds. Of a bucket that is subscribed with a prefix or a suffix, name these. Exits 0 if nothing differs, else 1.
+    seconds. Of a bucket that is subscribed with a prefix or a suffix, name these. Exits 0 if nothing differs, 1 if
+    something does, 3 if it could not look.
     """
     from infra.audit.listing import fetcher_of
     from infra.audit.report import Seen, audit
     from infra.audit.rows import enqueue, opened
     from infra.cli.standing import find_running
 
-    with explained():
+    with _looking(), explained():
         deployment, seen, began = find_running(data), Seen(), time.monotonic()
         bucket = bucket or deployment.bucket
         show = _Json(bucket, prefix, suffix) if as_json else _Text()
@@ -71,8 +73,30 @@ def command(
             )
             found = show.each(found)
             repaired = enqueue(connection, bucket, found, "audit") if repair else sum(0 for _ in found)
+            if prefix and not (seen.listed or seen.rows):
+                _warn_of_prefix(prefix, deployment.database_url)
         show.end(seen, repaired, time.monotonic() - began)
     sys.exit(Exit.FAILED if seen.differences else Exit.OK)
+
+
+@contextlib.contextmanager
+def _looking() -> Iterator[None]:
+    """Whatever keeps an audit from looking is exit 3: 1 says that something differs."""
+    try:
+        yield
+    except Failure as failure:
+        if failure.exit_code == Exit.USAGE:
+            raise
+        raise Failure(failure.message, Exit.UNREACHABLE) from None
+
+
+def _warn_of_prefix(prefix: str, url: str) -> None:
+    """Nothing at all begins so: clean, but hardly what was to be audited."""
+    from infra.database import queries, rows
+
+    with queries.connect(url) as connection:
+        near = nearest(prefix, rows.known_prefixes(connection))
+    click.echo(f"warning: no key begins with {printable(prefix)}{near}", err=True)
 
 
 def _so_far(seen: Seen) -> tuple[int, str]:

@@ -28,7 +28,7 @@ def nearest(word: str, known: Sequence[str]) -> str:
     from difflib import get_close_matches
 
     lowered = {each.lower(): each for each in known}
-    found = [lowered[each] for each in get_close_matches(word.lower(), lowered, n=2)]
+    found = [lowered[each] for each in get_close_matches(word.lower(), lowered, n=1)]
     return _meant(found)
 
 
@@ -49,7 +49,7 @@ def _mistake(error: click.UsageError) -> str:
 
 
 def _meant(possibilities: Sequence[str] | None) -> str:
-    return f": did you mean {' or '.join(possibilities)}?" if possibilities else ""
+    return f": did you mean {possibilities[0]}?" if possibilities else ""
 
 
 def _name(parameter: click.Parameter) -> str:

@@ -235,6 +235,16 @@ def test_results_as_a_table_and_as_csv(deployment: Deployment, tmp_path: Path) -
     assert re.match(r"espresso [01]\.\d{3}", rows[0]["labels"])
 
 
+def test_an_audit_of_a_prefix_that_is_nowhere_is_a_warning(deployment: Deployment) -> None:
+    """It is clean, exit 0, and says what is near."""
+    answer = deployment.s3().put_object(Bucket=deployment.bucket, Key="holiday/coffee.png", Body=COFFEE.read_bytes())
+    wait_for(deployment, "holiday/coffee.png", answer["ETag"])
+    audit = deployment.pixwhisk("audit", "--grace", "0", "--prefix", "holidays/")
+    assert audit.stderr == "warning: no key begins with holidays/: did you mean holiday/?\n"
+    deployment.s3().delete_object(Bucket=deployment.bucket, Key="holiday/coffee.png")
+    eventually(lambda: deployment.rows("holiday/coffee.png")[0]["status"] == "deleted", "the removal")
+
+
 def test_deleted_rows_are_shown_when_they_are_asked_for(deployment: Deployment) -> None:
     """By their key or their status, and not among all."""
     put(deployment, "gone/soon.png")

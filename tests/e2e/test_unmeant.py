@@ -53,7 +53,7 @@ def state_of(deployment: Deployment) -> dict[str, Any]:
         "buckets": [each["Name"] for each in deployment.s3().list_buckets()["Buckets"]],
         "objects": deployment.s3().list_objects_v2(Bucket=deployment.bucket)["KeyCount"],
         "rows": deployment.query("SELECT count(*) AS count, max(stored_at) AS newest FROM results"),
-        "models": deployment.query("SELECT * FROM models ORDER BY id"),
+        "models": deployment.query("SELECT models::text FROM models ORDER BY id"),
         "inbox": deployment.query("SELECT count(*) AS count FROM inbox"),
     }
 
