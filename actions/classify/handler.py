@@ -19,7 +19,7 @@ from actions.classify.inputs import parse_inputs, without_injected
 from actions.classify.model import Model, best, load_all
 from actions.classify.pictures import Frame
 from actions.classify.prefetch import Arrival, arrivals
-from actions.classify.settings import Settings
+from actions.classify.settings import ClassifySettings
 from actions.classify.stages import Stages, resident_megabytes
 from actions.errors import BadEvent, Rejected, TooManyBytes
 from actions.events import ObjectEvent
@@ -44,7 +44,7 @@ def loaded_models(directories: Sequence[Path], threads: int) -> Sequence[tuple[M
 
 
 @lru_cache(maxsize=1)
-def connected_store(settings: Settings) -> ObjectStore:
+def connected_store(settings: ClassifySettings) -> ObjectStore:
     """Connected once per container, and anew when the settings change."""
     # Late: MinIO's client takes as long to import as all the rest, and pictures given inline need none.
     from actions.classify.objects import ObjectStore
@@ -58,7 +58,7 @@ def handle(params: Mapping[str, Any], environ: Mapping[str, str]) -> dict[str, A
     params = without_injected(params)
     stages = Stages()
     inputs = parse_inputs(params)
-    settings = Settings.from_params(params, environ)
+    settings = ClassifySettings.from_params(params, environ)
     activation = _Activation(settings, inputs.topk, stages)
     image = inputs.image
     outcomes = activation.of_records(inputs.records) if image is None else activation.of_image(image)
@@ -109,7 +109,7 @@ class _View:
 class _Activation:
     """The parts that all records of one activation share."""
 
-    def __init__(self, settings: Settings, topk: int, stages: Stages) -> None:
+    def __init__(self, settings: ClassifySettings, topk: int, stages: Stages) -> None:
         self._settings, self._topk, self._stages = settings, topk, stages
         self._limits = pictures.Limits(settings.limit_pixels, settings.limit_decode_bytes, settings.larger_decode_bytes)
         self._models, self._cold = self._load()

@@ -37,12 +37,12 @@ class _EnvironmentOption(Structure):
     _fields_ = (("tag", c_int), ("value", _Any))
 
 
-class _Layout(Structure):
+class _TensorLayout(Structure):
     _fields_ = (("rank", c_uint32), ("dimensions", c_int32 * 8), ("strides", c_uint32 * 8))
 
 
 class _TensorType(Structure):
-    _fields_ = (("element", c_int), ("layout", _Layout))
+    _fields_ = (("element", c_int), ("layout", _TensorLayout))
 
 
 class _Quantization(Structure):

@@ -135,7 +135,7 @@ class LiteRtModel:
         _check_input(card, opened.interpreter.input)
         self._output = _labelled(card, opened.interpreter.outputs)
         self._prepare = _preparation(opened.interpreter.input)
-        self._probabilities = _reading_probabilities(opened.interpreter.outputs[self._output])
+        self._probabilities = _make_probability_reader(opened.interpreter.outputs[self._output])
 
     def classify(self, pixels: bytes) -> Sequence[float]:
         return self._probabilities(self._interpreter.run(self._prepare(pixels))[self._output])
@@ -178,9 +178,9 @@ class HeadedModel:
                 f"card.json: the head takes {head.interpreter.input.shape},"
                 f" but its backbone gives {backbone.output.shape}"
             )
-        self._feed = _feeding(backbone.output, head.interpreter.input)
+        self._feed = _make_feed(backbone.output, head.interpreter.input)
         self._output = _labelled(card, head.interpreter.outputs)
-        self._probabilities = _reading_probabilities(head.interpreter.outputs[self._output])
+        self._probabilities = _make_probability_reader(head.interpreter.outputs[self._output])
 
     def classify(self, pixels: bytes) -> Sequence[float]:
         return self._probabilities(self._head.run(self._feed(self._backbone.embed(pixels)))[self._output])
@@ -206,9 +206,9 @@ def _labelled(card: ModelCard, outputs: Sequence[Tensor]) -> int:
     )
 
 
-def _reading_probabilities(output: Tensor) -> Callable[[array[Any]], Sequence[float]]:
+def _make_probability_reader(output: Tensor) -> Callable[[array[Any]], Sequence[float]]:
     """From what the model stores for its labels to their probabilities."""
-    reals = _reading(output)
+    reals = _make_reader(output)
 
     def probabilities(stored: array[Any]) -> Sequence[float]:
         values = reals(stored)
@@ -218,7 +218,7 @@ def _reading_probabilities(output: Tensor) -> Callable[[array[Any]], Sequence[fl
     return probabilities
 
 
-def _feeding(source: Tensor, target: Tensor) -> Callable[[bytes], bytes]:
+def _make_feed(source: Tensor, target: Tensor) -> Callable[[bytes], bytes]:
     """From the backbone's stored bytes to what the head stores for the same numbers."""
     reals = [source.real(stored) for stored in range(256)]
     if target.typecode == "f":
@@ -238,7 +238,7 @@ def _preparation(tensor: Tensor) -> Callable[[bytes], bytes]:
     return lambda pixels: pixels.translate(table)
 
 
-def _reading(tensor: Tensor) -> Callable[[array[Any]], list[float]]:
+def _make_reader(tensor: Tensor) -> Callable[[array[Any]], list[float]]:
     """From what the model stores to what that means."""
     if tensor.typecode == "f":
         return list

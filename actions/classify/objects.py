@@ -17,7 +17,7 @@ from urllib.parse import urlsplit
 import urllib3
 
 from actions.classify.fetched import Fetched, Removed
-from actions.classify.settings import Settings
+from actions.classify.settings import ClassifySettings
 from actions.errors import (
     BadSettings,
     EmptyObject,
@@ -61,7 +61,7 @@ _PASSING = (408, 429)
 class ObjectStore:
     """A client of one MinIO, safe to use from several threads; its connections stay open between calls."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: ClassifySettings) -> None:
         if settings.endpoint is None:
             raise BadSettings("AWS_ENDPOINT_URL_S3: missing; bind it as a parameter of the package or action")
         endpoint = urlsplit(settings.endpoint)

@@ -22,7 +22,7 @@ _DECODE_BYTES_MODEL = 4 * MIB
 
 
 @dataclass(frozen=True, slots=True)
-class Settings:
+class ClassifySettings:
     """Everything `classify` may be told. Limits are bytes and pixels; `threads` is for one inference.
 
     Every one of `models`, which are directories, classifies every image. `endpoint` is None where only inline images
@@ -42,13 +42,13 @@ class Settings:
     threads: int = 1
 
     @classmethod
-    def from_params(cls, params: Mapping[str, Any], environ: Mapping[str, str]) -> Settings:
+    def from_params(cls, params: Mapping[str, Any], environ: Mapping[str, str]) -> ClassifySettings:
         """Read settings; the environment wins, so a caller's payload can never redirect an action, nor make it do more:
         limits of the payload narrow those of the environment.
 
         Raises `BadSettings` naming every setting that is missing or wrong.
         """
-        read = _Reader(params, environ)
+        read = _SettingsReader(params, environ)
         defaults = cls(models=())
         models = directories(read.text("PIXWHISK_MODEL", required=True) or "")
         held = _HELD_BYTES + _DECODE_BYTES_MODEL * max(0, len(models) - 1)
@@ -79,7 +79,7 @@ def directories(text: str) -> tuple[Path, ...]:
     return tuple(dict.fromkeys(Path(each) for each in text.split(os.pathsep) if each))
 
 
-class _Reader:
+class _SettingsReader:
     """Reads one setting at a time and gathers what is wrong, without ever repeating a value: it may be a secret."""
 
     def __init__(self, params: Mapping[str, Any], environ: Mapping[str, str]) -> None:

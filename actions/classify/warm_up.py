@@ -11,7 +11,7 @@ from PIL import Image
 
 from actions.classify import pictures
 from actions.classify.handler import loaded_models
-from actions.classify.settings import Settings
+from actions.classify.settings import ClassifySettings
 from actions.errors import BadSettings
 
 _LIMITS = pictures.Limits(pixels=10**6, memory=2**24)
@@ -36,7 +36,7 @@ def _classify_once(environ: Mapping[str, str]) -> None:
     if not environ.get("PIXWHISK_MODEL"):
         return
     try:
-        settings = Settings.from_params({}, environ)
+        settings = ClassifySettings.from_params({}, environ)
         models = loaded_models(settings.models, settings.threads)
     except BadSettings as error:
         # The stem cell may still be of use to an action that brings its own settings, or will say the same again.

@@ -11,7 +11,7 @@ from typing import Any
 from actions.errors import BadRequest
 from actions.messages import Outcome
 from actions.store.results import store
-from actions.store.settings import Settings
+from actions.store.settings import StoreSettings
 
 
 def handle(params: Mapping[str, Any], environ: Mapping[str, str]) -> dict[str, Any]:
@@ -23,7 +23,7 @@ def handle(params: Mapping[str, Any], environ: Mapping[str, str]) -> dict[str, A
     if not isinstance(raw, list):
         raise BadRequest("outcomes: missing; `store` takes what `classify` returns")
     outcomes = [Outcome.parse(each) for each in raw]
-    stored = store(outcomes, Settings.from_params(params, environ))
+    stored = store(outcomes, StoreSettings.from_params(params, environ))
     elapsed = (time.perf_counter() - began) * 1000
     print(f"store: {elapsed:.1f}ms written={stored.written} stale={stored.stale} skipped={stored.skipped}")
     return {

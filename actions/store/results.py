@@ -22,7 +22,7 @@ from sqlalchemy.exc import ArgumentError, DBAPIError
 from actions.errors import BadRequest, BadSettings, DatabaseUnavailable
 from actions.messages import Outcome
 from actions.store.rows import Stored, as_json, prepare, storable
-from actions.store.settings import Settings
+from actions.store.settings import StoreSettings
 
 # A server that is being restarted is back within a second; what takes longer is the sweep's to try again.
 PAUSES = (0.0, 0.1, 0.3, 0.6)
@@ -168,7 +168,7 @@ ON CONFLICT DO NOTHING
 Answer = TypeVar("Answer")
 
 
-def store(outcomes: Sequence[Outcome], settings: Settings) -> Stored:
+def store(outcomes: Sequence[Outcome], settings: StoreSettings) -> Stored:
     """Write what is newer than what is there. Raises `DatabaseUnavailable`, or `BadRequest` for impossible values."""
     kept = [outcome for outcome in outcomes if storable(outcome)]
     skipped = len(outcomes) - len(kept)
@@ -177,13 +177,13 @@ def store(outcomes: Sequence[Outcome], settings: Settings) -> Stored:
     prepared = prepare(kept)
     document = as_json(prepared.rows)
     engine = connected(settings)
-    accepted = retrying(lambda: _write(engine, document, len(prepared.rows)))
+    accepted = retry(lambda: _write(engine, document, len(prepared.rows)))
     written = sum(position in accepted for position in prepared.positions)
     return Stored(written, len(kept) - written, skipped)
 
 
 @lru_cache(maxsize=1)
-def connected(settings: Settings) -> Engine:
+def connected(settings: StoreSettings) -> Engine:
     """One connection per container, made on first use; prepared statements live as long as it does."""
     return create_engine(
         database_url(settings.database_url),
@@ -220,7 +220,7 @@ def database_url(url: str) -> URL:
         raise BadSettings("DATABASE_URL: expected postgresql://user:password@host/database") from None
 
 
-def retrying(attempt: Callable[[], Answer]) -> Answer:
+def retry(attempt: Callable[[], Answer]) -> Answer:
     """Again after what passes: a connection that was lost or could not be made, or two calls in each other's way."""
     for pause in PAUSES:
         time.sleep(pause * (0.5 + random.random()))  # noqa: S311 - jitter

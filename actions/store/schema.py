@@ -56,7 +56,7 @@ class Base(DeclarativeBase):
     )
 
 
-class Model(Base):
+class StoredModel(Base):
     """A model that has classified something. `active`: its outcomes are what `current_results` shows."""
 
     __tablename__ = "models"
@@ -123,7 +123,7 @@ class StoredOutcome(Base):
     stored_at: Mapped[Moment] = mapped_column(server_default=func.now())
 
 
-class Backbone(Base):
+class StoredBackbone(Base):
     """The part of a model from pixels to `length` numbers, by its file's digest. Models that share it share them."""
 
     __tablename__ = "backbones"

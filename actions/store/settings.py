@@ -11,13 +11,13 @@ from actions.errors import BadSettings
 
 
 @dataclass(frozen=True, slots=True)
-class Settings:
+class StoreSettings:
     """Where the rows go: a libpq URL, `postgresql://…` or `postgres://…`. It holds a password: never print it."""
 
     database_url: str = field(repr=False)
 
     @classmethod
-    def from_params(cls, params: Mapping[str, Any], environ: Mapping[str, str]) -> Settings:
+    def from_params(cls, params: Mapping[str, Any], environ: Mapping[str, str]) -> StoreSettings:
         """Read settings; the environment wins, so a caller's payload can never redirect an action."""
         url = environ.get("DATABASE_URL") or params.get("DATABASE_URL")
         if url is None or url == "":

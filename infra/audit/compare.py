@@ -81,13 +81,13 @@ def _by_key(
 
 
 def _judge(version: Listed, record: Recorded | None) -> Difference | None:
-    finding, reason = _finding(version, record)
+    finding, reason = _find_fault(version, record)
     if finding is None:
         return None
     return Difference(finding, version.key, version.version_id, reason, version, record)
 
 
-def _finding(version: Listed, record: Recorded | None) -> tuple[Finding | None, str]:
+def _find_fault(version: Listed, record: Recorded | None) -> tuple[Finding | None, str]:
     if record is None:
         return "missing", "no event has been stored"
     if record.unsettled:

@@ -53,13 +53,13 @@ class Listed:
 
 
 @dataclass(frozen=True, slots=True)
-class Page:
+class ListedPage:
     entries: list[Listed]
     following: dict[str, str] | None
 
 
 @dataclass(frozen=True, slots=True)
-class ObjectStore:
+class StoreListing:
     """Where to list, and as whom."""
 
     endpoint: str
@@ -98,7 +98,7 @@ class ObjectStore:
 def fetcher_of(deployment: Deployment, bucket: str) -> FetchPage:
     """Fetches pages of a bucket with the deployment's own credentials; raises as `ObjectStore.fetcher`'s does."""
     credentials = deployment.credentials
-    return ObjectStore(deployment.endpoint, credentials.access_key, credentials.secret_key).fetcher(bucket)
+    return StoreListing(deployment.endpoint, credentials.access_key, credentials.secret_key).fetcher(bucket)
 
 
 def list_versions(fetch: FetchPage, prefix: str = "", after: str = "") -> Iterator[Listed]:
@@ -112,7 +112,7 @@ def list_versions(fetch: FetchPage, prefix: str = "", after: str = "") -> Iterat
             yield from page.entries
 
 
-def parse_page(document: bytes) -> Page:
+def parse_page(document: bytes) -> ListedPage:
     """Read one `ListVersionsResult`."""
     entries: list[Listed] = []
     facts: dict[str, str] = {}
@@ -125,7 +125,7 @@ def parse_page(document: bytes) -> Page:
     following = {"key-marker": unquote_plus(facts.get("NextKeyMarker", ""))}
     if version := facts.get("NextVersionIdMarker"):
         following["version-id-marker"] = version
-    return Page(entries, following if facts.get("IsTruncated") == "true" else None)
+    return ListedPage(entries, following if facts.get("IsTruncated") == "true" else None)
 
 
 def sequencer_of(modified: datetime) -> str:

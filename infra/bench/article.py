@@ -14,7 +14,7 @@ from infra.bench import cost
 from infra.bench.calls import ACTION, inline_body, timed
 from infra.bench.clients import BenchFailed, Caller
 from infra.bench.cold import call_new_action
-from infra.bench.figures import Spread, rounded
+from infra.bench.figures import Spread, round_figures
 from infra.bench.pictures import USUAL, jpeg
 from infra.deployment.record import Deployment
 from infra.openwhisk.client import Whisk
@@ -93,12 +93,12 @@ def _records(caller: Caller, action: str, since: float, count: int) -> Sequence[
 
 def _described(times: Sequence[float], records: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     spread = Spread.of(times)
-    stages = {name: rounded(value) for name, value in average_stages(records).items()}
+    stages = {name: round_figures(value) for name, value in average_stages(records).items()}
     return {
         "unit": "ms",
         **spread.dump(),
-        "stages": {**stages, REST: rounded(max(0.0, spread.mean - sum(stages.values())))},
-        "values": [rounded(value) for value in times],
+        "stages": {**stages, REST: round_figures(max(0.0, spread.mean - sum(stages.values())))},
+        "values": [round_figures(value) for value in times],
     }
 
 

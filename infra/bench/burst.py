@@ -13,7 +13,7 @@ from minio.error import S3Error
 
 from infra.audit.backfill import Backfill, Progress
 from infra.audit.listing import fetcher_of
-from infra.bench.clients import BenchFailed, Place, Rows, Uploader
+from infra.bench.clients import BenchFailed, Place, RowReader, Uploader
 from infra.deployment.record import Deployment
 
 UPLOADERS = 4
@@ -61,7 +61,7 @@ class ManyUploads:
     """Uploads of many pictures to one place, under one prefix."""
 
     place: Place
-    rows: Rows
+    rows: RowReader
     pictures: Iterator[bytes]
     prefix: str
 

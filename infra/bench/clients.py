@@ -118,7 +118,7 @@ class Caller(Connection):
         return list(json.loads(said))
 
 
-class Rows:
+class RowReader:
     """Outcomes as another client of the database sees them: once they are committed."""
 
     def __init__(self, database_url: str) -> None:

@@ -42,7 +42,7 @@ def measure(whisk: Whisk, caller: Caller, body: bytes, times: int, report: Calla
     stem, nothing, empty = [], [], []
     for number in range(times):
         time.sleep(PAUSE_STEM_CELL)
-        stem.append(_first(whisk, caller, copied(original), body).call)
+        stem.append(_first(whisk, caller, copy(original), body).call)
         time.sleep(PAUSE_STEM_CELL)
         nothing.append(call_new_action(whisk, caller, original, body)[1])
         empty.append(_start_empty_python())
@@ -58,7 +58,7 @@ def _start_empty_python() -> float:
 
 def call_new_action(whisk: Whisk, caller: Caller, original: dict[str, Any], body: bytes) -> tuple[str, float]:
     """Make a copy of an action that nothing is prepared for, and call it: its name, and the milliseconds of both."""
-    first = _first(whisk, caller, resized(original), body)
+    first = _first(whisk, caller, resize(original), body)
     return first.name, first.whole
 
 
@@ -83,11 +83,11 @@ def _first(whisk: Whisk, caller: Caller, wanted: dict[str, Any], body: bytes) ->
         whisk.delete("actions", name)
 
 
-def copied(original: dict[str, Any]) -> dict[str, Any]:
+def copy(original: dict[str, Any]) -> dict[str, Any]:
     """The body that makes the same action again."""
     return {name: original[name] for name in ("exec", "limits", "parameters", "annotations")}
 
 
-def resized(original: dict[str, Any]) -> dict[str, Any]:
+def resize(original: dict[str, Any]) -> dict[str, Any]:
     """The same, of another size."""
-    return copied(original) | {"limits": original["limits"] | {"memory": MEMORY_OTHER}}
+    return copy(original) | {"limits": original["limits"] | {"memory": MEMORY_OTHER}}

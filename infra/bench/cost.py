@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from infra.bench.figures import calls_a_dollar, gigabyte_seconds, percentile, rounded
+from infra.bench.figures import calls_a_dollar, gigabyte_seconds, percentile, round_figures
 
 # As it was published: TensorFlow.js and MobileNet v1 on OpenWhisk, 256 MB, 1000 calls each.
 YEAR_2018 = {"memoryMb": 256, "warmMs": 316.0, "coldMs": 1260.0}
@@ -21,7 +21,7 @@ def compared(memory: int, warm_ms: float, cold_ms: float, image: Mapping[str, fl
         "cold": _of(gigabyte_seconds(cold_ms, memory)),
         "imageInBurst": image,
         "year2018": {**YEAR_2018, "warm": _of(then_warm), "cold": _of(then_cold)},
-        "warmRatio": rounded(then_warm / gigabyte_seconds(warm_ms, memory)),
+        "warmRatio": round_figures(then_warm / gigabyte_seconds(warm_ms, memory)),
     }
 
 
@@ -36,7 +36,7 @@ def image_in_burst(records: Sequence[Mapping[str, Any]]) -> dict[str, float] | N
     if not images:
         return None
     billed = sum(gigabyte_seconds(each["duration"], memory_of(each)) for each in records)
-    return _of(billed / images) | {"imagesAnActivation": rounded(images / (len(records) / 2))}
+    return _of(billed / images) | {"imagesAnActivation": round_figures(images / (len(records) / 2))}
 
 
 def typical(records: Sequence[Mapping[str, Any]], otherwise: float) -> float:

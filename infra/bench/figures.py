@@ -40,7 +40,7 @@ class Spread:
     def dump(self) -> dict[str, Any]:
         return {
             "count": self.count,
-            **{name: rounded(getattr(self, name)) for name in ("mean", "p50", "p95", "p99", "best", "worst")},
+            **{name: round_figures(getattr(self, name)) for name in ("mean", "p50", "p95", "p99", "best", "worst")},
         }
 
 
@@ -68,6 +68,6 @@ def calls_a_dollar(billed: float) -> int:
     return round(1 / (billed * DOLLARS) / 1000) * 1000
 
 
-def rounded(value: float) -> float:
+def round_figures(value: float) -> float:
     """Three significant digits below a hundred, one decimal above: more would be noise."""
     return round(value, 1) if abs(value) >= 100 else float(f"{value:.3g}")

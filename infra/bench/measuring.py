@@ -17,8 +17,8 @@ from typing import Any
 from infra import paths
 from infra.bench import alone, baseline, burst, calls, cold, cost, machine, memory, pictures
 from infra.bench.burst import place_of
-from infra.bench.clients import Caller, Rows, Uploader
-from infra.bench.figures import Spread, ratio, rounded
+from infra.bench.clients import Caller, RowReader, Uploader
+from infra.bench.figures import Spread, ratio, round_figures
 from infra.bench.targets import AtLeast, AtMost, Bound, look_up
 from infra.bench.trickle import Route, Trickle
 from infra.bench.trickle import measure as measure_trickle
@@ -79,7 +79,7 @@ class Bench:
             picture.write_bytes(self._usual)
             deployment = self._deployment
             caller = stack.enter_context(Caller(deployment.apihost, deployment.auth))
-            rows = stack.enter_context(Rows(deployment.database_url))
+            rows = stack.enter_context(RowReader(deployment.database_url))
             with alone.workers(picture, self._model, 1) as (worker,):
                 warm = self._warm(caller, worker)
             trickled = self._upload_to_row(rows, directory)
@@ -92,7 +92,7 @@ class Bench:
     def clean(self) -> None:
         """Delete the objects and the rows of this run."""
         deployment = self._deployment
-        with Rows(deployment.database_url) as rows:
+        with RowReader(deployment.database_url) as rows:
             burst.remove(place_of(deployment), self._prefix, with_bucket=False)
             burst.remove(place_of(deployment, burst.BUCKET_BACKLOG), self._prefix, with_bucket=True)
             rows.forget((deployment.bucket, burst.BUCKET_BACKLOG, baseline.BUCKET), self._prefix)
@@ -104,7 +104,7 @@ class Bench:
         named = {"bucket": deployment.bucket, "key": key}
         found = calls.measure(caller, worker, self._usual, named, turns=plan.call_turns, report=report)
         bare = Spread.of(found.alone)
-        self._growth = {"calls": 2 * len(found.resident), "growthMb": rounded(found.growth)}
+        self._growth = {"calls": 2 * len(found.resident), "growthMb": round_figures(found.growth)}
         return {
             "unit": "ms",
             "decodeAndInference": bare.dump(),
@@ -113,7 +113,7 @@ class Bench:
             "values": {"decode and inference": found.alone, "inline": found.inline, "by key": found.by_key},
         }
 
-    def _upload_to_row(self, rows: Rows, directory: Path) -> dict[str, Any]:
+    def _upload_to_row(self, rows: RowReader, directory: Path) -> dict[str, Any]:
         plan, deployment = self._plan.trickle, self._deployment
         with ExitStack() as stack:
             routes = [Route(stack.enter_context(Uploader(place_of(deployment))))]
@@ -154,9 +154,9 @@ class Bench:
         milliseconds, _ = calls.timed(caller, calls.ACTION, body)
         report(1)
         peak = memory.peak_megabytes(lock.holder(self._deployment.data))
-        return {"peakMb": peak, "largePictureMs": rounded(milliseconds), **self._growth}
+        return {"peakMb": peak, "largePictureMs": round_figures(milliseconds), **self._growth}
 
-    def _many(self, caller: Caller, rows: Rows, picture: Path) -> dict[str, Any]:
+    def _many(self, caller: Caller, rows: RowReader, picture: Path) -> dict[str, Any]:
         plan, deployment = self._plan, self._deployment
         report = self._part("a burst of uploads", plan.burst)
         since = time.time()
@@ -170,7 +170,11 @@ class Bench:
         pending = burst.backfill_many(deployment, unwatched, plan.burst, report)
         rates.append(self._alone(picture))
         bare = sum(rates) / len(rates)
-        return {"burst": _burst(together, bare), "backlog": _backlog(pending, bare), "aloneASecond": rounded(bare)}
+        return {
+            "burst": _burst(together, bare),
+            "backlog": _backlog(pending, bare),
+            "aloneASecond": round_figures(bare),
+        }
 
     def _alone(self, picture: Path) -> float:
         """Decode and inference on all cores, one process each."""
@@ -197,11 +201,11 @@ class Bench:
 
 def document(measured: Mapping[str, Any], up: Mapping[str, float], *, quick: bool) -> dict[str, Any]:
     """All figures with what they were measured on, and whether each target is met."""
-    found: dict[str, Any] = {**heading(quick=quick), **measured, "up": dict(up)}
+    found: dict[str, Any] = {**write_heading(quick=quick), **measured, "up": dict(up)}
     return found | {"targets": {name: _target(name, found) for name in TARGETS}}
 
 
-def heading(*, quick: bool) -> dict[str, Any]:
+def write_heading(*, quick: bool) -> dict[str, Any]:
     """What figures were measured of, when, and on what."""
     return {
         "pixwhisk": version("pixwhisk"),
@@ -239,10 +243,10 @@ def _beside(values: Sequence[float], bare: Spread) -> dict[str, Any]:
 def _burst(found: burst.Burst, bare: float) -> dict[str, Any]:
     return {
         "uploads": found.uploads,
-        "uploadsASecond": rounded(found.uploads_a_second),
-        "seconds": rounded(found.seconds),
-        "rowsASecond": rounded(found.rows_a_second),
-        "drainedASecond": rounded(found.drained_a_second),
+        "uploadsASecond": round_figures(found.uploads_a_second),
+        "seconds": round_figures(found.seconds),
+        "rowsASecond": round_figures(found.rows_a_second),
+        "drainedASecond": round_figures(found.drained_a_second),
         "ratio": ratio(found.rows_a_second, bare),
         "curve": found.curve,
     }
@@ -251,8 +255,8 @@ def _burst(found: burst.Burst, bare: float) -> dict[str, Any]:
 def _backlog(found: burst.Burst, bare: float) -> dict[str, Any]:
     return {
         "pending": found.uploads,
-        "seconds": rounded(found.seconds),
-        "rowsASecond": rounded(found.rows_a_second),
+        "seconds": round_figures(found.seconds),
+        "rowsASecond": round_figures(found.rows_a_second),
         "ratio": ratio(found.rows_a_second, bare),
         "curve": found.curve,
     }

@@ -9,7 +9,7 @@ from pathlib import Path
 Start = Callable[[Path], None]
 
 
-def timed(start: Start, stop: Start, data: Path) -> tuple[float, float]:
+def measure(start: Start, stop: Start, data: Path) -> tuple[float, float]:
     """Seconds of the first start and of the second. It runs afterwards."""
     first = _seconds(start, data)
     stop(data)

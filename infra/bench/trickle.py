@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 
-from infra.bench.clients import Rows, Uploader
+from infra.bench.clients import RowReader, Uploader
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +31,7 @@ class Route:
 def measure(
     trickle: Trickle,
     routes: Sequence[Route],
-    rows: Rows,
+    rows: RowReader,
     pictures: Iterator[bytes],
     *,
     prefix: str,
@@ -48,7 +48,7 @@ def measure(
         report((turn + 1) * trickle.uploads * len(routes))
 
 
-def _turn(trickle: Trickle, route: Route, rows: Rows, pictures: Iterator[bytes], keys: Iterator[str]) -> None:
+def _turn(trickle: Trickle, route: Route, rows: RowReader, pictures: Iterator[bytes], keys: Iterator[str]) -> None:
     due = time.monotonic()
     for key in keys:
         time.sleep(max(0.0, due - time.monotonic()))
@@ -56,7 +56,7 @@ def _turn(trickle: Trickle, route: Route, rows: Rows, pictures: Iterator[bytes],
         route.times.append(_upload(route.uploader, rows, next(pictures), key))
 
 
-def _upload(uploader: Uploader, rows: Rows, picture: bytes, key: str) -> float:
+def _upload(uploader: Uploader, rows: RowReader, picture: bytes, key: str) -> float:
     signed = uploader.sign(key)
     began = time.perf_counter()
     uploader.put(signed, picture)

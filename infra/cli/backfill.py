@@ -19,7 +19,7 @@ from infra.cli.wording import examples
 
 if TYPE_CHECKING:
     from infra.audit.backfill import Backfill, Progress
-    from triggers.sweep.settings import Settings
+    from triggers.sweep.settings import SweepSettings
 
 
 @click.command(epilog=examples("pixwhisk backfill", "pixwhisk backfill --prefix 2025/ --suffix .jpg"))
@@ -52,7 +52,7 @@ def command(*, data: Path, bucket: str | None, prefix: str, suffix: str) -> None
 
 
 @contextmanager
-def _sweeping(settings: Settings) -> Iterator[None]:
+def _sweeping(settings: SweepSettings) -> Iterator[None]:
     """A sweep of our own beside whatever else sweeps, so that a backfill needs nothing but the services."""
     from triggers.sweep.invoking import Invoker
     from triggers.sweep.watch import watch

@@ -126,14 +126,14 @@ def _compare(deployment: Deployment, parts: Parts, *, quick: bool) -> dict[str, 
 
     plan = comparison.QUICK if quick else comparison.ComparisonPlan()
     compared = comparison.compare(deployment, plan, parts.begin)
-    return measuring.heading(quick=quick) | {"peers": compared}
+    return measuring.write_heading(quick=quick) | {"peers": compared}
 
 
 def _repeat_article(deployment: Deployment, parts: Parts, *, quick: bool) -> dict[str, Any]:
     from infra.bench import article, measuring
 
     plan = article.QUICK if quick else article.ArticlePlan()
-    return measuring.heading(quick=quick) | {"article": article.measure_article(deployment, plan, parts.begin)}
+    return measuring.write_heading(quick=quick) | {"article": article.measure_article(deployment, plan, parts.begin)}
 
 
 def _table(found: dict[str, Any]) -> str:
@@ -147,8 +147,8 @@ def _table(found: dict[str, Any]) -> str:
 @contextmanager
 def _deployed(data: Path | None) -> Iterator[tuple[Deployment, dict[str, float]]]:
     """A running deployment, and how long `up` takes here."""
-    from infra.bench.figures import rounded
-    from infra.bench.starting import timed
+    from infra.bench.figures import round_figures
+    from infra.bench.starting import measure
     from infra.deployment.external import without_services
     from infra.deployment.record import find_deployment
     from infra.services import lock
@@ -157,8 +157,8 @@ def _deployed(data: Path | None) -> Iterator[tuple[Deployment, dict[str, float]]
         raise Failure(f"nothing runs in {data}: start it with `pixwhisk up --data {data}`, or leave --data out")
     directory, environ = Path(tempfile.mkdtemp(prefix="pixwhisk-bench-")), without_services(os.environ)
     try:
-        first, again = timed(_start, _stop, directory)
-        up = {"firstSeconds": rounded(first), "againSeconds": rounded(again)}
+        first, again = measure(_start, _stop, directory)
+        up = {"firstSeconds": round_figures(first), "againSeconds": round_figures(again)}
         if data is None:
             yield find_deployment(directory, environ), up
         else:

@@ -89,7 +89,7 @@ def _activate_models(whisk: Whisk, url: str) -> bool:
     from infra.openwhisk.client import WhiskError
 
     try:
-        models = plan.serving_models(whisk)
+        models = plan.find_serving_models(whisk)
     except WhiskError as error:
         click.echo(f"active models stay as they were: {error}", err=True)
         return False

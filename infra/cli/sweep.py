@@ -15,7 +15,7 @@ from infra.cli.wording import Number, examples
 
 if TYPE_CHECKING:
     from infra.deployment.record import Deployment
-    from triggers.sweep.settings import Settings
+    from triggers.sweep.settings import SweepSettings
 
 
 @click.command(epilog=examples("pixwhisk sweep", "pixwhisk sweep --watch 60 --batch 100"))
@@ -52,22 +52,22 @@ def command(*, data: Path, watch: float | None, batch: int, in_flight: int | Non
             raise Failure(str(error), Exit.UNREACHABLE if error.retryable else Exit.FAILED) from None
 
 
-def settings_of(deployment: Deployment, *, batch: int | None = None, in_flight: int | None = None) -> Settings:
+def settings_of(deployment: Deployment, *, batch: int | None = None, in_flight: int | None = None) -> SweepSettings:
     """A sweep's settings for this deployment, with the least privileged role there is."""
     import dataclasses
 
-    from triggers.sweep.settings import Settings
+    from triggers.sweep.settings import SweepSettings
 
     environ = {
         "DATABASE_URL": deployment.database_url_of("pixwhisk_sweep"),
         "WSK_APIHOST": deployment.apihost,
         "WSK_AUTH": deployment.auth,
     }
-    settings = Settings.from_params({}, environ)
+    settings = SweepSettings.from_params({}, environ)
     return dataclasses.replace(settings, batch=batch or settings.batch, in_flight=in_flight or settings.in_flight)
 
 
-def _run(settings: Settings, stop: threading.Event, watch: float | None) -> None:
+def _run(settings: SweepSettings, stop: threading.Event, watch: float | None) -> None:
     from triggers.sweep.__main__ import sweep
     from triggers.sweep.invoking import Invoker
     from triggers.sweep.watch import watch as sweep_for_ever

@@ -94,7 +94,7 @@ def migrate(url: str) -> None:
         if _known(_revision(connection)) != newest_revision():
             _upgrade(url, _version_table(connection))
         index_embeddings(connection)
-        for role in _existing(connection, GRANTS):
+        for role in _find_existing(connection, GRANTS):
             _allow(connection, role)
 
 
@@ -204,7 +204,7 @@ def _upgrade(url: str, version_table: str) -> None:
         command.upgrade(config, "head")
 
 
-def _existing(connection: psycopg.Connection, roles: Iterable[str]) -> Sequence[str]:
+def _find_existing(connection: psycopg.Connection, roles: Iterable[str]) -> Sequence[str]:
     """Those of `roles` that the server knows."""
     found = connection.execute("SELECT rolname FROM pg_roles WHERE rolname = ANY(%s)", (list(roles),))
     return sorted(name for (name,) in found)

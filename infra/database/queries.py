@@ -50,7 +50,7 @@ class ModelCounts:
 
 
 @dataclass(frozen=True, slots=True)
-class Counts:
+class OutcomeCounts:
     """`oldest_pending` is in seconds, None where nothing is pending; `parked` is by reason.
 
     `lanes` says how what settled in the last hour got there: by `event` (no sweep had to run it), by `sweep`, `audit`
@@ -82,7 +82,7 @@ def count_by_model(connection: psycopg.Connection[dict[str, Any]]) -> list[Model
     return [ModelCounts(**row) for row in connection.execute(_MODELS)]
 
 
-def counts(connection: psycopg.Connection[dict[str, Any]]) -> Counts:
+def counts(connection: psycopg.Connection[dict[str, Any]]) -> OutcomeCounts:
     """Rows by outcome, and what is not done yet."""
     models = count_by_model(connection)
     reasons = connection.execute(
@@ -95,4 +95,4 @@ def counts(connection: psycopg.Connection[dict[str, Any]]) -> Counts:
         " FROM work WHERE state = 'pending'"
     ).fetchone() or {"count": 0, "oldest": None}
     lanes = {row["lane"]: row["count"] for row in connection.execute(_LANES)}
-    return Counts(models, pending["count"], parked, pending["oldest"], lanes)
+    return OutcomeCounts(models, pending["count"], parked, pending["oldest"], lanes)

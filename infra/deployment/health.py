@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import psycopg
 
-from infra.database.queries import Counts, connect, counts
+from infra.database.queries import OutcomeCounts, connect, counts
 from infra.database.refusal import first_line, refused
 from infra.deployment.record import Deployment
 from infra.services import lock
@@ -26,7 +26,7 @@ class Health:
     embedded: bool
     holder: lock.Holder | None
     services: Mapping[str, str]
-    counts: Counts | None
+    counts: OutcomeCounts | None
 
     @property
     def healthy(self) -> bool:
@@ -40,7 +40,7 @@ def examine(deployment: Deployment) -> Health:
     return Health(deployment.embedded, lock.holder(deployment.data), services, found)
 
 
-def _database(deployment: Deployment) -> tuple[str, Counts | None]:
+def _database(deployment: Deployment) -> tuple[str, OutcomeCounts | None]:
     try:
         with connect(deployment.database_url) as connection:
             return "ok", counts(connection)

@@ -22,7 +22,7 @@ def running(deployment: Deployment, report: Report, consent: Consent) -> Iterato
     """
     deployment.data.mkdir(mode=0o700, parents=True, exist_ok=True)
     with lock.held(deployment.data), stopping_on_signals(), contextlib.ExitStack() as ports_held:
-        ports.check(wanted_ports(deployment), deployment.data)
+        ports.check(list_ports(deployment), deployment.data)
         held = None if deployment.external.apihost else ports_held.enter_context(hold_port(deployment.api_port))
         establish(deployment)
         adopt_orphans()
@@ -48,7 +48,7 @@ def running(deployment: Deployment, report: Report, consent: Consent) -> Iterato
                 deployment.postgres.remove_socket_directory()
 
 
-def wanted_ports(deployment: Deployment) -> Sequence[tuple[str, int]]:
+def list_ports(deployment: Deployment) -> Sequence[tuple[str, int]]:
     """The ports that our own services listen on, with the flags that choose them."""
     wanted: list[tuple[str, int]] = []
     if not deployment.external.apihost:

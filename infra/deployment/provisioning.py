@@ -26,7 +26,7 @@ from infra.openwhisk.client import Whisk, WhiskError
 from infra.openwhisk.rights import Deployer, Unintended, find_unintended
 from infra.reports import Report
 from infra.services.minio_users import FEED, READER, User, UsersRefused, provide
-from triggers.feed.__main__ import Settings, connect
+from triggers.feed.__main__ import FeedSettings, connect
 from triggers.feed.handler import handle
 from triggers.feed.request import parse_request
 
@@ -59,7 +59,7 @@ def provision(deployment: Deployment, report: Report, consent: Consent) -> None:
         wanted, state = plan.prepare(whisk, manifest_variables(deployment), read_feed=read)
         plan.apply(whisk, deployment.auth, plan.plan(wanted, state), report)
         if deployment.external.apihost:
-            migrations.activate_models(deployment.database_url, plan.serving_models(whisk))
+            migrations.activate_models(deployment.database_url, plan.find_serving_models(whisk))
         if read:
             _refresh_targets(deployment, whisk, wanted)
 
@@ -88,14 +88,14 @@ def _read_feed(deployment: Deployment, feed: manifest.WantedFeed) -> Sequence[Ma
 def _refresh_targets(deployment: Deployment, whisk: Whisk, wanted: manifest.Wanted) -> None:
     """Triggers that others subscribed have webhook targets in MinIO's configuration: they follow our port."""
     ours = {feed.trigger for feed in wanted.feeds}
-    for trigger in plan.fed_triggers(whisk, wanted.package):
+    for trigger in plan.find_fed_triggers(whisk, wanted.package):
         if trigger not in ours and _ask_feed(deployment, trigger, "READ"):
             _ask_feed(deployment, trigger, "UPDATE")
 
 
 def _ask_feed(deployment: Deployment, trigger: str, lifecycle: str) -> Sequence[Mapping[str, Any]]:
     variables = manifest_variables(deployment)
-    settings = Settings(
+    settings = FeedSettings(
         endpoint=deployment.endpoint,
         access_key=deployment.feeder.access_key,
         secret_key=deployment.feeder.secret_key,

@@ -47,7 +47,7 @@ def forbidden(resource: str) -> Refusal:
     return Refusal(403, f"The supplied authentication is not authorized to access '{resource}'.")
 
 
-def missing() -> Refusal:
+def refuse_missing() -> Refusal:
     return Refusal(404, MISSING)
 
 

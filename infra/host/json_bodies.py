@@ -82,7 +82,7 @@ def _finite(text: str) -> float:
     return number
 
 
-def expected(value: object, kind: type, what: str) -> Any:
+def expect(value: object, kind: type, what: str) -> Any:
     """`value` if it is of `kind`; a bool is never taken for a number."""
     if not isinstance(value, kind) or (isinstance(value, bool) and kind is not bool):
         raise malformed(f"{what}: {_words(kind)} expected")

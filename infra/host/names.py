@@ -31,7 +31,7 @@ class Name:
         return f"{self.path}/{self.name}"
 
 
-def checked_name(name: str) -> str:
+def check_name(name: str) -> str:
     """`name` if it is legal for an entity; else a 400 in OpenWhisk's words."""
     if len(name) > LIMIT_NAME:
         raise Refusal(400, f"Name longer than allowed: {len(name)} > {LIMIT_NAME}.")
@@ -40,7 +40,7 @@ def checked_name(name: str) -> str:
     return name
 
 
-def checked_namespace(name: str, own: str) -> str:
+def check_namespace(name: str, own: str) -> str:
     """The namespace meant by `name`: `_` is the caller's own."""
     if name == "_":
         return own
@@ -49,7 +49,7 @@ def checked_namespace(name: str, own: str) -> str:
     return name
 
 
-def qualified(text: object, own: str) -> Name:
+def parse_name(text: object, own: str) -> Name:
     """Read `/guest/package/name`, `/_/name` or `guest/name`; `{"path", "name"}` is the shape rules are shown in."""
     if isinstance(text, dict):
         text = f"{text.get('path')}/{text.get('name')}"
@@ -58,5 +58,5 @@ def qualified(text: object, own: str) -> Name:
     parts = text.removeprefix("/").split("/")
     if len(parts) not in (2, 3):
         raise Refusal(400, NAME_MALFORMED)
-    package = checked_name(parts[1]) if len(parts) == 3 else ""
-    return Name(checked_namespace(parts[0], own), package, checked_name(parts[-1]))
+    package = check_name(parts[1]) if len(parts) == 3 else ""
+    return Name(check_namespace(parts[0], own), package, check_name(parts[-1]))

@@ -78,7 +78,7 @@ def image(path: Path = PATH) -> str:
     return str(named)
 
 
-def wanted(
+def read_wanted(
     packages: Mapping[str, Any],
     namespace: str,
     variables: Mapping[str, str],

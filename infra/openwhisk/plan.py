@@ -15,7 +15,7 @@ from infra.openwhisk import bundles, manifest
 from infra.openwhisk.client import ActivationFailed, Collection, NotFound, Whisk, WhiskError
 from infra.openwhisk.manifest import Wanted, WantedEntity, WantedFeed, WantedRuntime
 from infra.reports import Report
-from triggers.feed.request import Trigger, parse_request
+from triggers.feed.request import FedTrigger, parse_request
 from triggers.feed.subscription import resolve_subscription
 
 Live = Mapping[str, Any]
@@ -72,7 +72,7 @@ def prepare(
 ) -> tuple[Wanted, State]:
     """Read the manifest, build the zips, and ask OpenWhisk what is there. `read_feed` spares the feed's action."""
     packages = manifest.read()
-    wanted = manifest.wanted(
+    wanted = manifest.read_wanted(
         packages, whisk.namespace(), variables, lambda name: bundles.bundle(bundles.ENTRIES[name]), runtime
     )
     return wanted, observe(whisk, wanted, read_feed)
@@ -104,7 +104,7 @@ def undeploy(whisk: Whisk, auth: str, report: Report) -> None:
     """Take away everything the manifest names, and every action of its package; feeds are told first."""
     packages = manifest.read()
     ((package, described),) = packages.items()
-    for name in fed_triggers(whisk, package):
+    for name in find_fed_triggers(whisk, package):
         try:
             _feed(whisk, auth, WantedFeed(name, _feed_action(whisk, name, package), {}), "DELETE")
         except (ActivationFailed, NotFound) as error:
@@ -126,7 +126,7 @@ def _delete(whisk: Whisk, collection: Collection, name: str, report: Report) -> 
     return found
 
 
-def serving_models(whisk: Whisk) -> Sequence[ModelReference]:
+def find_serving_models(whisk: Whisk) -> Sequence[ModelReference]:
     """The models that the deployed `classify` asks about every image. Raises `WhiskError` where it does not say."""
     answer = whisk.invoke("pixwhisk/classify", {"Records": []})
     try:
@@ -135,7 +135,7 @@ def serving_models(whisk: Whisk) -> Sequence[ModelReference]:
         raise WhiskError("classify does not say which models it has") from None
 
 
-def fed_triggers(whisk: Whisk, package: str) -> Sequence[str]:
+def find_fed_triggers(whisk: Whisk, package: str) -> Sequence[str]:
     """Triggers of anybody's whose feed is in the package: once it is gone, nobody else can end their subscriptions."""
     return [
         each["name"]
@@ -228,7 +228,7 @@ def _feed_differences(feed: WantedFeed, found: Sequence[Mapping[str, Any]]) -> l
     # What CREATE would make of the inputs, by the feed's own code; the journal is the action's setting, not compared.
     asked = parse_request({"lifecycleEvent": "CREATE", "triggerName": "/_/t", "authKey": "-:-", **feed.inputs}, "_")
     namespace, _, name = str(found[0]["trigger"]).partition("/")
-    desired = resolve_subscription(Trigger(namespace, name, key=""), asked.parameters, None, None).dump()
+    desired = resolve_subscription(FedTrigger(namespace, name, key=""), asked.parameters, None, None).dump()
     return [
         f"{setting}: {found[0].get(setting)!r} → {desired[setting]!r}"
         for setting in ("bucket", "prefix", "suffix", "events", "target")

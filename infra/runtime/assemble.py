@@ -78,8 +78,8 @@ def make_root(root: Path, *libraries: Path) -> None:
     bring(Path(python), root)
     standard = Path(sysconfig.get_path("stdlib"))
     shutil.copytree(standard, below(root, standard), ignore=shutil.ignore_patterns(*STAYS_BEHIND))
-    objects = [Path(python).resolve(), *shared_objects(below(root, standard)), *fixed_libraries()]
-    for path in [*needed(objects), *fixed_libraries(), *map(Path, CERTIFICATES)]:
+    objects = [Path(python).resolve(), *find_shared_objects(below(root, standard)), *find_fixed_libraries()]
+    for path in [*find_needed(objects), *find_fixed_libraries(), *map(Path, CERTIFICATES)]:
         if path.exists():
             bring(path, root)
     write_files(root)
@@ -95,8 +95,8 @@ def make_root(root: Path, *libraries: Path) -> None:
 def finish_libraries(root: Path, *libraries: Path, into: Path | None = None) -> None:
     """Drop the bundled shared libraries that nothing needs; see that the others are in `root`, or bring them there."""
     for directory in libraries:
-        reached = needed([each for each in shared_objects(directory) if not bundled(each)])
-        for each in [each for each in shared_objects(directory) if bundled(each)]:
+        reached = find_needed([each for each in find_shared_objects(directory) if not is_bundled(each)])
+        for each in [each for each in find_shared_objects(directory) if is_bundled(each)]:
             if each.resolve() not in reached:
                 each.unlink()
         outside = {each for each in reached if not each.is_relative_to(directory)}
@@ -108,16 +108,16 @@ def finish_libraries(root: Path, *libraries: Path, into: Path | None = None) -> 
         finish(directory)
 
 
-def bundled(path: Path) -> bool:
+def is_bundled(path: Path) -> bool:
     """Whether it lies where wheels keep copies of other projects' libraries."""
     return path.parent.suffix == ".libs"
 
 
-def shared_objects(directory: Path) -> list[Path]:
+def find_shared_objects(directory: Path) -> list[Path]:
     return sorted(path for path in directory.rglob("*.so*") if path.is_file() and ".so" in path.suffixes)
 
 
-def needed(objects: Sequence[Path]) -> set[Path]:
+def find_needed(objects: Sequence[Path]) -> set[Path]:
     """All shared libraries that `objects` name, at any depth, as the loader finds them here."""
     listed = subprocess.run(["ldd", *map(str, objects)], capture_output=True, text=True, check=False).stdout
     if missing := sorted(set(re.findall(r"^\s+(\S+) => not found", listed, re.MULTILINE))):
@@ -126,7 +126,7 @@ def needed(objects: Sequence[Path]) -> set[Path]:
     return {path for each in found for path in (each.parent.resolve() / each.name, each.resolve())}
 
 
-def fixed_libraries() -> list[Path]:
+def find_fixed_libraries() -> list[Path]:
     listed = subprocess.run(["ldconfig", "-p"], capture_output=True, text=True, check=True).stdout
     places = dict(re.findall(r"^\s+(\S+) .*=> (/\S+)$", listed, re.MULTILINE)[::-1])
     return [Path(places[name]) for name in ALWAYS if name in places]
@@ -168,7 +168,7 @@ def finish(layer: Path) -> None:
         started = entry.with_suffix(".pyc")
         name = str(Path("/", started.relative_to(layer)))
         py_compile.compile(str(entry), str(started), name, doraise=True, invalidation_mode=UNCHECKED)
-    for path in everything(layer):
+    for path in walk(layer):
         if not path.is_symlink():
             path.chmod(0o755 if path.is_dir() or path.stat().st_mode & 0o100 else 0o644)
         os.utime(path, (DATE, DATE), follow_symlinks=False)
@@ -188,7 +188,7 @@ def compile_all(layer: Path) -> None:
     )
 
 
-def everything(directory: Path) -> Iterator[Path]:
+def walk(directory: Path) -> Iterator[Path]:
     """All paths below, the contents of a directory before it."""
     for parent, directories, files in os.walk(directory, topdown=False):
         yield from (Path(parent, name) for name in (*files, *directories))

@@ -102,7 +102,7 @@ def write(directory: Path, sources: Sources, base: BaseImage) -> None:
     only(directory / "libraries/ai_edge_litert", LITERT)
     if sources.target == "tensorflow":
         write_model(directory / "saved-model", sources)
-        install(LOCK_TENSORFLOW, served(LOCK, BINDING) | BUILDING, directory / "tensorflow", base)
+        install(LOCK_TENSORFLOW, find_served(LOCK, BINDING) | BUILDING, directory / "tensorflow", base)
         drop(directory / "tensorflow", UNUSED_TENSORFLOW)
 
 
@@ -148,15 +148,15 @@ def install(lock: Path, excluded: Collection[str], directory: Path, base: BaseIm
 def without(lock: str, excluded: Collection[str]) -> str:
     """A lock's text without some distributions."""
     entries = re.split(r"\n(?=\S)", lock)
-    return "\n".join(entry for entry in entries if named(entry) not in excluded) + "\n"
+    return "\n".join(entry for entry in entries if parse_name(entry) not in excluded) + "\n"
 
 
-def served(lock: Path, excluded: Collection[str]) -> frozenset[str]:
+def find_served(lock: Path, excluded: Collection[str]) -> frozenset[str]:
     """The names of a lock's distributions, without the excluded."""
-    return frozenset(named(entry) for entry in re.split(r"\n(?=\S)", lock.read_text())) - frozenset(excluded)
+    return frozenset(parse_name(entry) for entry in re.split(r"\n(?=\S)", lock.read_text())) - frozenset(excluded)
 
 
-def named(entry: str) -> str:
+def parse_name(entry: str) -> str:
     return entry.partition("==")[0].strip()
 
 

@@ -68,7 +68,7 @@ def build(base: str, name: str, sources: Sources, preload: str) -> None:
         raise CannotBuild(f"the model cannot be used, because {fault}: run `make setup`")
     python = probe(base)
     wanted = labels(sources, preload, inspected(base, "{{.Id}}"))
-    if existing(name) != wanted:
+    if find_labels(name) != wanted:
         with tempfile.TemporaryDirectory(prefix="pixwhisk-image-") as directory:
             context = Path(directory)
             write(context, sources, python)
@@ -95,7 +95,7 @@ def labels(sources: Sources, preload: str, base: str) -> Mapping[str, str]:
     }
 
 
-def existing(name: str) -> Mapping[str, str] | None:
+def find_labels(name: str) -> Mapping[str, str] | None:
     """What the image of that name says of itself, None where there is none or no Docker."""
     said = output(["docker", "image", "inspect", "--format", "{{json .Config.Labels}}", name], quiet=True)
     found: dict[str, str] | None = json.loads(said) if said else None

@@ -19,12 +19,12 @@ class MinioMissing(Exception):
 
 def find(environ: Mapping[str, str] = os.environ) -> Path:
     """The program to start: `MINIO_BINARY`, else `minio` on PATH, else what set-up built."""
-    if binary := provided(environ) or _executable(built(environ)):
+    if binary := find_provided(environ) or _executable(place_built(environ)):
         return binary
     raise MinioMissing("MinIO is not built yet: run `make setup`, or name a binary in MINIO_BINARY")
 
 
-def provided(environ: Mapping[str, str] = os.environ) -> Path | None:
+def find_provided(environ: Mapping[str, str] = os.environ) -> Path | None:
     """The operator's own MinIO, if there is one. Raises `MinioMissing` when `MINIO_BINARY` names none."""
     if named := environ.get("MINIO_BINARY"):
         if binary := _executable(Path(named)):
@@ -34,7 +34,7 @@ def provided(environ: Mapping[str, str] = os.environ) -> Path | None:
     return Path(found).absolute() if found else None
 
 
-def built(environ: Mapping[str, str] = os.environ) -> Path:
+def place_built(environ: Mapping[str, str] = os.environ) -> Path:
     """Where set-up puts the MinIO it builds; the name holds the version, so that a new one never runs as the old."""
     return paths.cache(environ) / "bin" / f"minio-{VERSION}"
 

@@ -290,7 +290,7 @@ def _end_leftovers(cluster: Path, sockets: Path) -> None:
     lock = cluster / "postmaster.pid"
     server = _locked_by(lock)
     deadline = time.monotonic() + TIMEOUT_LEFTOVERS
-    while running := list(_running_in(cluster)):
+    while running := list(_find_running(cluster)):
         if server in running and not _is_orphan(server):
             return
         if server in running or time.monotonic() > deadline:
@@ -321,7 +321,7 @@ def _is_orphan(pid: int) -> bool:
     return False
 
 
-def _running_in(cluster: Path) -> Iterator[int]:
+def _find_running(cluster: Path) -> Iterator[int]:
     """Postgres's processes have their cluster as working directory; nothing else of ours does."""
     locked = _locked_by(cluster / "postmaster.pid")
     for process in Path("/proc").glob("[0-9]*"):

@@ -196,7 +196,7 @@ class Supervisor:
         running.restart_at = now + pause
         code = running.process.returncode if running.process else None
         name, again = running.service.name, round(pause, 1)
-        log.warning("service-ended", service=name, how=ending(code), again_in_seconds=again, see=running.log)
+        log.warning("service-ended", service=name, how=describe_ending(code), again_in_seconds=again, see=running.log)
 
     def _respawn(self, running: RunningService) -> None:
         try:
@@ -248,7 +248,7 @@ def tail(log: Path, lines: int = 15) -> str:
     return f": see {log}, which ends\n" + "\n".join(text.splitlines()[-lines:])
 
 
-def ending(code: int | None) -> str:
+def describe_ending(code: int | None) -> str:
     """How a process ended, in words: exit status or signal."""
     if code is None:
         return "never started"
@@ -298,7 +298,7 @@ def _fail_if_ended(waiting: Sequence[RunningService]) -> None:
     for running in waiting:
         if not running.alive():
             code = running.process.returncode if running.process else None
-            raise ServiceFailed(f"{running.service.name} ended at once ({ending(code)}){tail(running.log)}")
+            raise ServiceFailed(f"{running.service.name} ended at once ({describe_ending(code)}){tail(running.log)}")
 
 
 def _end(wave: Sequence[RunningService], deadline: float) -> None:

@@ -27,17 +27,17 @@ class MinioStep:
 
     def present(self) -> str | None:
         try:
-            binary = minio_binary.provided()
+            binary = minio_binary.find_provided()
         except MinioMissing as problem:
             raise Impossible(str(problem)) from None
         if binary:
             return f"yours ({binary})"
-        place = minio_binary.built()
+        place = minio_binary.place_built()
         return f"ready ({place})" if place.is_file() else None
 
     def make(self, programs: Programs, report: Report) -> str:
         """Build beside its place and move it there once it has run, so that the name never stands for half a file."""
-        place = minio_binary.built()
+        place = minio_binary.place_built()
         place.parent.mkdir(parents=True, exist_ok=True)
         for left in place.parent.glob(".minio-*"):  # by a run that was killed
             shutil.rmtree(left)

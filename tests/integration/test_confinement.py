@@ -19,7 +19,7 @@ import pytest
 from infra.host.calls import Call, Executable
 from infra.host.containers import landlock
 from infra.host.containers.kinds import SOURCES, local_runtimes
-from infra.host.containers.landlock import SINCE_SIGNALS, Confinement, confined, read_version
+from infra.host.containers.landlock import SINCE_SIGNALS, Confinement, confine, read_version
 from infra.host.containers.pool import LocalPool, PoolSettings
 from tests.fixtures.needs import need
 
@@ -285,9 +285,9 @@ def test_this_process_is_not_confined_by_starting_others(tmp_path: Path) -> None
     """Only the thread that starts a container is, and that thread ends."""
     (tmp_path / "own").mkdir()
     with pytest.raises(PermissionError):
-        confined(Confinement(), tmp_path / "own", (tmp_path / "file").touch)
+        confine(Confinement(), tmp_path / "own", (tmp_path / "file").touch)
     (tmp_path / "file").touch()
-    confined(Confinement([tmp_path]), tmp_path / "own", (tmp_path / "file").read_text)
+    confine(Confinement([tmp_path]), tmp_path / "own", (tmp_path / "file").read_text)
     shutil.rmtree(tmp_path / "own")
 
 
@@ -300,9 +300,9 @@ def test_older_kernels_confine_files_as_well(tmp_path: Path, monkeypatch: pytest
     file.touch()
     for attempt in (file.read_text, file.unlink, (tmp_path / "new").touch):
         with pytest.raises(PermissionError):
-            confined(Confinement(), own, attempt)
-    confined(Confinement(), own, (own / "new").touch)
-    assert confined(Confinement([file]), own, file.read_text) == ""
+            confine(Confinement(), own, attempt)
+    confine(Confinement(), own, (own / "new").touch)
+    assert confine(Confinement([file]), own, file.read_text) == ""
 
 
 def test_without_landlock_actions_run_and_the_host_says_what_that_means(

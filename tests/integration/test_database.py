@@ -250,4 +250,4 @@ def test_view_reads_what_it_shows(database: Database) -> None:
 def test_a_database_of_somebodys_own_needs_no_roles_of_ours(postgres_server: Server) -> None:
     """Where the roles do not exist, one role does all."""
     with psycopg.connect(postgres_server.postgres.database_url()) as connection:
-        assert schema._existing(connection, ["nobody_here", "pixwhisk_view"]) == ["pixwhisk_view"]
+        assert schema._find_existing(connection, ["nobody_here", "pixwhisk_view"]) == ["pixwhisk_view"]

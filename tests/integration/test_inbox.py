@@ -16,7 +16,7 @@ from actions.errors import BadEvent
 from actions.events import ObjectEvent, parse_record, sequence_number
 from actions.messages import ModelReference, Outcome
 from actions.store import results
-from actions.store.settings import Settings
+from actions.store.settings import StoreSettings
 from infra.database.migrations import activate_models
 from tests.fixtures.outcomes import EVENT_NAMES, MODEL, OTHER_MODEL, event, outcome
 from tests.fixtures.postgres import Database
@@ -36,7 +36,7 @@ def write(journal: psycopg.Connection, *events: str | bytes) -> None:
 
 
 def store(database: Database, *outcomes: dict[str, Any]) -> None:
-    configured = Settings(database.url("pixwhisk_store"))
+    configured = StoreSettings(database.url("pixwhisk_store"))
     results.store([Outcome.parse(each) for each in outcomes], configured)
     results.connected(configured).dispose()
     results.connected.cache_clear()

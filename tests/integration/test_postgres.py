@@ -157,10 +157,10 @@ def test_the_server_ends_with_who_started_it(tmp_path_factory: pytest.TempPathFa
         stderr=subprocess.DEVNULL,
     )
     until(postgres.ready, "the server is not ready")
-    assert list(service._running_in(postgres.cluster))
+    assert list(service._find_running(postgres.cluster))
     supervisor.kill()
     supervisor.wait()
-    until(lambda: not list(service._running_in(postgres.cluster)), "a server is left")
+    until(lambda: not list(service._find_running(postgres.cluster)), "a server is left")
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root has to step down")

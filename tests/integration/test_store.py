@@ -31,7 +31,7 @@ from actions.messages import ModelReference, Outcome
 from actions.store import results
 from actions.store.__main__ import main, preload
 from actions.store.rows import as_json, prepare
-from actions.store.settings import Settings
+from actions.store.settings import StoreSettings
 from infra.database.migrations import activate_models, migrate
 from tests.fixtures.outcomes import MODEL, OTHER_MODEL, event, outcome
 from tests.fixtures.postgres import Database, running_postgres
@@ -56,7 +56,7 @@ def store(database: Database) -> Iterator[Store]:
 
 def forget(url: str) -> None:
     """Close the connection that the container keeps."""
-    results.connected(Settings(url)).dispose()
+    results.connected(StoreSettings(url)).dispose()
     results.connected.cache_clear()
 
 
@@ -394,7 +394,7 @@ class History(RuleBasedStateMachine):
     @rule(batch=st.lists(events, min_size=1, max_size=4), model=st.sampled_from(sorted(MODELS)))
     def store(self, batch: list[tuple[tuple[str, str], tuple[int, int]]], model: str) -> None:
         outcomes = [self._outcome(version, order, model) for version, order in batch]
-        settings = Settings(self.database.url("pixwhisk_store"))
+        settings = StoreSettings(self.database.url("pixwhisk_store"))
         results.store([Outcome.parse(each) for each in outcomes], settings)
         given = [(version, ended(version, order, batch)) for version, order in batch]
         before = {version: self.versions.get(version, Version()).order for version, _ in given}

@@ -18,7 +18,7 @@ import pytest
 from actions.events import ObjectEvent, parse_record
 from actions.messages import ModelReference, Outcome
 from actions.store import results
-from actions.store.settings import Settings as StoreSettings
+from actions.store.settings import StoreSettings
 from infra.database import queries
 from infra.database.migrations import activate_models, migrate
 from tests.fixtures.minio import until
@@ -28,7 +28,7 @@ from triggers.sweep.__main__ import main
 from triggers.sweep.handler import Score, Sweep
 from triggers.sweep.inbox import CLAIM, RETRY, SETTLE, Inbox, opened, replay
 from triggers.sweep.invoking import Answer, Done, Failed, Invoker, Refused, Running
-from triggers.sweep.settings import Settings
+from triggers.sweep.settings import SweepSettings
 from triggers.sweep.watch import watch
 
 NOW = timedelta(0)
@@ -87,12 +87,12 @@ def sequence(database: Database) -> Iterator[StandIn]:
 
 
 @pytest.fixture
-def settings(database: Database) -> Settings:
-    return Settings(database.url("pixwhisk_sweep"), "http://127.0.0.1:9", "u:k", batch=8, grace=NOW, attempts=3)
+def settings(database: Database) -> SweepSettings:
+    return SweepSettings(database.url("pixwhisk_sweep"), "http://127.0.0.1:9", "u:k", batch=8, grace=NOW, attempts=3)
 
 
 @pytest.fixture
-def inbox(settings: Settings) -> Iterator[Inbox]:
+def inbox(settings: SweepSettings) -> Iterator[Inbox]:
     with opened(settings.database_url, settings.lease) as opened_inbox:
         yield opened_inbox
 
@@ -112,12 +112,12 @@ def states(connection: psycopg.Connection) -> dict[str, tuple[Any, ...]]:
     return {key: (state, attempts, reason) for key, state, attempts, reason in found}
 
 
-def run(inbox: Inbox, runs: StandIn, settings: Settings, seconds: float = 20) -> Score:
+def run(inbox: Inbox, runs: StandIn, settings: SweepSettings, seconds: float = 20) -> Score:
     return Sweep(inbox, runs, settings, threading.Event(), time.monotonic() + seconds).run()
 
 
 def test_what_is_pending_becomes_rows_in_batches(
-    connection: psycopg.Connection, inbox: Inbox, sequence: StandIn, settings: Settings
+    connection: psycopg.Connection, inbox: Inbox, sequence: StandIn, settings: SweepSettings
 ) -> None:
     """Everything due is run, in batches, and settled."""
     owe(connection, *(f"k{number}" for number in range(20)))
@@ -128,7 +128,7 @@ def test_what_is_pending_becomes_rows_in_batches(
 
 
 def test_what_needs_memory_goes_to_the_larger_container(
-    connection: psycopg.Connection, inbox: Inbox, sequence: StandIn, settings: Settings
+    connection: psycopg.Connection, inbox: Inbox, sequence: StandIn, settings: SweepSettings
 ) -> None:
     """No outcome is stored of what only memory prevents; one by one it is run where there is more, and settled."""
     sequence.needing_memory = {"large-1", "large-2"}
@@ -141,7 +141,7 @@ def test_what_needs_memory_goes_to_the_larger_container(
 
 
 def test_the_newest_live_uploads_come_first(
-    connection: psycopg.Connection, inbox: Inbox, sequence: StandIn, settings: Settings
+    connection: psycopg.Connection, inbox: Inbox, sequence: StandIn, settings: SweepSettings
 ) -> None:
     """Before older ones, and all live ones before a backfill, however old that is."""
     owe(connection, "backfill", lane="backfill")
@@ -175,7 +175,7 @@ def test_what_was_young_when_the_watch_woke_is_run_when_it_is_due(
 ) -> None:
     """Nobody tells a second time: it looks again after the grace time, however seldom it looks otherwise."""
     grace = timedelta(seconds=0.5)
-    settings = Settings(database.url("pixwhisk_sweep"), "http://127.0.0.1:9", "u:k", grace=grace)
+    settings = SweepSettings(database.url("pixwhisk_sweep"), "http://127.0.0.1:9", "u:k", grace=grace)
     owe(connection, "first", lane="backfill")
     with watching(settings, sequence):
         until(lambda: states(connection)["first"][0] == "settled", "the watch does not run")
@@ -194,7 +194,7 @@ def test_what_has_an_outcome_by_now_is_settled_and_not_run(
 
 
 def test_only_what_a_sweep_ran_counts_as_its_own(
-    database: Database, connection: psycopg.Connection, inbox: Inbox, sequence: StandIn, settings: Settings
+    database: Database, connection: psycopg.Connection, inbox: Inbox, sequence: StandIn, settings: SweepSettings
 ) -> None:
     """An outcome that came by its event is by the event, also where the journal had been there before it."""
     owe(connection, "late")
@@ -205,7 +205,7 @@ def test_only_what_a_sweep_ran_counts_as_its_own(
         assert queries.counts(looking).lanes == {"event": 1, "sweep": 1}
 
 
-def test_two_sweeps_never_hold_the_same_row(connection: psycopg.Connection, settings: Settings) -> None:
+def test_two_sweeps_never_hold_the_same_row(connection: psycopg.Connection, settings: SweepSettings) -> None:
     """A claimed row is nobody else's until its lease ends; what the first notes then is ignored."""
     owe(connection, "a")
     with connect(settings) as one, connect(settings) as other:
@@ -220,12 +220,12 @@ def test_two_sweeps_never_hold_the_same_row(connection: psycopg.Connection, sett
         assert states(connection)["a"] == ("pending", 1, None)
 
 
-def connect(settings: Settings) -> psycopg.Connection:
+def connect(settings: SweepSettings) -> psycopg.Connection:
     return psycopg.connect(settings.database_url, autocommit=True)
 
 
 def test_a_sweep_that_lost_its_connection_lets_go_of_its_claims(
-    connection: psycopg.Connection, settings: Settings
+    connection: psycopg.Connection, settings: SweepSettings
 ) -> None:
     """Reconnected, the same process need not wait for its own leases."""
     owe(connection, "a")
@@ -235,7 +235,7 @@ def test_a_sweep_that_lost_its_connection_lets_go_of_its_claims(
 
 
 def test_a_poison_record_holds_nobody_back(
-    connection: psycopg.Connection, inbox: Inbox, sequence: StandIn, settings: Settings
+    connection: psycopg.Connection, inbox: Inbox, sequence: StandIn, settings: SweepSettings
 ) -> None:
     """Its batch is halved until it is alone; the others are stored; it backs off and is parked with the reason."""
     sequence.answers["poison"] = CRASHED
@@ -264,7 +264,7 @@ def test_a_failed_row_waits_longer_every_time(connection: psycopg.Connection, in
 
 
 def test_what_can_never_succeed_is_parked_at_once(
-    connection: psycopg.Connection, inbox: Inbox, sequence: StandIn, settings: Settings
+    connection: psycopg.Connection, inbox: Inbox, sequence: StandIn, settings: SweepSettings
 ) -> None:
     """An error that says trying again cannot help is believed."""
     sequence.answers["a"] = Failed("bad-request", "a value does not fit\0", "record", final=True)
@@ -274,7 +274,7 @@ def test_what_can_never_succeed_is_parked_at_once(
 
 
 def test_what_an_active_model_never_classifies_is_parked(
-    connection: psycopg.Connection, database: Database, inbox: Inbox, sequence: StandIn, settings: Settings
+    connection: psycopg.Connection, database: Database, inbox: Inbox, sequence: StandIn, settings: SweepSettings
 ) -> None:
     """`classify` ran well with other models than are active: that shows, and can be mended."""
     activate_models(database.url(), [ModelReference("lite0", "sha256:aa"), ModelReference("another", "sha256:bb")])
@@ -290,7 +290,7 @@ def test_what_an_active_model_never_classifies_is_parked(
 
 
 def test_a_record_that_cannot_be_read_is_parked_as_a_bad_event(
-    connection: psycopg.Connection, inbox: Inbox, sequence: StandIn, settings: Settings
+    connection: psycopg.Connection, inbox: Inbox, sequence: StandIn, settings: SweepSettings
 ) -> None:
     """`classify` says so in its outcome, which no row is stored for."""
     unreadable = {"status": "rejected", "reason": "bad-event", "detail": "key: holds a NUL"}
@@ -301,7 +301,7 @@ def test_a_record_that_cannot_be_read_is_parked_as_a_bad_event(
 
 
 def test_an_outage_counts_against_nobody(
-    connection: psycopg.Connection, inbox: Inbox, sequence: StandIn, settings: Settings
+    connection: psycopg.Connection, inbox: Inbox, sequence: StandIn, settings: SweepSettings
 ) -> None:
     """While nothing can be stored, no row is parked, and few invocations are spent; afterwards all is stored."""
     sequence.always = UNREACHABLE
@@ -316,7 +316,7 @@ def test_an_outage_counts_against_nobody(
 
 
 def test_an_object_that_no_service_can_read_is_parked_in_the_end(
-    connection: psycopg.Connection, inbox: Inbox, sequence: StandIn, settings: Settings
+    connection: psycopg.Connection, inbox: Inbox, sequence: StandIn, settings: SweepSettings
 ) -> None:
     """A service that fails for one object only, while others are stored, is that object's doing."""
     sequence.answers["damaged"] = UNREACHABLE
@@ -329,7 +329,7 @@ def test_an_object_that_no_service_can_read_is_parked_in_the_end(
 
 
 def test_a_full_quota_is_waited_for(
-    connection: psycopg.Connection, inbox: Inbox, sequence: StandIn, settings: Settings
+    connection: psycopg.Connection, inbox: Inbox, sequence: StandIn, settings: SweepSettings
 ) -> None:
     """429 is no failure of anything: the rows are let go, and taken again after a pause."""
     owe(connection, "a", "b")
@@ -343,7 +343,7 @@ def test_a_full_quota_is_waited_for(
 
 
 def test_what_goes_on_running_is_left_alone(
-    connection: psycopg.Connection, inbox: Inbox, sequence: StandIn, settings: Settings
+    connection: psycopg.Connection, inbox: Inbox, sequence: StandIn, settings: SweepSettings
 ) -> None:
     """An activation that outlasts the blocking wait is not run beside itself: the lease has to end first."""
     sequence.always = Running()
@@ -381,7 +381,7 @@ INSERT INTO outcomes (object_id, model_id, status) SELECT objects.id, models.id,
 
 
 def test_the_watch_prunes_until_nothing_old_is_left(
-    connection: psycopg.Connection, settings: Settings, sequence: StandIn, monkeypatch: pytest.MonkeyPatch
+    connection: psycopg.Connection, settings: SweepSettings, sequence: StandIn, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A bounded number at a time, but without waiting for many rounds in between."""
     monkeypatch.setattr("triggers.sweep.inbox.PRUNE_AT_ONCE", 10)
@@ -413,7 +413,7 @@ def test_replay_makes_parked_work_pending_again(connection: psycopg.Connection, 
 
 
 def test_a_watch_is_woken_by_the_journal(
-    database: Database, connection: psycopg.Connection, sequence: StandIn, settings: Settings
+    database: Database, connection: psycopg.Connection, sequence: StandIn, settings: SweepSettings
 ) -> None:
     """No polling: a row that comes is run although the next look is an hour away."""
     with watching(settings, sequence), database.connect("pixwhisk_journal") as journal:
@@ -425,7 +425,7 @@ def test_a_watch_is_woken_by_the_journal(
 class watching:  # noqa: N801 - reads as what it does
     """A watch in a thread, stopped on leaving."""
 
-    def __init__(self, settings: Settings, runs: StandIn) -> None:
+    def __init__(self, settings: SweepSettings, runs: StandIn) -> None:
         self.said: list[str] = []
         self.stop = threading.Event()
         self.thread = threading.Thread(target=watch, args=(settings, runs, self.stop, 3600, self.said.append))
@@ -446,7 +446,7 @@ def test_a_watch_outlives_its_database() -> None:
         migrate(server.postgres.database_url())
         url = server.postgres.database_url("pixwhisk_sweep")
         runs = StandIn(server.postgres.database_url("pixwhisk_store"))
-        settings = Settings(url, "http://127.0.0.1:9", "u:k", grace=NOW)
+        settings = SweepSettings(url, "http://127.0.0.1:9", "u:k", grace=NOW)
         with watching(settings, runs) as watched:
             server.kill()
             until(lambda: watched.said, "nothing was said")
@@ -490,7 +490,7 @@ def openwhisk() -> Iterator[tuple[str, type[OpenWhisk]]]:
 
 
 def test_a_batch_is_one_blocking_invocation_of_the_sequence(
-    openwhisk: tuple[str, type[OpenWhisk]], settings: Settings
+    openwhisk: tuple[str, type[OpenWhisk]], settings: SweepSettings
 ) -> None:
     """With the caller's key, as an event of many records."""
     apihost, handler = openwhisk
@@ -502,13 +502,13 @@ def test_a_batch_is_one_blocking_invocation_of_the_sequence(
     invoker.close()
 
 
-def test_an_openwhisk_that_is_away_is_no_failure_of_a_record(settings: Settings) -> None:
+def test_an_openwhisk_that_is_away_is_no_failure_of_a_record(settings: SweepSettings) -> None:
     """Nothing answers: nothing can be said of the records."""
     assert Invoker(settings).invoke([{}]) == Refused("openwhisk-unreachable", "NewConnectionError")
 
 
 def test_what_holds_everything_up_is_said_once(
-    connection: psycopg.Connection, inbox: Inbox, sequence: StandIn, settings: Settings
+    connection: psycopg.Connection, inbox: Inbox, sequence: StandIn, settings: SweepSettings
 ) -> None:
     """A sweep that only waits says for what, with OpenWhisk's own words, and not every time it asks again."""
     owe(connection, "a")
@@ -522,7 +522,7 @@ def test_what_holds_everything_up_is_said_once(
 def test_the_action_says_what_it_did(
     openwhisk: tuple[str, type[OpenWhisk]],
     connection: psycopg.Connection,
-    settings: Settings,
+    settings: SweepSettings,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """Called by an alarm, it runs what is pending and reports counts; errors are OpenWhisk's application errors."""

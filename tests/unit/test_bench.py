@@ -16,8 +16,8 @@ from infra.bench import cost, pictures, plots
 from infra.bench.article import average_stages
 from infra.bench.burst import Burst
 from infra.bench.calls import Calls
-from infra.bench.cold import resized
-from infra.bench.figures import Spread, calls_a_dollar, gigabyte_seconds, percentile, ratio, rounded
+from infra.bench.cold import resize
+from infra.bench.figures import Spread, calls_a_dollar, gigabyte_seconds, percentile, ratio, round_figures
 from infra.bench.targets import AtLeast, AtMost, Bound, compare_documents
 
 VALUES = st.lists(st.floats(0.001, 1e6), min_size=1, max_size=50)
@@ -53,7 +53,7 @@ def test_a_ratio_to_nothing_is_none() -> None:
 @pytest.mark.parametrize(("value", "expected"), [(1234.56, 1234.6), (99.94, 99.9), (1.2345, 1.23), (0.0, 0.0)])
 def test_figures_are_rounded_to_what_they_say(value: float, expected: float) -> None:
     """Three digits for small ones, one decimal for large ones."""
-    assert rounded(value) == expected
+    assert round_figures(value) == expected
 
 
 @pytest.mark.parametrize(
@@ -124,7 +124,7 @@ def test_a_resized_copy_differs_in_nothing_else() -> None:
         "annotations": [{"key": "preload", "value": "m"}, {"key": "final", "value": True}],
         "name": "classify",
     }
-    made = resized(original)
+    made = resize(original)
     assert set(made) == {"exec", "limits", "parameters", "annotations"}
     assert made["limits"] == {"memory": 160, "timeout": 1}
     assert {name: made[name] for name in ("exec", "annotations")} == {

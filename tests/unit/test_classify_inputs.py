@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from actions.classify.inputs import Inputs, parse_inputs, without_injected
-from actions.classify.settings import Settings
+from actions.classify.settings import ClassifySettings
 from actions.errors import BadEvent, BadRequest, BadSettings
 from actions.events import ObjectEvent
 from tests.unit.test_event_properties import json_values
@@ -128,15 +128,15 @@ ENVIRON = {"PIXWHISK_MODEL": "/models/a", "AWS_ENDPOINT_URL_S3": "http://127.0.0
 
 def test_the_environment_wins_over_the_payload() -> None:
     """A caller's payload can ask for less, but never redirect the action or have it do more."""
-    settings = Settings.from_params(
+    settings = ClassifySettings.from_params(
         {"AWS_ENDPOINT_URL_S3": "http://elsewhere", "LIMIT_BYTES": 7, "PIXWHISK_MODEL": "/etc"}, ENVIRON
     )
     assert settings.endpoint == "http://127.0.0.1:9000"
     assert settings.models == (Path("/models/a"),)
     assert (settings.limit_bytes, settings.limit_pixels) == (7, 100_000_000)
     wider = {"LIMIT_BYTES": 10**9, "LIMIT_PIXELS": 10**12, "PIXWHISK_THREADS": 64, "AWS_REGION": "elsewhere"}
-    assert Settings.from_params(wider, ENVIRON) == Settings.from_params({}, ENVIRON)
-    widened = Settings.from_params({"LIMIT_BYTES": 10**9}, {**ENVIRON, "LIMIT_BYTES": str(10**8)})
+    assert ClassifySettings.from_params(wider, ENVIRON) == ClassifySettings.from_params({}, ENVIRON)
+    widened = ClassifySettings.from_params({"LIMIT_BYTES": 10**9}, {**ENVIRON, "LIMIT_BYTES": str(10**8)})
     assert widened.limit_bytes == 10**8
 
 
@@ -150,7 +150,7 @@ def test_every_wrong_setting_is_named_at_once() -> None:
         "PIXWHISK_THREADS": "two",
     }
     with pytest.raises(BadSettings) as caught:
-        Settings.from_params(params, {})
+        ClassifySettings.from_params(params, {})
     for name in ("PIXWHISK_MODEL", "AWS_ENDPOINT_URL_S3", "AWS_SECRET_ACCESS_KEY", "LIMIT_BYTES", "LIMIT_PIXELS"):
         assert name in str(caught.value)
     assert "PIXWHISK_THREADS" in str(caught.value)
@@ -159,5 +159,7 @@ def test_every_wrong_setting_is_named_at_once() -> None:
 
 def test_secrets_are_not_shown() -> None:
     """Settings can be printed."""
-    settings = Settings.from_params({"AWS_ACCESS_KEY_ID": "public", "AWS_SECRET_ACCESS_KEY": "hunter2"}, ENVIRON)
+    settings = ClassifySettings.from_params(
+        {"AWS_ACCESS_KEY_ID": "public", "AWS_SECRET_ACCESS_KEY": "hunter2"}, ENVIRON
+    )
     assert "hunter2" not in repr(settings)

@@ -37,7 +37,7 @@ SUBSCRIBED = {
 
 
 def wanted(runtime: WantedRuntime = WantedRuntime(), zipped: bytes = b"zip", **variables: str) -> Wanted:  # noqa: B008 - frozen
-    return manifest.wanted(manifest.read(), "guest", VARIABLES | variables, lambda _: zipped, runtime)
+    return manifest.read_wanted(manifest.read(), "guest", VARIABLES | variables, lambda _: zipped, runtime)
 
 
 def live(desired: Wanted) -> State:

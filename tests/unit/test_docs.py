@@ -120,7 +120,7 @@ def test_the_plan_shown_is_the_manifest_s() -> None:
     variables = dict.fromkeys(re.findall(r"\$([A-Z_0-9]+)", manifest.PATH.read_text()), "x") | {
         "PIXWHISK_BUCKET": "images"
     }
-    wanted = manifest.wanted(manifest.read(), "guest", variables, lambda _: b"", WantedRuntime())
+    wanted = manifest.read_wanted(manifest.read(), "guest", variables, lambda _: b"", WantedRuntime())
     printed = "".join(f"would {change}\n" for change in plan(wanted, State({}, {})))
     assert f"```\n{printed}```" in OPERATIONS
 

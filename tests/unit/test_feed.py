@@ -14,7 +14,7 @@ from minio.xml import marshal
 
 from actions.errors import BadRequest
 from actions.events import CREATED, SUBSCRIBED
-from triggers.feed.request import FeedParameters, Trigger, parse_request
+from triggers.feed.request import FedTrigger, FeedParameters, parse_request
 from triggers.feed.subscription import (
     Subscription,
     entries,
@@ -111,30 +111,30 @@ def test_the_namespace_of_an_underscore_is_the_callers() -> None:
         parse_request({"lifecycleEvent": "READ", "triggerName": name, "authKey": "u:p"}, "guest").trigger
         for name in ("/_/t", "/guest/t")
     ]
-    assert names[0] == names[1] == Trigger("guest", "t", "u:p")
+    assert names[0] == names[1] == FedTrigger("guest", "t", "u:p")
 
 
 def test_a_key_is_not_shown() -> None:
     """A printed trigger does not hold its key."""
-    assert "hush" not in repr(Trigger("guest", "t", "u:hush"))
+    assert "hush" not in repr(FedTrigger("guest", "t", "u:hush"))
 
 
 def test_own_targets_differ_and_are_names_minio_takes() -> None:
     """Triggers whose names differ only in what a target cannot hold get different targets."""
-    names = {own_target(Trigger("guest", name, "u:p")) for name in ("a b", "a-b", "a.b", "A b")}
+    names = {own_target(FedTrigger("guest", name, "u:p")) for name in ("a b", "a-b", "a.b", "A b")}
     assert len(names) == 4
     assert all(name.replace("_", "").isalnum() for name in names)
 
 
 def test_trigger_urls_are_escaped() -> None:
     """A space or `=` in a trigger's name cannot spill into MinIO's configuration line."""
-    url = trigger_url("http://h:1/", Trigger("guest", "a b=c", "u:p"))
+    url = trigger_url("http://h:1/", FedTrigger("guest", "a b=c", "u:p"))
     assert url == "http://h:1/api/v1/namespaces/guest/triggers/a%20b%3Dc"
 
 
 def test_journal_may_be_declined_and_asked_for_again() -> None:
     """`journal false` drops the safe lane, an update without it keeps that, `journal true` brings it back."""
-    trigger, journal = Trigger("guest", "t", "u:p"), "arn:minio:sqs::JOURNAL:postgresql"
+    trigger, journal = FedTrigger("guest", "t", "u:p"), "arn:minio:sqs::JOURNAL:postgresql"
     first = resolve_subscription(trigger, asked(bucket="b", journal="false"), None, journal)
     second = resolve_subscription(trigger, asked(prefix="in/"), first, journal)
     third = resolve_subscription(trigger, asked(journal=True), second, journal)

@@ -27,7 +27,7 @@ from infra.host.entities.parameters import (
 )
 from infra.host.errors import Refusal, unauthorized
 from infra.host.json_bodies import LIMIT_DEPTH, depth, dump, parse, parse_object
-from infra.host.names import Name, checked_name, qualified
+from infra.host.names import Name, check_name, parse_name
 from infra.host.settings import key_faults, parse_keys
 
 KEY = "789c46b1-0000-0000-0000-000000000000:" + "s" * 64
@@ -40,14 +40,14 @@ JSON = st.recursive(
 @pytest.mark.parametrize("name", ["a", "_", "a b", "a@b.c&d-e", "0", "x" * 256])
 def test_legal_names(name: str) -> None:
     """Blanks only inside, punctuation not in front."""
-    assert checked_name(name) == name
+    assert check_name(name) == name
 
 
 @pytest.mark.parametrize("name", ["", " a", "a ", "-a", ".a", "a/b", "a\n", "é", "a\0", "x" * 257, "a$"])
 def test_illegal_names(name: str) -> None:
     """Refused with a 400."""
     with pytest.raises(Refusal) as refused:
-        checked_name(name)
+        check_name(name)
     assert refused.value.status == 400
 
 
@@ -63,17 +63,17 @@ def test_illegal_names(name: str) -> None:
 )
 def test_qualified_names(text: object, name: Name) -> None:
     """With or without the leading slash, `_` being the caller's own."""
-    assert qualified(text, "own") == name
+    assert parse_name(text, "own") == name
 
 
 @given(st.text() | st.none() | st.dictionaries(st.text(), st.text()))
 def test_any_name_is_read_or_refused(text: object) -> None:
     """And what is read is written the same way."""
     try:
-        name = qualified(text, "own")
+        name = parse_name(text, "own")
     except Refusal:
         return
-    assert qualified(f"/{name}", "other") == name
+    assert parse_name(f"/{name}", "other") == name
 
 
 def test_later_layers_win() -> None:

@@ -48,17 +48,17 @@ def test_left_out_libraries() -> None:
 
 def test_what_is_left_out_is_locked() -> None:
     """Every name that is left out is one the lock has: a misspelt one would leave nothing out."""
-    locked = context.served(context.LOCK, ())
+    locked = context.find_served(context.LOCK, ())
     assert locked >= context.BINDING
-    assert context.served(context.LOCK_TENSORFLOW, ()) >= context.BUILDING
+    assert context.find_served(context.LOCK_TENSORFLOW, ()) >= context.BUILDING
 
 
 def test_tensorflow_adds_only_what_is_missing() -> None:
     """The second target's libraries and the first's do not overlap, and together they are all that TensorFlow asks."""
-    first = context.served(context.LOCK, context.BINDING)
-    second = context.served(context.LOCK_TENSORFLOW, first | context.BUILDING)
+    first = context.find_served(context.LOCK, context.BINDING)
+    second = context.find_served(context.LOCK_TENSORFLOW, first | context.BUILDING)
     assert not first & second
-    assert first | second | context.BUILDING >= context.served(context.LOCK_TENSORFLOW, ())
+    assert first | second | context.BUILDING >= context.find_served(context.LOCK_TENSORFLOW, ())
 
 
 def test_code_is_what_the_zips_hold() -> None:

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from infra.openwhisk.manifest import WantedRuntime, read, wanted
+from infra.openwhisk.manifest import WantedRuntime, read, read_wanted
 from infra.openwhisk.plan import State, plan
 from infra.openwhisk.rights import Deployer, Unintended, find_unintended
 
@@ -37,7 +37,7 @@ def found(live: dict[str, str], told: dict[str, str]) -> list[str]:
     """What deploying with `told` would do to what was deployed with `live`."""
 
     def made(variables: dict[str, str]) -> Any:
-        return wanted(read(), "guest", variables, lambda _: b"", WantedRuntime())
+        return read_wanted(read(), "guest", variables, lambda _: b"", WantedRuntime())
 
     state = State({(each.collection, each.name): dict(each.body) for each in made(live).entities}, {})
     return list(find_unintended(plan(made(told), state), state, DEPLOYER))

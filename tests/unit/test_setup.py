@@ -197,7 +197,7 @@ def test_minio_is_found_where_the_operator_says_first(tmp_path: Path) -> None:
     environ = {"PIXWHISK_CACHE": str(tmp_path / "cache"), "PATH": str(tmp_path / "bin")}
     with pytest.raises(MinioMissing, match="make setup"):
         minio_binary.find(environ)
-    built = program(minio_binary.built(environ))
+    built = program(minio_binary.place_built(environ))
     assert minio_binary.find(environ) == built
     on_path = program(tmp_path / "bin/minio")
     assert minio_binary.find(environ) == on_path

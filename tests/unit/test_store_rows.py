@@ -16,7 +16,7 @@ from actions.messages import Classification, ModelReference, Outcome, Status
 from actions.store.handler import handle
 from actions.store.results import database_url
 from actions.store.rows import as_json, moment, padded, prepare, row, storable
-from actions.store.settings import Settings
+from actions.store.settings import StoreSettings
 
 MODEL = ModelReference("lite0", "sha256:aa")
 CAT = Classification(281, "tabby", "tabby, tabby cat", 0.9)
@@ -136,7 +136,7 @@ def test_what_is_no_json_is_the_callers_fault() -> None:
 
 def test_the_environment_wins() -> None:
     """A caller's payload can not redirect an action to another database."""
-    settings = Settings.from_params({"DATABASE_URL": "postgresql://evil/"}, {"DATABASE_URL": "postgresql://ours/"})
+    settings = StoreSettings.from_params({"DATABASE_URL": "postgresql://evil/"}, {"DATABASE_URL": "postgresql://ours/"})
     assert settings.database_url == "postgresql://ours/"
 
 
@@ -144,9 +144,9 @@ def test_the_environment_wins() -> None:
 def test_a_wrong_url_is_named_and_not_repeated(url: Any) -> None:
     """An error about a URL names the setting and never its value."""
     with pytest.raises(BadSettings, match="DATABASE_URL") as raised:
-        Settings.from_params({"DATABASE_URL": url}, {})
+        StoreSettings.from_params({"DATABASE_URL": url}, {})
     assert "secret" not in str(raised.value)
-    assert "secret" not in repr(Settings("postgresql://u:secret@h/d"))
+    assert "secret" not in repr(StoreSettings("postgresql://u:secret@h/d"))
 
 
 @pytest.mark.parametrize("scheme", ["postgres", "postgresql", "postgresql+psycopg"])

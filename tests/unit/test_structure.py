@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import re
 import sys
+from collections import defaultdict
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -12,6 +13,7 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 PRODUCT = sorted(path for folder in ("actions", "triggers", "infra") for path in (ROOT / folder).rglob("*.py"))
+LIMIT_LINES = 400
 
 
 def name_of(path: Path) -> str:
@@ -34,8 +36,46 @@ def imports(path: Path) -> Iterator[str]:
             yield node.module
 
 
+def test_no_file_is_long() -> None:
+    """A file that does not fit into a reader's head is two."""
+    long = {name_of(path): lines for path in PRODUCT if (lines := len(path.read_text().splitlines())) > LIMIT_LINES}
+    assert long == {}
+
+
 def test_no_file_has_section_banners() -> None:
     """A banner means two modules."""
     banner = re.compile(r"^\s*#\s*(?:[-=*#~]{3,}|.*[-=*#~]{3,}$)", re.MULTILINE)
     found = {name_of(path): match[0] for path in PRODUCT if (match := banner.search(path.read_text()))}
     assert found == {}
+
+
+def test_class_names_are_unique() -> None:
+    """Of two in one traceback, or one search, each is told by its name alone."""
+    places = defaultdict(list)
+    for path in PRODUCT:
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.ClassDef):
+                places[node.name].append(name_of(path))
+    assert {name: found for name, found in places.items() if len(found) > 1} == {}
+
+
+# These are verbs, or the logger's own word.
+VERBS = {"bring", "warning"}
+
+
+def test_participles_name_context_managers_alone() -> None:
+    """`with holding(…)`; whatever else a function does has a verb for its name."""
+    participles = {
+        f"{name_of(path)}: {node.name}"
+        for path in PRODUCT
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
+        and node.name.strip("_").partition("_")[0].endswith("ing")
+        and node.name not in VERBS
+        and not is_context_manager(node)
+    }
+    assert participles == set()
+
+
+def is_context_manager(node: ast.FunctionDef | ast.AsyncFunctionDef) -> bool:
+    return any("contextmanager" in ast.unparse(each) for each in node.decorator_list)

@@ -11,7 +11,7 @@ from actions.errors import BadSettings
 from actions.events import parse_record
 from tests.fixtures.outcomes import event, outcome
 from triggers.sweep.invoking import LIMIT_PAYLOAD, Done, Failed, Refused, Running, payload, read_answer, slim
-from triggers.sweep.settings import Settings
+from triggers.sweep.settings import SweepSettings
 
 
 def activation(result: object, status: str = "success") -> bytes:
@@ -106,10 +106,10 @@ def test_where_the_key_goes_only_the_environment_says() -> None:
     """Inside OpenWhisk its own address and key serve where none are bound; a caller's payload never redirects."""
     inside = {"__OW_API_HOST": "http://172.17.0.1:3233/", "__OW_API_KEY": "u:k", "DATABASE_URL": "postgres://ours/"}
     payload = {"DATABASE_URL": "postgresql://evil/", "WSK_APIHOST": "https://evil.example", "WSK_AUTH": "v:l"}
-    settings = Settings.from_params(payload, inside)
+    settings = SweepSettings.from_params(payload, inside)
     assert (settings.apihost, settings.auth) == ("http://172.17.0.1:3233", "u:k")
     assert settings.database_url == "postgresql://ours/"
-    bound = Settings.from_params(payload, {**inside, "WSK_APIHOST": "openwhisk.example", "WSK_AUTH": "v:l"})
+    bound = SweepSettings.from_params(payload, {**inside, "WSK_APIHOST": "openwhisk.example", "WSK_AUTH": "v:l"})
     assert (bound.apihost, bound.auth) == ("https://openwhisk.example", "v:l")
     assert not any(secret in repr(bound) for secret in ("v:l", "ours"))
 
@@ -117,4 +117,4 @@ def test_where_the_key_goes_only_the_environment_says() -> None:
 def test_every_missing_setting_is_named() -> None:
     """All at once, without values."""
     with pytest.raises(BadSettings, match="DATABASE_URL, WSK_APIHOST, WSK_AUTH"):
-        Settings.from_params({}, {})
+        SweepSettings.from_params({}, {})

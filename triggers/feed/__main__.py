@@ -19,7 +19,7 @@ from triggers.feed.subscription import journal_arn
 
 
 @dataclass(frozen=True, slots=True)
-class Settings:
+class FeedSettings:
     """`journal` is the name or ARN of MinIO's PostgreSQL target, empty for none; `apihost` is OpenWhisk's URL.
 
     `declare` lets the feed add webhook targets to MinIO's configuration, which restarts MinIO for each new one.
@@ -33,7 +33,7 @@ class Settings:
     declare: bool = False
 
     @classmethod
-    def read(cls, params: Mapping[str, Any], environ: Mapping[str, str]) -> Settings:
+    def read(cls, params: Mapping[str, Any], environ: Mapping[str, str]) -> FeedSettings:
         """Raises `BadSettings` naming everything that is missing."""
         merged = {**params, **environ}
         names = ("AWS_ENDPOINT_URL_S3", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY")
@@ -52,11 +52,11 @@ def main(params: dict[str, Any]) -> dict[str, Any]:
 
 
 def _handled(params: Mapping[str, Any], environ: Mapping[str, str]) -> dict[str, Any]:
-    settings = Settings.read(params, environ)
+    settings = FeedSettings.read(params, environ)
     return handle(connect(settings), parse_request(params, environ.get("__OW_NAMESPACE") or "_"))
 
 
-def connect(settings: Settings) -> Feed:
+def connect(settings: FeedSettings) -> Feed:
     """A feed on the settings' store; nothing is asked of the store yet."""
     address = urlsplit(settings.endpoint)
     if address.scheme not in ("http", "https") or not address.netloc:

@@ -18,7 +18,7 @@ from urllib3.exceptions import HTTPError
 
 from actions.errors import ActionError, BadRequest, BadSettings, ObjectStoreRefused, ObjectStoreUnreachable
 from triggers.feed import targets
-from triggers.feed.request import FeedParameters, Request, Trigger
+from triggers.feed.request import FedTrigger, FeedParameters, Request
 from triggers.feed.subscription import (
     Subscription,
     entries,
@@ -88,7 +88,7 @@ def explained(error: S3Error) -> ActionError:
     return BadRequest(f"MinIO does not take the subscription: {message}")
 
 
-def _subscribe(feed: Feed, trigger: Trigger, parameters: FeedParameters, *, update: bool) -> dict[str, Any]:
+def _subscribe(feed: Feed, trigger: FedTrigger, parameters: FeedParameters, *, update: bool) -> dict[str, Any]:
     before = list(_subscriptions(feed, str(trigger)))
     wanted = resolve_subscription(trigger, parameters, before[0] if update and before else None, feed.journal)
     if not feed.store.bucket_exists(bucket_name=wanted.bucket):
@@ -103,7 +103,7 @@ def _subscribe(feed: Feed, trigger: Trigger, parameters: FeedParameters, *, upda
     return {"subscriptions": [wanted.dump()]}
 
 
-def _unsubscribe(feed: Feed, trigger: Trigger) -> dict[str, Any]:
+def _unsubscribe(feed: Feed, trigger: FedTrigger) -> dict[str, Any]:
     own = webhook_arn(own_target(trigger))
     for old in list(_subscriptions(feed, str(trigger))):
         _write(feed, old.bucket, str(trigger), [])
@@ -125,7 +125,7 @@ def _subscriptions(feed: Feed, trigger: str) -> Iterator[Subscription]:
                 yield found
 
 
-def _declare_own(feed: Feed, trigger: Trigger, wanted: Subscription) -> bool:
+def _declare_own(feed: Feed, trigger: FedTrigger, wanted: Subscription) -> bool:
     if wanted.target != webhook_arn(own_target(trigger)):
         return False
     if not feed.administration:

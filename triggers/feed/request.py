@@ -21,7 +21,7 @@ _GROUPS = {
 
 
 @dataclass(frozen=True, slots=True)
-class Trigger:
+class FedTrigger:
     """A trigger, its namespace resolved, and the caller's key to fire it with."""
 
     namespace: str
@@ -50,7 +50,7 @@ class FeedParameters:
 @dataclass(frozen=True, slots=True)
 class Request:
     lifecycle: Lifecycle
-    trigger: Trigger
+    trigger: FedTrigger
     parameters: FeedParameters
 
 
@@ -62,14 +62,14 @@ def parse_request(params: Mapping[str, Any], namespace: str) -> Request:
     return Request(lifecycle, _trigger(params, namespace), _parameters(params))
 
 
-def _trigger(params: Mapping[str, Any], namespace: str) -> Trigger:
+def _trigger(params: Mapping[str, Any], namespace: str) -> FedTrigger:
     match = re.fullmatch(r"/?([^/]+)/([^/]+)", _text(params, "triggerName") or "")
     if not match:
         raise BadRequest("triggerName: expected /namespace/trigger")
     key = _text(params, "authKey") or ""
     if not re.fullmatch(r"[^\s:]+:[^\s:]+", key):
         raise BadRequest("authKey: expected an OpenWhisk key, uuid:secret")
-    return Trigger(namespace if match[1] == "_" else match[1], match[2], key)
+    return FedTrigger(namespace if match[1] == "_" else match[1], match[2], key)
 
 
 def _parameters(params: Mapping[str, Any]) -> FeedParameters:

@@ -18,7 +18,7 @@ from minio.notificationconfig import NotificationConfig, PrefixFilterRule, Queue
 
 from actions.errors import BadRequest
 from actions.events import SUBSCRIBED
-from triggers.feed.request import FeedParameters, Trigger
+from triggers.feed.request import FedTrigger, FeedParameters
 
 WEBHOOK, JOURNAL = "webhook", "journal"
 
@@ -90,7 +90,7 @@ def holds(document: NotificationConfig, trigger: str, wanted: Sequence[QueueConf
 
 
 def resolve_subscription(
-    trigger: Trigger, parameters: FeedParameters, before: Subscription | None, journal: str | None
+    trigger: FedTrigger, parameters: FeedParameters, before: Subscription | None, journal: str | None
 ) -> Subscription:
     """The subscription that parameters describe, over what was there `before`; `journal` is the journal's ARN."""
     bucket = parameters.bucket or (before.bucket if before else None)
@@ -108,7 +108,7 @@ def resolve_subscription(
     )
 
 
-def own_target(trigger: Trigger) -> str:
+def own_target(trigger: FedTrigger) -> str:
     """The webhook target the feed keeps for a trigger that names none: readable, and different for each trigger."""
     digest = hashlib.sha256(str(trigger).encode()).hexdigest()[:8]
     return f"PIXWHISK_{re.sub(r'[^A-Za-z0-9]+', '_', trigger.name)[:40]}_{digest}".upper()

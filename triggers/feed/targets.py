@@ -15,7 +15,7 @@ from urllib.parse import quote
 from minio.error import MinioAdminException
 
 from actions.errors import BadSettings
-from triggers.feed.request import Trigger
+from triggers.feed.request import FedTrigger
 
 
 class Administration(Protocol):
@@ -30,7 +30,7 @@ class Administration(Protocol):
     def service_restart(self) -> str: ...
 
 
-def trigger_url(apihost: str, trigger: Trigger) -> str:
+def trigger_url(apihost: str, trigger: FedTrigger) -> str:
     """Where MinIO posts an event to fire a trigger."""
     host = apihost if "://" in apihost else f"https://{apihost}"
     namespace, name = quote(trigger.namespace, safe=""), quote(trigger.name, safe="")

@@ -11,7 +11,7 @@ from actions.boundary import answer
 from triggers.sweep.handler import Sweep
 from triggers.sweep.inbox import opened
 from triggers.sweep.invoking import Invoker
-from triggers.sweep.settings import Settings
+from triggers.sweep.settings import SweepSettings
 
 # Time to note what is in flight when the activation's own time is nearly over, in s: a batch takes a second or two.
 RESERVE = 15.0
@@ -23,7 +23,7 @@ def main(params: Mapping[str, Any]) -> dict[str, Any]:
     return answer(_sweep_for_a_while, params)
 
 
-def sweep(settings: Settings, until: float = float("inf"), stop: Event | None = None) -> dict[str, Any]:
+def sweep(settings: SweepSettings, until: float = float("inf"), stop: Event | None = None) -> dict[str, Any]:
     """One sweep, until nothing is due. Raises `DatabaseUnavailable`."""
     with opened(settings.database_url, settings.lease) as inbox:
         score = Sweep(inbox, Invoker(settings), settings, stop or Event(), until).run()
@@ -34,7 +34,7 @@ def sweep(settings: Settings, until: float = float("inf"), stop: Event | None = 
 
 
 def _sweep_for_a_while(params: Mapping[str, Any], environ: Mapping[str, str]) -> dict[str, Any]:
-    return sweep(Settings.from_params(params, environ), time.monotonic() + _allowed(environ))
+    return sweep(SweepSettings.from_params(params, environ), time.monotonic() + _allowed(environ))
 
 
 def _allowed(environ: Mapping[str, str]) -> float:

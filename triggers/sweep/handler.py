@@ -17,7 +17,7 @@ from typing import Any, Protocol, assert_never
 
 from triggers.sweep.inbox import ClaimedEvent, Inbox
 from triggers.sweep.invoking import Answer, Done, Failed, Refused, Running, slim
-from triggers.sweep.settings import Settings
+from triggers.sweep.settings import SweepSettings
 
 # How long a sweep begins nothing after OpenWhisk refused or a service failed, in s; doubled while that goes on.
 PAUSE_FIRST, PAUSE_LONGEST = 0.5, 8.0
@@ -74,7 +74,7 @@ class Sweep:
         self,
         inbox: Inbox,
         runs: Runs,
-        settings: Settings,
+        settings: SweepSettings,
         stop: Event,
         until: float = float("inf"),
         *,

@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 import urllib3
 
-from triggers.sweep.settings import Settings
+from triggers.sweep.settings import SweepSettings
 
 # OpenWhisk takes 1 MiB, merged with what is bound.
 LIMIT_PAYLOAD = 900_000
@@ -59,7 +59,7 @@ Answer = Done | Failed | Refused | Running
 class Invoker:
     """Invokes the sequence; used by several threads at once."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: SweepSettings) -> None:
         self._pool = urllib3.PoolManager(timeout=TIMEOUT, retries=False, maxsize=settings.in_flight)
         self._actions = f"{settings.apihost}/api/v1/namespaces/_/actions"
         self._sequence, self._sequence_large = settings.sequence, settings.sequence_large

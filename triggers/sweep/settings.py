@@ -13,7 +13,7 @@ from actions.errors import BadSettings
 
 
 @dataclass(frozen=True, slots=True)
-class Settings:
+class SweepSettings:
     """Where the inbox and OpenWhisk are, and how hard to push.
 
     `apihost` is a URL. A batch holds `batch` records. `in_flight` of them are run at once, one more than there are
@@ -34,7 +34,7 @@ class Settings:
     lease: timedelta = timedelta(seconds=20)
 
     @classmethod
-    def from_params(cls, params: Mapping[str, Any], environ: Mapping[str, str]) -> Settings:
+    def from_params(cls, params: Mapping[str, Any], environ: Mapping[str, str]) -> SweepSettings:
         """Read settings. Where the key goes, and which, the environment alone says: OpenWhisk's own address and key
         serve where none are given, and no caller names others. The database may be a bound parameter.
         """

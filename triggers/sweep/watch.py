@@ -8,7 +8,7 @@ from threading import Event
 from actions.errors import DatabaseUnavailable
 from triggers.sweep.handler import Runs, Score, Sweep
 from triggers.sweep.inbox import Inbox, opened
-from triggers.sweep.settings import Settings
+from triggers.sweep.settings import SweepSettings
 
 Report = Callable[[str], None]
 
@@ -20,7 +20,7 @@ PRUNE_EVERY = 500
 PAUSE_GATHER = 0.1
 
 
-def watch(settings: Settings, runs: Runs, stop: Event, seconds: float, report: Report) -> None:
+def watch(settings: SweepSettings, runs: Runs, stop: Event, seconds: float, report: Report) -> None:
     """Returns soon after `stop` is set. `seconds`: how often to look without being woken, for rows that failed."""
     away = False
     while not stop.is_set():
@@ -37,7 +37,7 @@ def watch(settings: Settings, runs: Runs, stop: Event, seconds: float, report: R
             stop.wait(PAUSE_DATABASE)
 
 
-def _follow(inbox: Inbox, settings: Settings, runs: Runs, *, stop: Event, seconds: float, report: Report) -> None:
+def _follow(inbox: Inbox, settings: SweepSettings, runs: Runs, *, stop: Event, seconds: float, report: Report) -> None:
     inbox.listen()
     rounds, woken, prunable = 0, False, False
     while not stop.is_set():

@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import Any
 
 from infra.bench.burst import ManyUploads, place_of, remove
-from infra.bench.clients import Rows, Uploader
-from infra.bench.figures import Spread, rounded
+from infra.bench.clients import RowReader, Uploader
+from infra.bench.figures import Spread, round_figures
 from infra.bench.peers.contenders import Contender, LeftOut, contending, require_packages
 from infra.bench.pictures import USUAL, different, jpeg
 from infra.bench.trickle import Route, Trickle
@@ -44,7 +44,7 @@ QUICK = ComparisonPlan(Trickle(turns=1, uploads=5, settling=2), burst=40, killed
 class PeerComparison:
     """One run of it. Objects and rows have `prefix`."""
 
-    rows: Rows
+    rows: RowReader
     pictures: Iterator[bytes]
     prefix: str
     plan: ComparisonPlan
@@ -79,7 +79,7 @@ class PeerComparison:
             return None  # what comes while it is busy is lost: it never ends
         count = self.plan.burst
         advance = self.begin_part(f"a burst: {contender.title}", count)
-        return rounded(self._uploads(contender, "burst").burst(count, advance).rows_a_second)
+        return round_figures(self._uploads(contender, "burst").burst(count, advance).rows_a_second)
 
     def _kill(self, contender: Contender) -> int | None:
         if contender.kill_workers is None:
@@ -109,7 +109,7 @@ def compare(deployment: Deployment, plan: ComparisonPlan, begin_part: Part) -> d
     require_packages()
     prefix, left_out = f"pixwhisk-bench-{time.time():.0f}/", LeftOut()
     own = place_of(deployment)
-    with tempfile.TemporaryDirectory(prefix="px-peers-") as directory, Rows(deployment.database_url) as rows:
+    with tempfile.TemporaryDirectory(prefix="px-peers-") as directory, RowReader(deployment.database_url) as rows:
         buckets = [own.bucket]
         try:
             with contending(deployment, own, Path(directory), left_out) as contenders:

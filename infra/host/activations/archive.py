@@ -119,7 +119,7 @@ class Archive:
         found = {row[0]: (row[1], row[2]) for row in reversed(rows)}
         shown = {each.id: (each.start, each.dump() if full else each.summary()) for each in fresh}
         newest = sorted((found | shown).values(), key=lambda pair: pair[0])[::-1]
-        return [_parsed(each) for _, each in newest[query.skip : query.skip + query.limit]]
+        return [_parse(each) for _, each in newest[query.skip : query.skip + query.limit]]
 
     async def count(self, query: ActivationQuery) -> int:
         written = {row[0] for row in await asyncio.to_thread(self._read, f"SELECT id {WHERE}", query.bound())}
@@ -212,16 +212,16 @@ class Archive:
 def _open(path: Path) -> sqlite3.Connection:
     """The archive's file; one that is damaged is set aside, because records are worth less than a host that starts."""
     try:
-        return _prepared(path)
+        return _prepare(path)
     except sqlite3.DatabaseError as error:
         if isinstance(error, sqlite3.OperationalError):
             raise
         log.warning("activations-set-aside", file=path, reason=error)
         path.replace(path.with_suffix(".damaged"))
-        return _prepared(path)
+        return _prepare(path)
 
 
-def _prepared(path: Path) -> sqlite3.Connection:
+def _prepare(path: Path) -> sqlite3.Connection:
     connection = connect(path, "NORMAL")
     connection.executescript(SCHEMA)
     return connection
@@ -238,6 +238,6 @@ def _row(activation: ActivationRecord) -> tuple[Any, ...] | None:
     return (activation.id, activation.namespace, activation.filter, activation.start, size, summary, record)
 
 
-def _parsed(shown: Any) -> Mapping[str, Any]:
+def _parse(shown: Any) -> Mapping[str, Any]:
     parsed: Mapping[str, Any] = json.loads(shown) if isinstance(shown, str) else shown
     return parsed

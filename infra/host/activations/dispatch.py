@@ -169,7 +169,7 @@ class Dispatch:
                 break
             progress.ended.append(last)
             # An error ends a sequence, also one that a component returned as its result in all good faith.
-            if _failed(last):
+            if _has_failed(last):
                 break
             # The result alone: a component sees neither what the sequence was called with nor what came before.
             payload = last.result
@@ -270,7 +270,7 @@ def check_size(invocable: Invocable, payload: Mapping[str, Any], received: int) 
         raise Refusal(413, f"Request larger than allowed: {size} > {LIMIT_BYTES} bytes.")
 
 
-def _failed(activation: ActivationRecord) -> bool:
+def _has_failed(activation: ActivationRecord) -> bool:
     result = activation.result
     return activation.status != 0 or (isinstance(result, dict) and "error" in result)
 

@@ -21,7 +21,7 @@ from infra.host.entities.registry import Registry
 from infra.host.entities.storage import connect
 from infra.host.errors import Refusal
 from infra.host.json_bodies import dump
-from infra.host.names import SYSTEM, Name, qualified
+from infra.host.names import SYSTEM, Name, parse_name
 from infra.logs import EventLogger
 
 log = EventLogger(__name__)
@@ -115,7 +115,7 @@ class Scheduler:
         if owner is None:
             raise BadAlarm("authKey: not a key of this host")
         try:
-            name = qualified(parameters.get("triggerName"), owner.namespace)
+            name = parse_name(parameters.get("triggerName"), owner.namespace)
         except Refusal:
             raise BadAlarm("triggerName: /namespace/name expected") from None
         if name.namespace != owner.namespace:

@@ -18,9 +18,9 @@ from infra.host.entities.limits import parse_limits
 from infra.host.entities.models import Action, Exec, Package
 from infra.host.entities.parameters import Parameter, merge
 from infra.host.entities.resolution import package_of
-from infra.host.entities.updates import annotated, check_overwrite, check_own, entity_fields
+from infra.host.entities.updates import annotate, check_overwrite, check_own, entity_fields
 from infra.host.errors import NOT_FOUND, ON_BINDING, Refusal, forbidden, malformed
-from infra.host.names import Name, checked_name
+from infra.host.names import Name, check_name
 
 
 def action_name(transaction: Transaction) -> Name:
@@ -28,8 +28,8 @@ def action_name(transaction: Transaction) -> Name:
     rest = [part for part in transaction.rest if part]
     if not 1 <= len(rest) <= 2:
         raise Refusal(404, NOT_FOUND)
-    package = checked_name(rest[0]) if len(rest) == 2 else ""
-    return Name(transaction.namespace, package, checked_name(rest[-1]))
+    package = check_name(rest[0]) if len(rest) == 2 else ""
+    return Name(transaction.namespace, package, check_name(rest[-1]))
 
 
 async def put_action(host: Host, transaction: Transaction) -> Response:
@@ -56,7 +56,7 @@ def _action(host: Host, raw: Mapping[str, Any], name: Name, old: Action | None) 
         fields["parameters"] = ()
     annotations = merge(fields.pop("annotations"), (Parameter("exec", exec_.kind),))
     if old is None:
-        annotations = annotated(annotations, provide_api_key=False)
+        annotations = annotate(annotations, provide_api_key=False)
     limits = parse_limits(raw.get("limits"), old.limits if old else ActionLimits())
     return Action(name=name, exec=exec_, limits=limits, annotations=annotations, **fields)
 
@@ -95,7 +95,7 @@ async def list_actions(host: Host, transaction: Transaction) -> Response:
     name = Name(transaction.namespace, "", "")
     wanted: str | None = None
     if transaction.rest and transaction.rest[0]:
-        package = host.registry.get(Package, replace(name, name=checked_name(transaction.rest[0])))
+        package = host.registry.get(Package, replace(name, name=check_name(transaction.rest[0])))
         if not package.publish:
             check_own(package.name, transaction.identity)
         name = replace(package.binding or package.name, package="")

@@ -11,8 +11,8 @@ from infra.host.activations.record import LEGAL_ID
 from infra.host.api.request import Transaction, integer, reply
 from infra.host.assembly import Host
 from infra.host.entities.updates import check_own
-from infra.host.errors import NOT_FOUND, Refusal, missing
-from infra.host.names import Name, checked_name
+from infra.host.errors import NOT_FOUND, Refusal, refuse_missing
+from infra.host.names import Name, check_name
 
 
 async def list_activations(host: Host, transaction: Transaction) -> Response:
@@ -37,7 +37,7 @@ def _filter(name: str | None) -> str | None:
     parts = name.split("/")
     if len(parts) > 2:
         raise Refusal(400, "The name parameter must be an action's name, or package/name.")
-    return "/".join(checked_name(part) for part in parts)
+    return "/".join(check_name(part) for part in parts)
 
 
 async def get_activation(host: Host, transaction: Transaction) -> Response:
@@ -50,7 +50,7 @@ async def get_activation(host: Host, transaction: Transaction) -> Response:
         raise Refusal(404, NOT_FOUND)
     record = await host.archive.find(transaction.namespace, activation_id)
     if record is None:
-        raise missing()
+        raise refuse_missing()
     return reply(_part(record, part[0] if part else ""), headers={"x-openwhisk-activation-id": activation_id})
 
 

@@ -10,18 +10,18 @@ from starlette.responses import Response
 from infra.host.api.request import Transaction, reply, reply_page
 from infra.host.assembly import Host
 from infra.host.entities.models import Action, Package
-from infra.host.entities.parameters import dump_parameters, mapping_of, merge
-from infra.host.entities.updates import annotated, check_overwrite, check_own, entity_fields
+from infra.host.entities.parameters import as_mapping, dump_parameters, merge
+from infra.host.entities.updates import annotate, check_overwrite, check_own, entity_fields
 from infra.host.errors import NAME_MALFORMED, Refusal, forbidden
-from infra.host.json_bodies import expected
-from infra.host.names import Name, checked_name, checked_namespace
+from infra.host.json_bodies import expect
+from infra.host.names import Name, check_name, check_namespace
 
 RESERVED = frozenset({"default"})
 
 
 def entity_name(transaction: Transaction) -> Name:
     """The one-part name a path gives a package, trigger or rule."""
-    return Name(transaction.namespace, "", checked_name(transaction.rest[0]))
+    return Name(transaction.namespace, "", check_name(transaction.rest[0]))
 
 
 async def put_package(host: Host, transaction: Transaction) -> Response:
@@ -31,7 +31,7 @@ async def put_package(host: Host, transaction: Transaction) -> Response:
         raise Refusal(400, f"Package name '{name.name}' is reserved.")
     overwrite = transaction.flag("overwrite", default=False)
     raw = await transaction.document()
-    binding = _binding(raw.get("binding"), name.namespace)
+    binding = _parse_binding(raw.get("binding"), name.namespace)
     async with host.registry.change() as change:
         old = host.registry.find(Package, name)
         check_overwrite(old, overwrite=overwrite)
@@ -41,17 +41,17 @@ async def put_package(host: Host, transaction: Transaction) -> Response:
     return reply(package.dump())
 
 
-def _binding(raw: object, own: str) -> Name | None:
+def _parse_binding(raw: object, own: str) -> Name | None:
     if not raw:
         return None
-    given: Mapping[str, Any] = expected(raw, dict, "binding")
+    given: Mapping[str, Any] = expect(raw, dict, "binding")
     namespace, name = given.get("namespace"), given.get("name")
     # The Go client sends an empty one with every package that is not bound.
     if not namespace and not name:
         return None
     if not isinstance(namespace, str) or not isinstance(name, str):
         raise Refusal(400, NAME_MALFORMED)
-    return Name(checked_namespace(namespace.removeprefix("/"), own), "", checked_name(name))
+    return Name(check_namespace(namespace.removeprefix("/"), own), "", check_name(name))
 
 
 def _check_binding(host: Host, binding: Name, name: Name, old: Package | None) -> None:
@@ -71,7 +71,7 @@ def _package(raw: Mapping[str, Any], name: Name, old: Package | None, binding: N
     binding = binding or (old.binding if old else None)
     if binding:
         shown = {"namespace": binding.namespace, "name": binding.name}
-        fields["annotations"] = merge(fields["annotations"], annotated((), binding=shown))
+        fields["annotations"] = merge(fields["annotations"], annotate((), binding=shown))
     return Package(name=name, binding=binding, **fields)
 
 
@@ -98,7 +98,7 @@ def _contents(host: Host, package: Package) -> dict[str, Sequence[Mapping[str, A
             "version": action.version,
             "annotations": dump_parameters(action.annotations),
         }
-        (feeds if "feed" in mapping_of(action.annotations) else actions).append(shown)
+        (feeds if "feed" in as_mapping(action.annotations) else actions).append(shown)
     return {"actions": actions, "feeds": feeds}
 
 

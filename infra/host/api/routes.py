@@ -22,7 +22,7 @@ from infra.host.api.rules import delete_rule, get_rule, list_rules, put_rule, se
 from infra.host.api.triggers import delete_trigger, fire_trigger, get_trigger, list_triggers, put_trigger
 from infra.host.assembly import Host
 from infra.host.errors import INTERNAL, NOT_FOUND, Refusal, forbidden, method_not_allowed
-from infra.host.names import checked_namespace
+from infra.host.names import check_namespace
 from infra.logs import EventLogger
 
 log = EventLogger(__name__)
@@ -94,7 +94,7 @@ async def _respond(host: Host, request: Request) -> Response:
 async def _route(host: Host, request: Request, identifier: str) -> Response:
     # The raw path: a `%2F` in a name is not a separator.
     raw = request.scope.get("raw_path") or request.scope["path"].encode()
-    segments = [_decoded(part) for part in raw.split(b"?")[0].split(b"/")[1:]]
+    segments = [_decode(part) for part in raw.split(b"?")[0].split(b"/")[1:]]
     match segments:
         case [""]:
             return _only(request, root_document(host))
@@ -107,7 +107,7 @@ async def _route(host: Host, request: Request, identifier: str) -> Response:
     raise Refusal(404, NOT_FOUND)
 
 
-def _decoded(part: bytes) -> str:
+def _decode(part: bytes) -> str:
     return unquote(part.decode("latin-1"), errors="replace") if b"%" in part else part.decode("latin-1")
 
 
@@ -128,7 +128,7 @@ async def _namespaces(host: Host, request: Request, identifier: str, rest: Seque
     identity = host.keyring.authenticate(request.headers.get("authorization"))
     if rest in ([], [""]):
         return _only(request, [identity.namespace])
-    namespace = checked_namespace(rest[0], identity.namespace)
+    namespace = check_namespace(rest[0], identity.namespace)
     if rest[1:] == ["limits"]:
         if namespace != identity.namespace:
             raise forbidden(namespace)

@@ -12,12 +12,12 @@ from infra.host.api.actions import check_reachable
 from infra.host.api.request import Transaction, reply, reply_page
 from infra.host.api.triggers import own_name
 from infra.host.assembly import Host
-from infra.host.entities.exec_field import followed
+from infra.host.entities.exec_field import follow
 from infra.host.entities.models import Action, Rule, RuleStatus, Trigger, TriggerRule
 from infra.host.entities.registry import EntityChange
 from infra.host.entities.updates import check_overwrite, check_own, entity_fields
-from infra.host.errors import Refusal, forbidden, malformed, missing
-from infra.host.names import Name, qualified
+from infra.host.errors import Refusal, forbidden, malformed, refuse_missing
+from infra.host.names import Name, parse_name
 
 
 def status_of(host: Host, rule: Rule) -> RuleStatus:
@@ -41,10 +41,10 @@ async def put_rule(host: Host, transaction: Transaction) -> Response:
         check_overwrite(old, overwrite=overwrite)
         rule = _rule(raw, name, old)
         status = status_of(host, old) if old else "active"
-        trigger = _checked(host, rule)
+        trigger = _check(host, rule)
         if old is not None and old.trigger != rule.trigger:
             _unlink(host, old, change)
-        change.puts += [rule, linked(trigger, rule, status)]
+        change.puts += [rule, link(trigger, rule, status)]
     return reply(_dump(rule, status))
 
 
@@ -56,13 +56,13 @@ def _rule(raw: Mapping[str, Any], name: Name, old: Rule | None) -> Rule:
     fields = entity_fields(raw, old) | {"parameters": ()}
     return Rule(
         name=name,
-        trigger=old.trigger if old and trigger is None else qualified(trigger, own),
-        action=old.action if old and action is None else qualified(action, own),
+        trigger=old.trigger if old and trigger is None else parse_name(trigger, own),
+        action=old.action if old and action is None else parse_name(action, own),
         **fields,
     )
 
 
-def _checked(host: Host, rule: Rule) -> Trigger:
+def _check(host: Host, rule: Rule) -> Trigger:
     """The rule's trigger; a 400 where it, or the action, does not exist."""
     if rule.trigger.namespace != rule.name.namespace:
         raise forbidden(str(rule.trigger))
@@ -70,12 +70,12 @@ def _checked(host: Host, rule: Rule) -> Trigger:
     if trigger is None:
         raise Refusal(400, f"trigger /{rule.trigger} does not exist")
     check_reachable(host, rule.action, rule.name.namespace)
-    if host.registry.find(Action, followed(rule.action, host.registry)) is None:
+    if host.registry.find(Action, follow(rule.action, host.registry)) is None:
         raise Refusal(400, f"action /{rule.action} does not exist")
     return trigger
 
 
-def linked(trigger: Trigger, rule: Rule, status: RuleStatus) -> Trigger:
+def link(trigger: Trigger, rule: Rule, status: RuleStatus) -> Trigger:
     return replace(trigger, rules={**trigger.rules, str(rule.name): TriggerRule(rule.action, status)})
 
 
@@ -119,7 +119,7 @@ async def set_rule(host: Host, transaction: Transaction) -> Response:
         rule = host.registry.get(Rule, name)
         trigger = host.registry.find(Trigger, rule.trigger)
         if trigger is None:
-            raise missing()
+            raise refuse_missing()
         if status_of(host, rule) != wanted:
-            change.puts.append(linked(trigger, rule, wanted))
+            change.puts.append(link(trigger, rule, wanted))
     return reply({})

@@ -32,10 +32,10 @@ from infra.host.errors import (
     PROCESSING,
     Refusal,
     method_not_allowed,
-    missing,
+    refuse_missing,
     unauthorized,
 )
-from infra.host.names import Name, checked_name
+from infra.host.names import Name, check_name
 from infra.host.settings import is_loopback
 
 METHODS = ("OPTIONS", "GET", "DELETE", "POST", "PUT", "HEAD", "PATCH")
@@ -113,16 +113,16 @@ def _find(host: Host, segments: Sequence[str]) -> WebCall:
     name, extension = web_responses.split_extension(name)
     owner = host.keyring.owner(namespace)
     if owner is None:
-        raise missing()
-    full = Name(namespace, "" if package == "default" else checked_name(package), checked_name(name))
+        raise refuse_missing()
+    full = Name(namespace, "" if package == "default" else check_name(package), check_name(name))
     # Resolved as its owner, for anybody may call it. Every refusal looks like a name that is not there: a stranger must
     # not learn which actions exist without being exported.
     try:
         invocable = host.resolver.resolve(full, owner)
     except Refusal:
-        raise missing() from None
+        raise refuse_missing() from None
     if not truthy(value_of(invocable.action.annotations, "web-export")):
-        raise missing()
+        raise refuse_missing()
     path = "".join(f"/{part}" for part in segments[3:])
     return WebCall(invocable, extension, path, owner)
 

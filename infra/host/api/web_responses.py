@@ -59,7 +59,7 @@ def http(result: Any) -> Response:
     media = _content_type(headers, "application/json")
     if not is_json_family(_media(media)):
         raise Refusal(400, "Response type in header did not match generated content type.")
-    return _response(dump(body), status, _typed(headers, media))
+    return _response(dump(body), status, _set_type(headers, media))
 
 
 def _text_response(body: str, status: int, headers: Sequence[Header]) -> Response:
@@ -68,9 +68,9 @@ def _text_response(body: str, status: int, headers: Sequence[Header]) -> Respons
     if not MEDIA_TYPE.match(media):
         raise Refusal(400, "Response did not specify a known content-type.")
     if is_textual(media) or is_json_family(media):
-        return _response(_encoded(body), status, _typed(headers, content_type))
+        return _response(_encode(body), status, _set_type(headers, content_type))
     try:
-        return _response(base64.b64decode(body, validate=True), status, _typed(headers, content_type))
+        return _response(base64.b64decode(body, validate=True), status, _set_type(headers, content_type))
     except (binascii.Error, ValueError):
         raise Refusal(400, "Response type in header did not match generated content type.") from None
 
@@ -116,7 +116,7 @@ def _media(content_type: str) -> str:
     return content_type.partition(";")[0].strip().lower()
 
 
-def _typed(headers: Sequence[Header], content_type: str) -> list[Header]:
+def _set_type(headers: Sequence[Header], content_type: str) -> list[Header]:
     return [*(each for each in headers if each[0] != "content-type"), ("content-type", content_type)]
 
 
@@ -126,7 +126,7 @@ def _response(body: bytes, status: int, headers: Sequence[Header]) -> Response:
     return response
 
 
-def _encoded(text: str) -> bytes:
+def _encode(text: str) -> bytes:
     return text.encode(errors="replace")
 
 
@@ -148,14 +148,14 @@ def text(result: Any) -> Response:
     found = result.get("body", result.get("text")) if isinstance(result, dict) else None
     value = result if found is None else found
     shown = value if isinstance(value, str) else json.dumps(value, indent=2)
-    return _part(result, _encoded(shown), "text/plain; charset=UTF-8")
+    return _part(result, _encode(shown), "text/plain; charset=UTF-8")
 
 
 def _field(result: Any, name: str, media: str) -> Response:
     value = result.get("body", result.get(name)) if isinstance(result, dict) else result
     if not isinstance(value, str):
         raise invalid(media)
-    return _part(result, _encoded(value), f"{media}; charset=UTF-8")
+    return _part(result, _encode(value), f"{media}; charset=UTF-8")
 
 
 def _part(result: Any, body: bytes, content_type: str) -> Response:

@@ -88,7 +88,7 @@ def read_version() -> int:
     return max(0, found)
 
 
-def confined(confinement: Confinement, writable: Path, start: Callable[[], Result]) -> Result:
+def confine(confinement: Confinement, writable: Path, start: Callable[[], Result]) -> Result:
     """What `start` returns or raises, called in a thread that is confined for the rest of its short life.
 
     Only below the directory `writable` can it change anything. Raises `OSError` where confining fails, and then has not

@@ -22,7 +22,7 @@ INCOMPLETE = "The action did not initialize or run as expected. Log data might b
 Name = Literal["stdout", "stderr"]
 
 
-def stored_line(name: Name, text: str, nanoseconds: int) -> str:
+def format_line(name: Name, text: str, nanoseconds: int) -> str:
     """A line as activations keep it: time in 30 columns, stream, text."""
     seconds, fraction = divmod(nanoseconds, 1_000_000_000)
     return f"{_moment(seconds)}.{fraction:09d}Z {name}: {text}"
@@ -45,18 +45,18 @@ class Store:
     def add(self, name: Name, text: bytes, nanoseconds: int) -> None:
         if self._full:
             return
-        line = stored_line(name, text.decode(errors="replace").rstrip("\r"), nanoseconds)
+        line = format_line(name, text.decode(errors="replace").rstrip("\r"), nanoseconds)
         # Counted as stored, so that a million empty lines are not free.
         self._size += len(line)
         if self._size > self.limit:
             self._full = True
-            line = stored_line("stderr", TRUNCATED.format(self.limit), nanoseconds)
+            line = format_line("stderr", TRUNCATED.format(self.limit), nanoseconds)
         self.lines.append(line)
 
     def note(self, text: str) -> None:
         """Add a line of the host's own, whatever the size so far."""
         if self.limit:
-            self.lines.append(stored_line("stderr", text, time.time_ns()))
+            self.lines.append(format_line("stderr", text, time.time_ns()))
 
 
 class Stream:

@@ -22,7 +22,7 @@ from pathlib import Path
 
 from infra.host.containers.connection import Wire, connect
 from infra.host.containers.group import find_adopted, kill_group, leave_group, make_group
-from infra.host.containers.landlock import Confinement, confined
+from infra.host.containers.landlock import Confinement, confine
 from infra.host.containers.logs import Capture
 from infra.host.containers.seccomp import is_available, restrict_calls
 
@@ -219,7 +219,7 @@ def launch(
         )
 
     try:
-        process = confined(confinement, work, start)
+        process = confine(confinement, work, start)
         kill_group_with(reading, group)
     except BaseException:
         ours.close()

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 
 from infra.host.containers.kinds import Runtimes
 from infra.host.entities.models import Action, Entity, Exec, Package
-from infra.host.entities.updates import annotated
+from infra.host.entities.updates import annotate
 from infra.host.names import SYSTEM, Name
 
 # As in OpenWhisk's own catalogue: lists travel as `lines`, text as `payload`.
@@ -51,11 +51,11 @@ def catalogue(runtimes: Runtimes) -> list[Entity]:
     updated = int(time.time() * 1000)
 
     def package(name: str, description: str) -> Package:
-        noted = annotated((), description=description)
+        noted = annotate((), description=description)
         return Package(name=Name(SYSTEM, "", name), publish=True, annotations=noted, updated=updated)
 
     def action(package: str, name: str, code: str, **annotations: object) -> Action:
-        noted = annotated((), provide_api_key=False, exec=kind, **annotations)
+        noted = annotate((), provide_api_key=False, exec=kind, **annotations)
         exec_ = Exec(kind, code.lstrip())
         return Action(name=Name(SYSTEM, package, name), exec=exec_, annotations=noted, updated=updated)
 

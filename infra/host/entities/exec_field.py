@@ -19,8 +19,8 @@ from infra.host.errors import (
     malformed,
     too_large,
 )
-from infra.host.json_bodies import expected
-from infra.host.names import Name, qualified
+from infra.host.json_bodies import expect
+from infra.host.names import Name, parse_name
 
 LIMIT_CODE_BYTES = 48 * 2**20
 LIMIT_COMPONENTS = 50
@@ -29,11 +29,11 @@ BASE64 = (string.ascii_letters + string.digits + "+/").encode()
 
 def parse_exec(raw: object, runtimes: Runtimes, own: str) -> Exec:
     """The exec as it is kept: kind resolved, components qualified, and binary code recognised."""
-    given: Mapping[str, Any] = expected(raw, dict, "exec")
-    kind = expected(given.get("kind"), str, "exec.kind")
+    given: Mapping[str, Any] = expect(raw, dict, "exec")
+    kind = expect(given.get("kind"), str, "exec.kind")
     if kind == "sequence":
-        named = expected(given.get("components", []), list, "exec.components")
-        return Exec(kind, components=tuple(qualified(component, own) for component in named))
+        named = expect(given.get("components", []), list, "exec.components")
+        return Exec(kind, components=tuple(parse_name(component, own) for component in named))
     code = _code(given, kind)
     main = _optional_text(given, "main")
     binary = code is not None and is_binary(code)
@@ -80,7 +80,7 @@ def _image(given: Mapping[str, Any]) -> str:
 
 def _optional_text(given: Mapping[str, Any], name: str) -> str | None:
     value = given.get(name)
-    return None if value is None else str(expected(value, str, f"exec.{name}"))
+    return None if value is None else str(expect(value, str, f"exec.{name}"))
 
 
 def check_components(exec_: Exec, name: Name, registry: Registry) -> None:
@@ -95,7 +95,7 @@ def _atomic_count(exec_: Exec, name: Name, registry: Registry) -> int:
     count = 0
     waiting = list(exec_.components)
     while waiting and count <= LIMIT_COMPONENTS:
-        found = followed(waiting.pop(), registry)
+        found = follow(waiting.pop(), registry)
         if found == name:
             raise Refusal(400, SEQUENCE_CYCLIC)
         action = registry.find(Action, found)
@@ -106,7 +106,7 @@ def _atomic_count(exec_: Exec, name: Name, registry: Registry) -> int:
     return count
 
 
-def followed(name: Name, registry: Registry) -> Name:
+def follow(name: Name, registry: Registry) -> Name:
     """The action's own name, where `name` reaches it through a binding."""
     package = registry.find(Package, package_of(name)) if name.package else None
     return within(package.binding, name.name) if package and package.binding else name

@@ -8,7 +8,7 @@ from typing import Any
 
 from infra.host.calls import ActionLimits
 from infra.host.errors import Refusal
-from infra.host.json_bodies import expected
+from infra.host.json_bodies import expect
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,12 +36,12 @@ BOUNDS = {
 
 def parse_limits(raw: object, base: ActionLimits) -> ActionLimits:
     """`base` with the fields that `raw` gives; unknown fields and nulls are ignored."""
-    given = expected(raw, dict, "limits") if raw is not None else {}
-    return replace(base, **{name: _bounded(name, given[name]) for name in BOUNDS if given.get(name) is not None})
+    given = expect(raw, dict, "limits") if raw is not None else {}
+    return replace(base, **{name: _parse_bounded(name, given[name]) for name in BOUNDS if given.get(name) is not None})
 
 
-def _bounded(name: str, value: object) -> int:
-    number: int = expected(value, int, name)
+def _parse_bounded(name: str, value: object) -> int:
+    number: int = expect(value, int, name)
     # A number beyond 64 bits is no limit anybody means, and would not be printable either.
     if abs(number) >= 2**63:
         raise Refusal(400, f"{BOUNDS[name].subject} out of range")

@@ -9,7 +9,7 @@ from typing import Any, ClassVar, Literal
 from infra.host.calls import ActionLimits
 from infra.host.entities.limits import dump_limits, parse_limits
 from infra.host.entities.parameters import Parameters, dump_parameters, parse_parameters
-from infra.host.names import Name, qualified
+from infra.host.names import Name, parse_name
 
 Collection = Literal["actions", "packages", "triggers", "rules"]
 RuleStatus = Literal["active", "inactive"]
@@ -65,7 +65,7 @@ class Exec:
 
     @classmethod
     def load(cls, raw: Mapping[str, Any]) -> Exec:
-        components = tuple(qualified(component, "_") for component in raw.get("components", ()))
+        components = tuple(parse_name(component, "_") for component in raw.get("components", ()))
         rest = {key: raw.get(key) for key in ("code", "main", "image")}
         return cls(raw["kind"], binary=raw.get("binary", False), components=components, **rest)
 
@@ -159,7 +159,7 @@ def dump_reference(name: Name) -> dict[str, str]:
 def load(collection: Collection, raw: Mapping[str, Any]) -> Entity:
     """The entity that `dump` wrote."""
     common: dict[str, Any] = {
-        "name": qualified(f"{raw['namespace']}/{raw['name']}", "_"),
+        "name": parse_name(f"{raw['namespace']}/{raw['name']}", "_"),
         "version": raw["version"],
         "publish": raw["publish"],
         "annotations": parse_parameters(raw["annotations"], "annotations"),
@@ -176,8 +176,8 @@ def load(collection: Collection, raw: Mapping[str, Any]) -> Entity:
         case "triggers":
             return Trigger(**common, rules={name: _load_rule(each) for name, each in raw.get("rules", {}).items()})
         case "rules":
-            return Rule(**common, trigger=qualified(raw["trigger"], "_"), action=qualified(raw["action"], "_"))
+            return Rule(**common, trigger=parse_name(raw["trigger"], "_"), action=parse_name(raw["action"], "_"))
 
 
 def _load_rule(raw: Mapping[str, Any]) -> TriggerRule:
-    return TriggerRule(qualified(raw["action"], "_"), raw["status"])
+    return TriggerRule(parse_name(raw["action"], "_"), raw["status"])

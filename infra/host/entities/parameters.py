@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from infra.host.errors import malformed, too_large
-from infra.host.json_bodies import dump, expected
+from infra.host.json_bodies import dump, expect
 
 LIMIT_BYTES = 1_048_576
 
@@ -34,7 +34,7 @@ def parse_parameters(raw: object, field: str = "parameters") -> Parameters:
     """Read a list of parameters; of two with one key the last counts. More than 1 MiB in all is a 413."""
     if raw is None:
         return ()
-    parsed = merge(_parse_parameter(each, field) for each in expected(raw, list, field))
+    parsed = merge(_parse_parameter(each, field) for each in expect(raw, list, field))
     size = parameters_size(parsed)
     if size > LIMIT_BYTES:
         raise too_large(field.capitalize(), size, LIMIT_BYTES)
@@ -92,7 +92,7 @@ def immutable_keys(parameters: Parameters, annotations: Parameters) -> frozenset
     return frozenset(each.key for each in parameters if (every or each.final) and each.value is not None)
 
 
-def mapping_of(parameters: Parameters) -> Mapping[str, Any]:
+def as_mapping(parameters: Parameters) -> Mapping[str, Any]:
     return {parameter.key: parameter.value for parameter in parameters}
 
 

@@ -11,7 +11,7 @@ from typing import TypeVar
 
 from infra.host.entities.models import Action, Entity, Package, Rule, Trigger
 from infra.host.entities.storage import EntityStorage
-from infra.host.errors import INTERNAL, OTHER_COLLECTION, Refusal, missing
+from infra.host.errors import INTERNAL, OTHER_COLLECTION, Refusal, refuse_missing
 from infra.host.names import Name
 from infra.logs import EventLogger
 
@@ -53,7 +53,7 @@ class Registry:
     def get(self, collection: type[AnyEntity], name: Name) -> AnyEntity:
         entity = self.find(collection, name)
         if entity is None:
-            raise missing()
+            raise refuse_missing()
         return entity
 
     def all(self, collection: type[AnyEntity]) -> Sequence[AnyEntity]:

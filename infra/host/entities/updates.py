@@ -11,7 +11,7 @@ from infra.host.auth import Identity
 from infra.host.entities.models import Entity
 from infra.host.entities.parameters import Parameters, merge, parse_parameters, without
 from infra.host.errors import EXISTS, Refusal, forbidden, malformed
-from infra.host.json_bodies import expected
+from infra.host.json_bodies import expect
 from infra.host.names import Name
 
 VERSION = re.compile(r"\A\d{1,9}\.\d{1,9}\.\d{1,9}\Z", re.ASCII)
@@ -24,25 +24,25 @@ def entity_fields(raw: Mapping[str, Any], old: Entity | None) -> dict[str, Any]:
     publish = raw.get("publish")
     version = raw.get("version")
     if old is not None:
-        kept = without(old.annotations, _deleted_annotations(raw))
+        kept = without(old.annotations, _parse_deleted_annotations(raw))
         annotations = merge(kept, annotations)
         parameters = old.parameters if raw.get("parameters") is None else parameters
     return {
         "annotations": annotations,
         "parameters": parameters,
-        "publish": expected(publish, bool, "publish") if publish is not None else old is not None and old.publish,
+        "publish": expect(publish, bool, "publish") if publish is not None else old is not None and old.publish,
         # The Go client writes an unset version as an empty text.
-        "version": _checked_version(version) if version else next_version(old.version) if old else "0.0.1",
+        "version": _check_version(version) if version else next_version(old.version) if old else "0.0.1",
         "updated": int(time.time() * 1000),
     }
 
 
-def _deleted_annotations(raw: Mapping[str, Any]) -> list[str]:
+def _parse_deleted_annotations(raw: Mapping[str, Any]) -> list[str]:
     named = raw.get("delAnnotations")
-    return [name for name in expected(named, list, "delAnnotations") if isinstance(name, str)] if named else []
+    return [name for name in expect(named, list, "delAnnotations") if isinstance(name, str)] if named else []
 
 
-def _checked_version(version: object) -> str:
+def _check_version(version: object) -> str:
     if not isinstance(version, str) or not VERSION.match(version):
         raise malformed("version: three numbers expected, as in 0.0.1")
     return version
@@ -64,7 +64,7 @@ def check_overwrite(old: Entity | None, *, overwrite: bool) -> None:
         raise Refusal(409, EXISTS)
 
 
-def annotated(annotations: Parameters, **added: Any) -> Parameters:
+def annotate(annotations: Parameters, **added: Any) -> Parameters:
     """`annotations` with those added whose names, with `-` for `_`, are not there yet."""
     raw = [{"key": key.replace("_", "-"), "value": value} for key, value in added.items()]
     return merge(parse_parameters(raw, "annotations"), annotations)

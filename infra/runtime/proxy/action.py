@@ -41,8 +41,8 @@ class LoadedAction:
         value = parse_object(body).get("value")
         if not isinstance(value, dict):
             raise RequestRefused(400, "Error unmarshaling request: value is not an object.")
-        code = decoded(value)
-        environment = checked_environment(value.get("env") or {})
+        code = decode(value)
+        environment = check_environment(value.get("env") or {})
         del body
         gc.disable()
         try:
@@ -80,8 +80,8 @@ class LoadedAction:
             result = self.call(request.get("value", {}))
         except BaseException as failure:  # noqa: BLE001 - process boundary: whatever the action raises is its result
             show(failure)
-            result = {"error": described(failure)}
-        return encoded(result)
+            result = {"error": describe(failure)}
+        return encode_result(result)
 
     def _set_context(self, request: Mapping[str, object]) -> None:
         names = set()
@@ -105,7 +105,7 @@ def parse_object(body: bytes) -> dict[str, Any]:
     return parsed
 
 
-def decoded(value: Mapping[str, Any]) -> bytes:
+def decode(value: Mapping[str, Any]) -> bytes:
     code = value.get("code")
     if not isinstance(code, str) or not code.strip():
         raise RequestRefused(403, "Missing main/no code to execute.")
@@ -115,7 +115,7 @@ def decoded(value: Mapping[str, Any]) -> bytes:
         raise RequestRefused(400, f"cannot decode the request: {failure}") from None
 
 
-def checked_environment(environment: object) -> dict[str, str]:
+def check_environment(environment: object) -> dict[str, str]:
     if not isinstance(environment, dict):
         raise RequestRefused(400, "Error unmarshaling request: env is not an object.")
     named = {name: as_text(value) for name, value in environment.items()}
@@ -202,14 +202,14 @@ def undo(directory: str, environment: Mapping[str, str], path: Sequence[str], wo
     shutil.rmtree(directory, ignore_errors=True)
 
 
-def described(failure: BaseException) -> str:
+def describe(failure: BaseException) -> str:
     """What the caller is told: an exception's own words, or its kind where it has none or ends processes."""
     if isinstance(failure, Exception):
         return str(failure) or type(failure).__name__
     return f"{type(failure).__name__}: {failure}"
 
 
-def encoded(result: object) -> Reply:
+def encode_result(result: object) -> Reply:
     if not isinstance(result, dict | list | tuple):
         raise RequestRefused(502, "The action did not return a dictionary or array.")
     try:

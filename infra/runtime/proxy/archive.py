@@ -22,7 +22,7 @@ class BadArchive(Exception):
     """The action's archive is damaged, hostile or larger than allowed."""
 
 
-class Entry:
+class ArchiveEntry:
     """One file of an archive. `read` returns exactly `size` bytes or raises `BadArchive`."""
 
     __slots__ = ("mode", "name", "read", "size")
@@ -43,23 +43,23 @@ def extract(archive: bytes, directory: str) -> None:
         if count > LIMIT_ENTRIES or total > LIMIT_EXTRACTED:
             raise BadArchive(f"more than {LIMIT_ENTRIES} files or {LIMIT_EXTRACTED >> 20} MiB")
         try:
-            write_entry(entry, checked_path(entry.name, directory), made)
+            write_entry(entry, check_path(entry.name, directory), made)
         except (OSError, EOFError, ValueError, struct.error, zlib.error) as failure:
             raise BadArchive(f"{entry.name[:100]!r}: {failure}") from None
 
 
-def entries(archive: bytes) -> Iterator[Entry]:
+def entries(archive: bytes) -> Iterator[ArchiveEntry]:
     return zip_entries(archive) if archive.startswith(b"PK") else tar_entries(archive)
 
 
-def checked_path(name: str, directory: str) -> str:
+def check_path(name: str, directory: str) -> str:
     parts = name.split("/")
     if name.startswith("/") or ".." in parts or "\\" in name or "\0" in name:
         raise BadArchive(f"{name[:100]!r} leads out of the archive")
     return os.path.join(directory, *parts)
 
 
-def write_entry(entry: Entry, path: str, made: set[str]) -> None:
+def write_entry(entry: ArchiveEntry, path: str, made: set[str]) -> None:
     parent, name = os.path.split(path)
     if parent not in made:
         os.makedirs(parent, 0o700, exist_ok=True)
@@ -72,7 +72,7 @@ def write_entry(entry: Entry, path: str, made: set[str]) -> None:
         os.chmod(path, 0o700)
 
 
-def zip_entries(archive: bytes) -> Iterator[Entry]:
+def zip_entries(archive: bytes) -> Iterator[ArchiveEntry]:
     """Walk the zip's central directory (no zip64: 48 MB of code never needs it)."""
     try:
         end = archive.rindex(b"PK\x05\x06")
@@ -84,7 +84,7 @@ def zip_entries(archive: bytes) -> Iterator[Entry]:
         raise BadArchive("the zip's directory is damaged") from None
 
 
-def zip_entry(archive: bytes, start: int) -> tuple[Entry, int]:
+def zip_entry(archive: bytes, start: int) -> tuple[ArchiveEntry, int]:
     magic, host, flags, method, crc, packed, size, named, extra, comment, mode, offset = struct.unpack_from(
         "<4sxBxxHH4xIIIHHH6xHI", archive, start
     )
@@ -100,7 +100,7 @@ def zip_entry(archive: bytes, start: int) -> tuple[Entry, int]:
     def read() -> bytes:
         return unpack(archive, offset, packed, size, crc, deflated=method == 8)
 
-    return Entry(name, mode, size, read), start + 46 + named + extra + comment
+    return ArchiveEntry(name, mode, size, read), start + 46 + named + extra + comment
 
 
 def unpack(archive: bytes, offset: int, packed: int, size: int, crc: int, *, deflated: bool) -> bytes:
@@ -118,7 +118,7 @@ def unpack(archive: bytes, offset: int, packed: int, size: int, crc: int, *, def
     return data
 
 
-def tar_entries(archive: bytes) -> Iterator[Entry]:
+def tar_entries(archive: bytes) -> Iterator[ArchiveEntry]:
     # Late: rare, and tarfile is slow to import.
     import io
     import tarfile
@@ -137,6 +137,6 @@ def tar_entries(archive: bytes) -> Iterator[Entry]:
                     raise BadArchive(f"{member.name[:100]!r}: neither file nor directory")
                 content = tar.extractfile(member)
                 name = member.name.removeprefix("./") + ("" if content else "/")
-                yield Entry(name, member.mode, member.size, partial(read, content) if content else bytes)
+                yield ArchiveEntry(name, member.mode, member.size, partial(read, content) if content else bytes)
     except (tarfile.TarError, EOFError, OSError, ValueError, zlib.error):
         raise BadArchive("the tar.gz is damaged") from None

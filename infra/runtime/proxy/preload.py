@@ -38,7 +38,7 @@ class Preloaded:
         before = set(sys.modules)
         original = builtins.__import__
         sys.path[:0] = [path for path in self.paths if path not in self.shared]
-        builtins.__import__ = self._recording(original)
+        builtins.__import__ = self._make_recorder(original)
         try:
             for name in modules:
                 preload(name)
@@ -47,7 +47,7 @@ class Preloaded:
         for name in set(sys.modules) - before:
             self._note(name)
 
-    def _recording(self, original: Callable[..., ModuleType]) -> Callable[..., ModuleType]:
+    def _make_recorder(self, original: Callable[..., ModuleType]) -> Callable[..., ModuleType]:
         def record(
             name: str,
             of: Mapping[str, Any] | None = None,

@@ -38,13 +38,13 @@ class Options:
             sys.exit(f"proxy: {arguments[-1]} needs a value")
         self.listen = (given["--listen"] or [environment.get("PIXWHISK_LISTEN") or "0.0.0.0:8080"])[-1]
         self.paths = given["--path"]
-        self.preload = given["--preload"] or listed(environment.get("PIXWHISK_PRELOAD"))
+        self.preload = given["--preload"] or split_list(environment.get("PIXWHISK_PRELOAD"))
         self.own = os.path.dirname(os.path.realpath(__file__))
         beside = os.path.dirname(self.own)
-        self.preload_paths = given["--preload-path"] or listed(environment.get("PIXWHISK_PRELOAD_PATH")) or [beside]
+        self.preload_paths = given["--preload-path"] or split_list(environment.get("PIXWHISK_PRELOAD_PATH")) or [beside]
 
 
-def listed(text: str | None) -> list[str]:
+def split_list(text: str | None) -> list[str]:
     return [each.strip() for each in (text or "").split(",") if each.strip()]
 
 
