@@ -12,7 +12,7 @@ from infra.host.json_bodies import expect
 
 
 @dataclass(frozen=True, slots=True)
-class Bound:
+class LimitBound:
     """Smallest and largest value of one limit, and how a refusal names it: `memory size 1024 MB exceeds …`."""
 
     least: int
@@ -27,10 +27,10 @@ class Bound:
 
 
 BOUNDS = {
-    "timeout": Bound(100, 300_000, "timeout", " milliseconds"),
-    "memory": Bound(128, 512, "memory size", " MB"),
-    "logs": Bound(0, 10, "logs size", " MB"),
-    "concurrency": Bound(1, 1, "concurrency"),
+    "timeout": LimitBound(100, 300_000, "timeout", " milliseconds"),
+    "memory": LimitBound(128, 512, "memory size", " MB"),
+    "logs": LimitBound(0, 10, "logs size", " MB"),
+    "concurrency": LimitBound(1, 1, "concurrency"),
 }
 
 
