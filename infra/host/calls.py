@@ -41,12 +41,13 @@ class Executable:
 class Call:
     """One activation to run. `context` becomes the string fields beside `value` in `/run`, and `__OW_*` at `/init`:
     `activation_id`, `transaction_id`, `namespace`, `action_name` (`/guest/pkg/name`), `action_version`, `api_key`?.
-    The pool adds `deadline` itself, when the run begins.
+    The pool adds `deadline` itself, when the run begins. Whoever asked without a key waits behind all others.
     """
 
     executable: Executable
     arguments: Mapping[str, Any]
     context: Mapping[str, str]
+    keyless: bool = False
 
 
 Status = Literal[0, 1, 2, 3]

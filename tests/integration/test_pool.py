@@ -277,7 +277,7 @@ def test_isolation() -> None:
     with_pool(test, runtimes=local_runtimes({"PIXWHISK_MODEL": "/model"}))
     seen = outcomes[0].result
     names = {"PATH", "LANG", "HOME", "TMPDIR", "OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MALLOC_ARENA_MAX"}
-    assert {name for name in seen["environment"] if not name.startswith("__OW_")} == names | {"PIXWHISK_MODEL"}
+    assert {name for name in seen["environment"] if not name.startswith("__OW_")} == names | {"PIXWHISK_MODEL", "CONTAINER_MEMORY"}
     assert seen["environment"]["__OW_ACTION_NAME"] == "/guest/tested"
     assert int(seen["environment"]["__OW_DEADLINE"]) > time.time() * 1000
     assert seen["input"] == ""
@@ -493,6 +493,25 @@ def test_stem_cells_take_the_place_of_what_is_not_used(monkeypatch: pytest.Monke
         assert len(pool._members) == 2
 
     with_pool(test, memory=512)
+
+
+def test_calls_without_a_key_wait_behind_all_others() -> None:
+    """However many there are, and though they came first."""
+
+    async def test(pool: LocalPool) -> None:
+        order: list[str] = []
+
+        async def one(name: str, *, keyless: bool) -> None:
+            spin = "import time\ndef main(args):\n  time.sleep(0.02)\n  return args"
+            await pool.run(Call(executable(spin), {}, CONTEXT, keyless))
+            order.append(name)
+
+        tasks = [asyncio.create_task(one(f"anybody {number}", keyless=True)) for number in range(3)]
+        await asyncio.sleep(0)
+        await asyncio.gather(one("a row", keyless=False), *tasks)
+        assert order == ["anybody 0", "a row", "anybody 1", "anybody 2"]
+
+    with_pool(test, slots=1)
 
 
 def test_cancelled_call() -> None:

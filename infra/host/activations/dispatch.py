@@ -29,11 +29,14 @@ ROOM_SECONDS = (0.02, 0.05, 0.1, 0.2)
 
 @dataclass(frozen=True, slots=True)
 class Origin:
-    """Who caused an activation: the caller, the request, and the sequence it is a component of."""
+    """Who caused an activation: the caller, the request, and the sequence it is a component of. `keyless`: anybody at
+    all, on the caller's account.
+    """
 
     caller: Identity
     transaction: str
     cause: str | None = None
+    keyless: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -249,7 +252,7 @@ def _call(invocable: Invocable, payload: Any, activation_id: str, origin: Origin
         context["api_key"] = origin.caller.key
     # A published action runs for several namespaces; what one leaves in a container is none of another's.
     executable = replace(invocable.executable, revision=f"{invocable.executable.revision} {origin.caller.namespace}")
-    return Call(executable, arguments(invocable.arguments, payload), context)
+    return Call(executable, arguments(invocable.arguments, payload), context, origin.keyless)
 
 
 def arguments(bound: Mapping[str, Any], payload: Any) -> Mapping[str, Any]:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 from infra.host.errors import too_many_concurrent, too_many_requests
@@ -43,6 +44,10 @@ class MinuteCounter:
             raise too_many_requests(self._counts[namespace], self._allowed)
 
 
+# Requests without a key at once. A page takes milliseconds; what more there is would only wait.
+LIMIT_KEYLESS = 32
+
+
 class Throttle:
     """The quotas of all namespaces and what they have used of them."""
 
@@ -51,6 +56,7 @@ class Throttle:
         self._invocations = MinuteCounter(quotas.invocations, clock)
         self._fires = MinuteCounter(quotas.fires, clock)
         self._in_flight: Counter[str] = Counter()
+        self._keyless = 0
 
     def fire(self, namespace: str) -> None:
         self._fires.count(namespace)
@@ -65,6 +71,17 @@ class Throttle:
         if count > self.quotas.concurrent:
             raise too_many_concurrent(count, self.quotas.concurrent)
         self._in_flight[namespace] = count
+
+    @contextmanager
+    def keyless(self) -> Iterator[None]:
+        """Admit one request of anybody at all, or raise the 429 before anything of it is read or run."""
+        if self._keyless >= LIMIT_KEYLESS:
+            raise too_many_concurrent(self._keyless + 1, LIMIT_KEYLESS)
+        self._keyless += 1
+        try:
+            yield
+        finally:
+            self._keyless -= 1
 
     def busy(self, namespace: str) -> Exception:
         """The 429 for a pool whose queue is full, whatever the quota says."""

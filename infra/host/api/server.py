@@ -36,13 +36,30 @@ class BoundedProtocol(HttpToolsProtocol):
         self._in_headers = True
         self._pending_bytes = 0
         self._header_bytes = 0
+        self._served = False
+        # Since when it asks for nothing, or has not said what for; None while it waits for an answer.
+        self._idle_since: float | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
-        if len(self.connections) > LIMIT_CONNECTIONS:
+        if len(self.connections) > LIMIT_CONNECTIONS and not self._replace_idle():
             transport.abort()
             return
+        self._idle_since = self.loop.time()
         self._set_deadline()
+
+    def _replace_idle(self) -> bool:
+        """Close the connection that has been idle for longest, one that never asked for anything before others."""
+        idle = [each for each in self.connections if isinstance(each, BoundedProtocol) and each.idleness is not None]
+        oldest = min(idle, key=lambda each: each.idleness or (False, 0.0), default=None)
+        if oldest is not None:
+            oldest.transport.abort()
+        return oldest is not None
+
+    @property
+    def idleness(self) -> tuple[bool, float] | None:
+        """Whether it has ever been answered, and since when it is idle; None where it is not."""
+        return None if self._idle_since is None or self.transport.is_closing() else (self._served, self._idle_since)
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._clear_deadline()
@@ -71,8 +88,13 @@ class BoundedProtocol(HttpToolsProtocol):
     def on_headers_complete(self) -> None:
         self._in_headers = False
         self._pending_bytes = 0
+        self._idle_since = None
         self._clear_deadline()
         super().on_headers_complete()
+
+    def on_response_complete(self) -> None:
+        self._served, self._idle_since = True, self.loop.time()
+        super().on_response_complete()
 
     def on_message_complete(self) -> None:
         self._pending_bytes = 0

@@ -18,6 +18,7 @@ from infra.host.activations.dispatch import Origin, check_size
 from infra.host.activations.record import ActivationRecord
 from infra.host.api import web_responses
 from infra.host.api.actions import wait
+from infra.host.api.origins import OF_ANOTHER_SITE
 from infra.host.api.request import LIMIT_PAYLOAD_BYTES, Transaction, media_type, read_body
 from infra.host.assembly import Host
 from infra.host.auth import Identity, Keyring
@@ -67,6 +68,8 @@ async def serve(host: Host, request: Request, transaction_id: str, segments: Seq
         raise method_not_allowed(METHODS)
     if is_loopback(host.settings.host) and not _names_loopback(request.headers.get("host", "")):
         raise Refusal(421, MISDIRECTED)
+    if is_loopback(host.settings.host) and _is_script_of_another_site(request.headers):
+        raise Refusal(403, OF_ANOTHER_SITE)
     call = _find(host, segments)
     caller = _check_secret(host, call, request.headers)
     if call.annotated("web-custom-options") is True:
@@ -81,6 +84,11 @@ async def serve(host: Host, request: Request, transaction_id: str, segments: Seq
     for name, value in cors(request.headers).items():
         response.headers.setdefault(name, value)
     return response
+
+
+def _is_script_of_another_site(headers: Headers) -> bool:
+    """Whether a page that the machine's user has open somewhere asks behind their back; a link there may lead here."""
+    return headers.get("sec-fetch-site") == "cross-site" and headers.get("sec-fetch-mode") != "navigate"
 
 
 def _names_loopback(host: str) -> bool:
@@ -141,11 +149,20 @@ def _check_secret(host: Host, call: WebCall, headers: Headers) -> Identity | Non
 
 
 async def _run(host: Host, call: WebCall, caller: Identity | None, request: Request, transaction_id: str) -> Response:
+    if caller is not None:
+        return await _invoke(host, call, caller, request, transaction_id)
+    with host.throttle.keyless():
+        return await _invoke(host, call, None, request, transaction_id)
+
+
+async def _invoke(
+    host: Host, call: WebCall, caller: Identity | None, request: Request, transaction_id: str
+) -> Response:
     body = await read_body(request, LIMIT_PAYLOAD_BYTES)
     raw = call.annotated("raw-http") is True
     arguments = _context(host, call, caller, request) | _given(call, request, body, raw=raw)
     check_size(call.invocable, arguments, len(body) + 2 * 65_536)
-    origin = Origin(call.owner, transaction_id)
+    origin = Origin(call.owner, transaction_id, keyless=caller is None)
     running = await host.dispatch.invoke(call.invocable, arguments, origin)
     transaction = Transaction(transaction_id, request, call.owner)
     ended = await wait(host, running, host.settings.timeout_blocking_seconds, transaction)

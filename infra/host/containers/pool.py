@@ -49,6 +49,7 @@ class Waiting:
 
     executable: Executable
     given: asyncio.Future[Member]
+    keyless: bool
 
 
 class LocalPool:
@@ -77,7 +78,7 @@ class LocalPool:
     async def run(self, call: Call) -> Ran:
         arrived = milliseconds()
         try:
-            member = await self._acquire(call.executable)
+            member = await self._acquire(call.executable, keyless=call.keyless)
         except (OSError, UnknownKind) as failure:
             log.warning("container-not-started", action=call.executable.name, reason=failure)
             return not_started(arrived)
@@ -100,7 +101,7 @@ class LocalPool:
             task.cancel()
         await self._members.close()
 
-    async def _acquire(self, executable: Executable) -> Member:
+    async def _acquire(self, executable: Executable, *, keyless: bool) -> Member:
         """A container for `executable`, marked busy. Raises `Busy`, or what starting one raises."""
         if self._stopped:
             raise Busy
@@ -110,8 +111,10 @@ class LocalPool:
             raise Busy
         if executable.limits.memory > self._settings.memory:
             raise OSError(f"the action's {executable.limits.memory} MB are more than the pool's memory")
-        waiting = Waiting(executable, asyncio.get_running_loop().create_future())
-        self._queue.append(waiting)
+        waiting = Waiting(executable, asyncio.get_running_loop().create_future(), keyless)
+        # Anybody may ask for a page, as often as they like: that must not hold back what has a key.
+        behind = (at for at, each in enumerate(self._queue) if each.keyless and not keyless)
+        self._queue.insert(next(behind, len(self._queue)), waiting)
         # At once: another memory size or revision may fit now though the oldest waiting call does not.
         self._dispatch()
         return await self._await_given(waiting)

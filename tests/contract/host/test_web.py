@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 from typing import Any
 
 import httpx
 import pytest
 
+from infra.host.activations.throttle import LIMIT_KEYLESS
 from tests.contract.host.served import ECHO, Namespace, refusal
 
 RESPOND = "def main(params):\n    return params['response']\n"
@@ -186,6 +188,30 @@ def test_what_protects_a_page_goes_with_every_part_of_it(guest: Namespace, exten
     assert answer.headers["content-security-policy"] == "default-src 'none'"
     assert (answer.headers["cache-control"], answer.headers["x-content-type-options"]) == ("no-store", "nosniff")
     assert not answer.headers.keys() & {"x-other"}
+
+
+def test_scripts_of_other_sites_start_nothing(guest: Namespace) -> None:
+    """A link leads here all the same."""
+    guest.action("echo", annotations=WEB)
+    headers = {"Sec-Fetch-Site": "cross-site", "Sec-Fetch-Mode": "no-cors"}
+    assert ask(guest, "default/echo.json", headers=headers).status_code == 403
+    assert guest.ok("GET", "activations") == []
+    assert ask(guest, "default/echo.json", headers={**headers, "Sec-Fetch-Mode": "navigate"}).status_code == 200
+
+
+def test_requests_without_a_key_are_bounded(guest: Namespace) -> None:
+    """At once, so that what has a key finds room; the others are told so before anything runs."""
+    guest.action("slow", "import time\ndef main(params):\n    time.sleep(1)\n    return {'x': 1}\n", annotations=WEB)
+    path = f"{guest.url}/api/v1/web/{guest.name}/default/slow.json"
+
+    async def flood() -> list[int]:
+        limits = httpx.Limits(max_connections=None)
+        async with httpx.AsyncClient(timeout=90, limits=limits) as client:
+            return [each.status_code for each in await asyncio.gather(*(client.get(path) for _ in range(60)))]
+
+    statuses = asyncio.run(flood())
+    assert set(statuses) == {200, 429}
+    assert statuses.count(200) == LIMIT_KEYLESS
 
 
 def test_browsers_are_let_in(guest: Namespace) -> None:
