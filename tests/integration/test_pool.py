@@ -277,7 +277,10 @@ def test_isolation() -> None:
     with_pool(test, runtimes=local_runtimes({"PIXWHISK_MODEL": "/model"}))
     seen = outcomes[0].result
     names = {"PATH", "LANG", "HOME", "TMPDIR", "OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MALLOC_ARENA_MAX"}
-    assert {name for name in seen["environment"] if not name.startswith("__OW_")} == names | {"PIXWHISK_MODEL", "CONTAINER_MEMORY"}
+    assert {name for name in seen["environment"] if not name.startswith("__OW_")} == names | {
+        "PIXWHISK_MODEL",
+        "CONTAINER_MEMORY",
+    }
     assert seen["environment"]["__OW_ACTION_NAME"] == "/guest/tested"
     assert int(seen["environment"]["__OW_DEADLINE"]) > time.time() * 1000
     assert seen["input"] == ""
