@@ -44,11 +44,12 @@ chaos: setup-tests ## break everything while users upload, for MINUTES (10); SEE
 	@PIXWHISK_CHAOS_MINUTES=$(MINUTES) PIXWHISK_CHAOS_SEED=$(SEED) \
 		$(IN)/python -m pytest tests/e2e/faults $(PYTEST_ARGS)
 
-check: $(VENV)/.complete ## format, lint, types, import contracts, dependencies, dead code, documents; changes nothing
+check: $(VENV)/.complete ## format, lint (SQL too), types, import contracts, dependencies, dead code, documents; changes nothing
 	$(IN)/ruff format --check .
 	$(IN)/ruff check .
 	$(IN)/mypy
 	$(IN)/lint-imports
+	$(IN)/sqlfluff lint --disable-progress-bar actions triggers infra
 	$(IN)/deptry .
 	$(IN)/vulture
 	$(IN)/python -m pytest --quiet --no-header -p no:cacheprovider tests/unit/test_docs.py

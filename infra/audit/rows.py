@@ -13,6 +13,7 @@ from urllib.parse import quote_plus
 
 import psycopg
 
+from actions.statements import statements
 from infra.audit.compare import Difference, Recorded
 from infra.audit.listing import Listed, sequencer_of
 
@@ -26,38 +27,9 @@ ENQUEUED_AT_ONCE = 1000
 # and sort all that is left, for every page.
 OPTIONS = "-c enable_seqscan=off -c enable_bitmapscan=off"
 
-# Of one moment, what is stored and what the inbox holds: up to a page of each, which may name the same version. An
-# outcome that only says the bytes were not there to read is none for an object that is there.
-_RECORDED = """
-(
-    SELECT 'stored' AS origin, key, version_id, etag, finality, sequencer,
-           (SELECT count(*) FROM outcomes
-            WHERE outcomes.object_id = objects.id AND outcomes.etag = objects.etag
-              AND coalesce(outcomes.reason, '') NOT IN ('object-gone', 'object-changed')) AS outcomes,
-           (SELECT array_agg(models.name ORDER BY models.id) FROM models
-            WHERE models.active AND NOT EXISTS (
-                SELECT FROM outcomes
-                WHERE outcomes.object_id = objects.id AND outcomes.etag = objects.etag
-                  AND coalesce(outcomes.reason, '') NOT IN ('object-gone', 'object-changed')
-                  AND (outcomes.model_id = models.id
-                       OR NOT %(every)s AND outcomes.stored_at < models.active_since))) AS lacking,
-           (SELECT state || coalesce(': ' || reason, '') FROM inbox
-            WHERE inbox.bucket = objects.bucket AND inbox.key = objects.key AND inbox.version_id = objects.version_id
-              AND inbox.state <> 'settled' ORDER BY inbox.sequencer DESC LIMIT 1) AS unsettled
-    FROM objects WHERE bucket = %(bucket)s AND {keys}
-    ORDER BY key, version_id LIMIT %(page)s
-)
-UNION ALL
-(
-    SELECT 'inbox', key, version_id, max(etag), 0, max(sequencer), 0, NULL, max(state || coalesce(': ' || reason, ''))
-    FROM inbox WHERE state <> 'settled' AND kind = 'created' AND bucket = %(bucket)s AND {keys}
-    GROUP BY key, version_id ORDER BY key, version_id LIMIT %(page)s
-)
-"""
-RECORDED = _RECORDED.format(
-    keys="key >= %(prefix)s AND starts_with(key, %(prefix)s) AND (key, version_id) > (%(key)s, %(version_id)s)"
-)
-RECORDED_KEY = _RECORDED.format(keys="key = %(key)s")
+# What stands for `keys_wanted` in the statement: a page's keys, or one key.
+_KEYS_OF_PAGE = "key >= %(prefix)s AND starts_with(key, %(prefix)s) AND (key, version_id) > (%(key)s, %(version_id)s)"
+_ONE_KEY = "key = %(key)s"
 # Behind every version of a key: what a version id may be begins with a lower character.
 LAST_VERSION = "~"
 
@@ -87,7 +59,7 @@ def recorded(
     more = True
     while more:
         place = {"bucket": bucket, "prefix": prefix, "key": key, "version_id": version_id, "page": PAGE, "every": every}
-        rows = connection.execute(RECORDED, place).fetchall()
+        rows = connection.execute(_recorded_statement(_KEYS_OF_PAGE), place).fetchall()
         full = [max(found) for found in _by_origin(rows).values() if len(found) == PAGE]
         if more := bool(full):
             # Behind the end of the shorter one, it may have more.
@@ -99,7 +71,11 @@ def recorded(
 def recorded_key(connection: Connection, bucket: str, key: str, *, every: bool = False) -> Sequence[Recorded]:
     """What the database knows of one key's versions now."""
     place = {"bucket": bucket, "key": key, "page": None, "every": every}
-    return _merged(connection.execute(RECORDED_KEY, place).fetchall())
+    return _merged(connection.execute(_recorded_statement(_ONE_KEY), place).fetchall())
+
+
+def _recorded_statement(keys: str) -> str:
+    return statements(__file__)["recorded"].replace("keys_wanted", keys)
 
 
 def _merged(rows: Iterable[Mapping[str, Any]]) -> Sequence[Recorded]:
@@ -197,11 +173,6 @@ class Unsettled:
 
 def count_unsettled(connection: Connection, bucket: str, prefix: str = "") -> Unsettled:
     """What a backfill of these keys has enqueued and nobody has done yet."""
-    row = connection.execute(
-        "SELECT count(*) FILTER (WHERE state = 'pending') AS pending,"
-        " count(*) FILTER (WHERE state = 'parked') AS parked"
-        " FROM inbox WHERE state <> 'settled' AND lane = 'backfill' AND bucket = %s AND starts_with(key, %s)",
-        (bucket, prefix),
-    ).fetchone()
+    row = connection.execute(statements(__file__)["count_unsettled"], {"bucket": bucket, "prefix": prefix}).fetchone()
     assert row is not None
     return Unsettled(row["pending"], row["parked"])

@@ -10,6 +10,7 @@ import psycopg
 from psycopg import sql
 
 from actions.messages import ModelReference
+from actions.statements import statements
 from infra.database.address import database_place
 from infra.database.vectors import index_embeddings
 from infra.paths import ROOT
@@ -29,13 +30,6 @@ WHERE active <> ((name, digest) IN (SELECT * FROM unnest(%(names)s::text[], %(di
 MIGRATION_LOCK = 0x7069_7877
 # Beside another program's `alembic_version`.
 OWN_VERSION_TABLE = "pixwhisk_version"
-# Whatever is in the schema where ours would be made, but for what extensions brought.
-FOREIGN = """
-SELECT relname FROM pg_class
-WHERE relnamespace = to_regnamespace(current_schema()) AND relkind IN ('r', 'p', 'v', 'm', 'f')
-  AND NOT EXISTS (SELECT FROM pg_depend WHERE classid = 'pg_class'::regclass AND objid = pg_class.oid AND deptype = 'e')
-ORDER BY relname
-"""
 # Waiting behind a long query would queue every other query behind us.
 TIMEOUTS = "-c lock_timeout=10s -c statement_timeout=120s"
 
@@ -103,7 +97,7 @@ def refuse_foreign(url: str) -> None:
     with psycopg.connect(url, connect_timeout=5) as connection:
         if _revision(connection) is not None:
             return
-        found = [name for (name,) in connection.execute(FOREIGN)]
+        found = [name for (name,) in connection.execute(statements(__file__)["foreign_relations"])]
     if found:
         named = ", ".join(found[:3]) + (f" and {len(found) - 3} more" if len(found) > 3 else "")
         raise ForeignDatabase(

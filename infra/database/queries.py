@@ -10,30 +10,7 @@ from typing import Any
 import psycopg
 from psycopg.rows import dict_row
 
-# What settled while a sweep had it in hand keeps the claim; what it found done, or never came to, has none.
-_LANES = """
-SELECT CASE WHEN lane <> 'journal' THEN lane WHEN claim IS NULL THEN 'event' ELSE 'sweep' END AS lane,
-       count(*) AS count
-FROM inbox WHERE state = 'settled' AND received_at > now() - interval '1 hour' GROUP BY 1 ORDER BY 1
-"""
-
-# Not of `results`: that join takes six times as long, and leaves out only what the next outcome replaces.
-_MODELS = """
-SELECT name, digest, active,
-       coalesce(jsonb_object_agg(status, count) FILTER (WHERE status IS NOT NULL), '{}') AS outcomes,
-       -- Counted only where there was a model before.
-       CASE WHEN active AND active_since > '-infinity' THEN (
-           SELECT count(*) FROM objects
-           WHERE finality = 0
-             AND EXISTS (SELECT FROM outcomes WHERE object_id = objects.id AND outcomes.etag = objects.etag)
-             AND NOT EXISTS (SELECT FROM outcomes WHERE object_id = objects.id AND outcomes.etag = objects.etag
-                                                    AND model_id = models.id)
-       ) ELSE 0 END AS unanswered
-FROM models
-LEFT JOIN (SELECT model_id, status, count(*) AS count FROM outcomes GROUP BY model_id, status) AS counted
-       ON model_id = id
-GROUP BY id ORDER BY active DESC, id
-"""
+from actions.statements import statements
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,20 +56,14 @@ def connect(url: str) -> psycopg.Connection[dict[str, Any]]:
 
 def count_by_model(connection: psycopg.Connection[dict[str, Any]]) -> list[ModelCounts]:
     """The active ones first."""
-    return [ModelCounts(**row) for row in connection.execute(_MODELS)]
+    return [ModelCounts(**row) for row in connection.execute(statements(__file__)["count_by_model"])]
 
 
 def counts(connection: psycopg.Connection[dict[str, Any]]) -> OutcomeCounts:
     """Rows by outcome, and what is not done yet."""
+    known = statements(__file__)
     models = count_by_model(connection)
-    reasons = connection.execute(
-        "SELECT coalesce(reason, 'unknown') AS reason, count(*) AS count FROM work WHERE state = 'parked'"
-        " GROUP BY 1 ORDER BY 2 DESC, 1"
-    )
-    parked = {row["reason"]: row["count"] for row in reasons}
-    pending = connection.execute(
-        "SELECT count(*) AS count, extract(epoch FROM now() - min(received_at))::float AS oldest"
-        " FROM work WHERE state = 'pending'"
-    ).fetchone() or {"count": 0, "oldest": None}
-    lanes = {row["lane"]: row["count"] for row in connection.execute(_LANES)}
+    parked = {row["reason"]: row["count"] for row in connection.execute(known["count_parked"])}
+    pending = connection.execute(known["count_pending"]).fetchone() or {"count": 0, "oldest": None}
+    lanes = {row["lane"]: row["count"] for row in connection.execute(known["count_by_lane"])}
     return OutcomeCounts(models, pending["count"], parked, pending["oldest"], lanes)

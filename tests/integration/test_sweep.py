@@ -17,6 +17,7 @@ import pytest
 
 from actions.events import ObjectEvent, parse_record
 from actions.messages import ModelReference, Outcome
+from actions.statements import statements
 from actions.store import results
 from actions.store.settings import StoreSettings
 from infra.database import queries
@@ -24,9 +25,10 @@ from infra.database.migrations import activate_models, migrate
 from tests.fixtures.minio import until
 from tests.fixtures.outcomes import event
 from tests.fixtures.postgres import Database, running_postgres
+from triggers.sweep import inbox as sweep_inbox
 from triggers.sweep.__main__ import main
 from triggers.sweep.handler import Score, Sweep
-from triggers.sweep.inbox import CLAIM, RETRY, SETTLE, Inbox, opened, replay
+from triggers.sweep.inbox import Inbox, opened, replay
 from triggers.sweep.invoking import Answer, Done, Failed, Invoker, Refused, Running
 from triggers.sweep.settings import SweepSettings
 from triggers.sweep.watch import watch
@@ -360,11 +362,11 @@ def test_nothing_that_is_done_is_read_to_find_what_is_not(connection: psycopg.Co
     owe(connection, "a")
     values = {"claim": uuid.uuid4(), "lease": NOW, "grace": NOW, "most": 50, "id": 1, "ids": [1, 2, 3]}
     values |= {"counts": False, "first": NOW, "longest": NOW, "reason": "x", "detail": "x"}
-    work = "SELECT * FROM work"
+    known, work = statements(sweep_inbox.__file__), "SELECT * FROM work"
     with psycopg.ClientCursor(connection) as cursor:
         for statistics in ("", "ANALYZE"):
             connection.execute(statistics)
-            for statement in (CLAIM, RETRY, SETTLE, work):
+            for statement in (*(known[name] for name in ("claim", "retry", "settle", "renew")), work):
                 plan = "\n".join(line for (line,) in cursor.execute(f"EXPLAIN {statement}", values).fetchall())
                 assert "Seq Scan on inbox" not in plan, plan
                 assert "Seq Scan on outcomes" not in plan, plan

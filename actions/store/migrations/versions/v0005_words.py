@@ -6,16 +6,11 @@ Unlike other steps this one is not survived by the release before: until its act
 
 from __future__ import annotations
 
-from pathlib import Path
-
-from alembic import op
+from actions.store.migrations import run_statements
 
 revision = "0005"
 down_revision = "0004"
 
-STATEMENTS = Path(__file__).with_suffix(".sql").read_text()
-
 
 def upgrade() -> None:
-    # Over the driver: Alembic would take the `:` of a cast for a parameter.
-    op.get_bind().exec_driver_sql(STATEMENTS.replace("%", "%%"))
+    run_statements(__file__)
