@@ -37,6 +37,9 @@ class ModelCard:
     digest: str | None
     frame: Frame
     labels: tuple[str, ...]
+    # What a byte of the picture means to the model: (byte - mean) / scale.
+    mean: float = 127
+    scale: float = 128
 
     @classmethod
     def read(cls, directory: Path) -> ModelCard:
@@ -63,6 +66,8 @@ class ModelCard:
             digest=raw.get("digest"),
             frame=Frame(int(wanted["size"]), float(wanted["crop"])),
             labels=tuple(raw["labels"]),
+            mean=float(wanted.get("mean", 127)),
+            scale=float(wanted.get("scale", 128)),
         )
 
 

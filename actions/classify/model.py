@@ -134,7 +134,7 @@ class LiteRtModel:
         self._interpreter = opened.interpreter
         _check_input(card, opened.interpreter.input)
         self._output = _labelled(card, opened.interpreter.outputs)
-        self._prepare = _preparation(opened.interpreter.input)
+        self._prepare = _preparation(opened.interpreter.input, card.mean, card.scale)
         self._probabilities = _make_probability_reader(opened.interpreter.outputs[self._output])
 
     def classify(self, pixels: bytes) -> Sequence[float]:
@@ -227,9 +227,9 @@ def _make_feed(source: Tensor, target: Tensor) -> Callable[[bytes], bytes]:
     return lambda stored: stored.translate(table)
 
 
-def _preparation(tensor: Tensor) -> Callable[[bytes], bytes]:
-    """From bytes of a picture to what the model stores for (byte - 127) / 128; the very same bytes, as a rule."""
-    reals = [(byte - 127) / 128 for byte in range(256)]
+def _preparation(tensor: Tensor, mean: float = 127, scale: float = 128) -> Callable[[bytes], bytes]:
+    """From bytes of a picture to what the model stores for (byte - mean) / scale; the very same bytes, as a rule."""
+    reals = [(byte - mean) / scale for byte in range(256)]
     if tensor.typecode == "f":
         return lambda pixels: array("f", map(reals.__getitem__, pixels)).tobytes()
     table = bytes(tensor.stored(real) & 0xFF for real in reals)

@@ -19,6 +19,7 @@ from infra.cli.wording import examples
 
 if TYPE_CHECKING:
     from infra.audit.backfill import Backfill, Progress
+    from infra.deployment.record import Deployment
     from triggers.sweep.settings import SweepSettings
 
 
@@ -27,10 +28,12 @@ if TYPE_CHECKING:
 @options.bucket
 @click.option("--prefix", metavar="TEXT", default="", help="Only keys that begin so.")
 @click.option("--suffix", metavar="TEXT", default="", help="Only keys that end so.")
-def command(*, data: Path, bucket: str | None, prefix: str, suffix: str) -> None:
+@click.option("--model", metavar="NAME", help="First have this active model speak from the stored embeddings.")
+def command(*, data: Path, bucket: str | None, prefix: str, suffix: str, model: str | None) -> None:
     """Classify what is in the bucket already.
 
-    Goes on where it was interrupted. New uploads overtake it: they are classified first.
+    Goes on where it was interrupted. New uploads overtake it: they are classified first. With --model, what the
+    backbone has seen is not read again, whatever bucket it is in.
     """
     from infra.audit.backfill import Backfill, Progress
     from infra.audit.listing import fetcher_of
@@ -43,12 +46,37 @@ def command(*, data: Path, bucket: str | None, prefix: str, suffix: str) -> None
     with explained(), ExitStack() as stack:
         deployment = find_running(data)
         bucket = bucket or deployment.bucket
+        if model is not None:
+            _rescore(deployment, model, stop)
         backfill = Backfill(fetcher_of(deployment, bucket), deployment.database_url, bucket, prefix, suffix, stop)
         stack.enter_context(_sweeping(settings_of(deployment)))
         stack.enter_context(_counting(backfill, progress))
         backfill.run(progress)
     click.echo(_summary(bucket, progress, stopped=stop.is_set()))
     sys.exit(Exit.FAILED if progress.parked or stop.is_set() else Exit.OK)
+
+
+def _rescore(deployment: Deployment, name: str, stop: threading.Event) -> None:
+    from infra.database.queries import connect, count_by_model
+    from infra.models.installed import BadModel, find_installed
+    from infra.models.rescoring import rescore
+
+    model, written = find_installed(name), 0
+
+    def so_far() -> tuple[int, str]:
+        return written, "from embeddings"
+
+    def report(count: int) -> None:
+        nonlocal written
+        written = count
+
+    with connect(deployment.database_url) as connection:
+        known = {each.digest: each for each in count_by_model(connection)}
+        if model.digest not in known or not known[model.digest].active:
+            raise BadModel(f"{name} is not active: `pixwhisk models use {name}` first")
+        with Counting(f"asking {name}", so_far, lambda: known[model.digest].unanswered):
+            rescore(connection, model, stop, report)
+    click.echo(f"{name}: {written} outcomes from embeddings")
 
 
 @contextmanager

@@ -56,6 +56,7 @@ def _failure(error: Exception) -> Failure | None:
     from infra.deployment.ownership import NotPrivate
     from infra.deployment.provisioning import NotSetUp, ObjectStoreFailed
     from infra.deployment.record import NoDeployment
+    from infra.models.installed import BadModel
     from infra.openwhisk.client import Unreachable, WhiskError
     from infra.openwhisk.manifest import BadManifest
     from infra.openwhisk.rights import Unintended
@@ -71,8 +72,16 @@ def _failure(error: Exception) -> Failure | None:
         ((ObjectStoreAway, ObjectStoreFailed, Unreachable), "{}", Exit.UNREACHABLE),
         (Held, "the data directory is in use by {}: `pixwhisk down` ends it, or choose another --data", Exit.FAILED),
         (NotPrivate, "{}", Exit.FAILED),
-        ((NoDeployment, SecretMissing, NotSetUp, PortTaken, MinioMissing, PostgresMissing), "{}", Exit.FAILED),
-        ((ListingRefused, ForeignDatabase, NewerSchema, ServiceFailed, Unintended, WhiskError), "{}", Exit.FAILED),
+        (
+            (NoDeployment, SecretMissing, NotSetUp, PortTaken, MinioMissing, PostgresMissing),
+            "{}",
+            Exit.FAILED,
+        ),
+        (
+            (BadModel, ListingRefused, ForeignDatabase, NewerSchema, ServiceFailed, Unintended, WhiskError),
+            "{}",
+            Exit.FAILED,
+        ),
     )
     if isinstance(error, psycopg.Error):
         return _database_failure(error)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import click
 
 from infra.cli.__main__ import pixwhisk
@@ -18,13 +20,20 @@ done, 1 failed (or what the command says), 2 wrong usage, 3 a service cannot be 
 def document() -> str:
     """The whole document."""
     names = pixwhisk.list_commands(click.Context(pixwhisk))
-    return "\n".join([HEAD, *map(_section, names)])
+    return "\n".join([HEAD, *(section for name in names for section in _sections(name))])
 
 
-def _section(name: str) -> str:
+def _sections(name: str) -> Iterator[str]:
+    """Of the command, and of those within it."""
     command = pixwhisk.get_command(click.Context(pixwhisk), name)
     if command is None:
         raise LookupError(name)
+    yield _section(name, command)
+    for within, each in command.commands.items() if isinstance(command, click.Group) else ():
+        yield _section(f"{name} {within}", each)
+
+
+def _section(name: str, command: click.Command) -> str:
     settings = pixwhisk.context_settings
     context = click.Context(
         command,

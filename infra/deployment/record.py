@@ -8,6 +8,7 @@ whatever else looks at a deployment leaves the directory as it was.
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import json
 import os
 from collections.abc import Mapping
@@ -177,6 +178,14 @@ def establish(deployment: Deployment) -> None:
     # Last: with this file there, commands take the others for granted.
     recorded = {name: getattr(deployment, name) for name in _RECORDED}
     write_private(deployment.data / "deployment.json", json.dumps(recorded, indent=1))
+
+
+def record_models(deployment: Deployment, model: str) -> Deployment:
+    """The same deployment with other models, from now on and at its next start."""
+    changed = dataclasses.replace(deployment, model=model)
+    recorded = {name: getattr(changed, name) for name in _RECORDED}
+    write_private(deployment.data / "deployment.json", json.dumps(recorded, indent=1))
+    return changed
 
 
 def _outside(data: Path, environ: Mapping[str, str]) -> dict[str, str]:

@@ -1,0 +1,177 @@
+"""`pixwhisk models`."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from infra.cli import options
+from infra.cli.failures import explained
+from infra.cli.printing import printable
+from infra.cli.wording import examples
+
+if TYPE_CHECKING:
+    from infra.database.queries import ModelCounts
+    from infra.models.comparing import ModelComparison
+    from infra.models.installed import InstalledModel
+
+
+@click.group(epilog=examples("pixwhisk models list", "pixwhisk models use efficientnet-lite0-int8 mine"))
+def command() -> None:
+    """See, take in, switch and compare models."""
+
+
+@command.command("list")
+@options.data
+@options.as_json
+def list_models(data: Path, as_json: bool) -> None:
+    """Show the models at hand and those that have classified."""
+    from infra.models.installed import list_installed
+
+    with explained():
+        known = [_described(each, counts) for each, counts in _joined(list(list_installed()), _counts(data))]
+    if as_json:
+        click.echo(json.dumps({"models": known}))
+        return
+    for each in known:
+        rows = "" if each["rows"] is None else f"{each['rows']} rows"
+        what = f"{each['labels']} labels, {each['size'] / 1e6:.1f} MB" if each["installed"] else "not at hand"
+        marks = "active" if each["active"] else ""
+        click.echo(f"{printable(each['name']):32}  {each['digest'][7:19]}  {marks:6}  {what:22}  {rows}".rstrip())
+
+
+@command.command("import")
+@click.argument("path", type=click.Path(path_type=Path, dir_okay=False))
+@click.option(
+    "--labels", type=click.Path(path_type=Path, dir_okay=False), required=True, help="A file with a label a line."
+)
+@click.option("--name", help="What it is called.  [default: the file's name]")
+@click.option("--size", type=click.IntRange(16, 2048), default=224, show_default=True, help="Pixels of its side.")
+@click.option("--crop", type=click.FloatRange(0.1, 1), default=0.875, show_default=True, help="Of the short side.")
+@click.option("--mean", type=float, default=127, show_default=True, help="What is taken from each byte, and then")
+@click.option("--scale", type=float, default=128, show_default=True, help="what it is divided by.")
+def import_one(
+    *, path: Path, labels: Path, name: str | None, size: int, crop: float, mean: float, scale: float
+) -> None:
+    """Take in a .tflite model from pixels to labels, after a trial."""
+    from infra.models.importing import InputFraming, discard_unfinished, import_model
+
+    if not scale:
+        raise click.BadParameter("0 cannot be divided by", param_hint="--scale")
+    with explained():
+        discard_unfinished()
+        model, measured = import_model(path, labels, name or path.stem, InputFraming(size, crop, mean, scale))
+    click.echo(
+        f"{model.name} is at hand: {len(model.card['labels'])} labels, {measured['milliseconds']:.1f} ms a picture,"
+        f" {measured['megabytes']:.0f} MB; `pixwhisk models use {model.name}` has it classify"
+    )
+
+
+@command.command("use")
+@options.data
+@click.argument("names", metavar="NAME...", nargs=-1, required=True)
+def use(data: Path, names: tuple[str, ...]) -> None:
+    """Have these models classify, and no others; uploads go on meanwhile."""
+    from infra.cli.standing import find_running
+    from infra.models.installed import find_installed
+    from infra.models.switching import use_models
+
+    with explained():
+        chosen = [find_installed(name) for name in dict.fromkeys(names)]
+        deployment = find_running(data)
+        use_models(deployment, chosen, click.echo)
+    click.echo(f"active models: {', '.join(each.name for each in chosen)}")
+    from infra.cli.status import unanswered
+
+    for line in unanswered(_counts(data)):
+        click.echo(line)
+
+
+@command.command("diff")
+@options.data
+@click.argument("left", metavar="A")
+@click.argument("right", metavar="B")
+@click.option("--limit", type=click.IntRange(1), default=10, show_default=True, help="At most so many pairs of labels.")
+@options.as_json
+def diff(data: Path, left: str, right: str, limit: int, as_json: bool) -> None:
+    """Compare what two models said of the same objects."""
+    from infra.cli.standing import find_running
+    from infra.database.queries import connect
+    from infra.models.comparing import compare_models
+
+    with explained(), connect(find_running(data).database_url) as connection:
+        found = compare_models(connection, left, right, limit)
+    if as_json:
+        click.echo(json.dumps(found.dump()))
+    else:
+        _print_comparison(found)
+
+
+@command.command("remove")
+@options.data
+@click.argument("name")
+def remove(data: Path, name: str) -> None:
+    """Remove a model that is not active; its rows stay."""
+    from infra.models.installed import BadModel, find_installed, remove_installed
+
+    with explained():
+        model = find_installed(name)
+        if any(each.active and each.digest == model.digest for each in _counts(data)):
+            raise BadModel(f"{name} is active: `pixwhisk models use` another first")
+        remove_installed(name)
+    click.echo(f"removed {name}")
+
+
+def _print_comparison(found: ModelComparison) -> None:
+    share = found.agreed / found.compared
+    click.echo(f"{found.compared} objects with both, the same first label for {found.agreed} ({share:.1%})")
+    for name, milliseconds in found.milliseconds.items():
+        click.echo(f"  {printable(name)}: {milliseconds:.1f} ms")
+    for flip in found.flips:
+        examples = ", ".join(map(printable, flip.keys))
+        click.echo(f"{flip.count:6}  {printable(flip.left):24}  {printable(flip.right):24}  {examples}")
+
+
+def _counts(data: Path) -> Sequence[ModelCounts]:
+    """Of the deployment, where there is one that answers."""
+    import psycopg
+
+    from infra.database.queries import connect, count_by_model
+    from infra.deployment.record import NoDeployment, find_deployment
+
+    try:
+        with connect(find_deployment(data).database_url) as connection:
+            return count_by_model(connection)
+    except (NoDeployment, psycopg.OperationalError):
+        return []
+
+
+def _joined(
+    installed: Sequence[InstalledModel], counts: Sequence[ModelCounts]
+) -> list[tuple[InstalledModel | None, ModelCounts | None]]:
+    """Each model once, by its digest: those at hand first, then those that only rows know."""
+    by_digest = {each.digest: each for each in counts}
+    return [
+        *((each, by_digest.pop(each.digest, None)) for each in installed),
+        *((None, each) for each in by_digest.values()),
+    ]
+
+
+def _described(model: InstalledModel | None, counts: ModelCounts | None) -> Mapping[str, Any]:
+    known = model or counts
+    assert known is not None
+    return {
+        "name": known.name,
+        "digest": known.digest,
+        "backbone": model and model.backbone,
+        "labels": model and len(model.card.get("labels", ())),
+        "size": model and model.card.get("size"),
+        "accuracy": model and model.card.get("accuracy"),
+        "installed": model is not None,
+        "active": bool(counts and counts.active),
+        "rows": counts and sum(counts.outcomes.values()),
+    }
