@@ -69,10 +69,12 @@ def parse_record(record: object) -> ObjectEvent:
     s3 = _object(record, "s3")
     described = _object(s3, "object", path="s3.object")
     escaped = not str(record.get("eventSource", "")).startswith("ceph:")
+    key = _checked_key(_text(described, "key", path="s3.object.key"), escaped=escaped)
+    kind = _kind(name)
     return ObjectEvent(
-        kind=_kind(name),
+        kind="ignored" if kind == "created" and is_folder_marker(key, described.get("size")) else kind,
         bucket=_checked_bucket(_text(_object(s3, "bucket", path="s3.bucket"), "name", path="s3.bucket.name")),
-        key=_checked_key(_text(described, "key", path="s3.object.key"), escaped=escaped),
+        key=key,
         version_id=version_id(described.get("versionId")),
         etag=_optional_text(described, "eTag", path="s3.object.eTag"),
         size=_optional_size(described),
@@ -81,6 +83,14 @@ def parse_record(record: object) -> ObjectEvent:
         delete_marker=name == "ObjectRemoved:DeleteMarkerCreated",
         revision=_optional_text(record, "revision", path="revision"),
     )
+
+
+def is_folder_marker(key: str, size: object) -> bool:
+    """Whether this is what consoles make of an empty folder: a name that ends in `/`, and no bytes.
+
+    MinIO's events leave a size of 0 out.
+    """
+    return key.endswith("/") and size in (None, 0)
 
 
 def named_object(bucket: object, key: object, version: object = None) -> ObjectEvent:

@@ -16,6 +16,7 @@ from urllib.parse import urlsplit
 
 import urllib3
 
+from actions.classify.encodings import Unpacking
 from actions.classify.fetched import Fetched, Removed
 from actions.classify.settings import ClassifySettings
 from actions.errors import (
@@ -249,7 +250,8 @@ def _modified(header: str | None) -> datetime | None:
 
 def _read(event: ObjectEvent, response: BaseHTTPResponse, limit: int, in_memory: int) -> Fetched:
     """Read on to the end, or one piece past the limit; never more."""
-    large = event.size is None or event.size > in_memory
+    unpacking = Unpacking(response.headers.get("Content-Encoding", ""), limit)
+    large = event.size is None or event.size > in_memory or unpacking.is_needed
     file: BinaryIO = tempfile.TemporaryFile(prefix="pixwhisk-") if large else io.BytesIO()  # noqa: SIM115 (handed over)
     digest, size = hashlib.sha256(), 0
     try:
@@ -257,7 +259,8 @@ def _read(event: ObjectEvent, response: BaseHTTPResponse, limit: int, in_memory:
             digest.update(piece)
             size += len(piece)
             _check_read(size, limit)
-            file.write(piece)
+            file.writelines(unpacking.take(piece))
+        unpacking.end()
     except BaseException:
         file.close()
         raise

@@ -18,6 +18,8 @@ import urllib3
 from minio.credentials.credentials import Credentials
 from minio.signer import presign_v4
 
+from actions.events import is_folder_marker
+
 if TYPE_CHECKING:
     from infra.deployment.record import Deployment
 
@@ -102,14 +104,17 @@ def fetcher_of(deployment: Deployment, bucket: str) -> FetchPage:
 
 
 def list_versions(fetch: FetchPage, prefix: str = "", after: str = "") -> Iterator[Listed]:
-    """Everything under `prefix` whose key comes after `after`, ordered by key in bytes of UTF-8."""
+    """Everything under `prefix` whose key comes after `after`, ordered by key in bytes of UTF-8.
+
+    But for markers of folders, which are no objects to anybody.
+    """
     first = {"encoding-type": "url", "max-keys": "1000", "prefix": prefix, "versions": ""}
     with ThreadPoolExecutor(1, thread_name_prefix="list") as ahead:
         coming: Future[bytes] | None = ahead.submit(fetch, first | ({"key-marker": after} if after else {}))
         while coming is not None:
             page = parse_page(coming.result())
             coming = ahead.submit(fetch, first | page.following) if page.following else None
-            yield from page.entries
+            yield from (each for each in page.entries if each.marker or not is_folder_marker(each.key, each.size))
 
 
 def parse_page(document: bytes) -> ListedPage:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import contextlib
+import gzip
 import hashlib
 import io
 import json
@@ -384,7 +385,7 @@ def test_a_key_that_minio_cannot_read_back_is_one_rejected_record(
 ) -> None:
     """`a/__XLDIR__` is taken, and told of as `a//`, which it refuses."""
     client.put_object(bucket_name=bucket, object_name="a/__XLDIR__", data=io.BytesIO(coffee), length=len(coffee))
-    assert the_outcome(call(Records=[record(bucket, "a//")]))["reason"] == "object-gone"
+    assert the_outcome(call(Records=[record(bucket, "a//", size=len(coffee))]))["reason"] == "object-gone"
 
 
 def test_an_object_under_its_owner_s_key_is_unreadable(
@@ -573,3 +574,54 @@ def test_preloading_survives_a_missing_model(model: str, monkeypatch: pytest.Mon
     """A stem cell without a model still starts; its action will say what is missing."""
     monkeypatch.setenv("PIXWHISK_MODEL", model)
     preload()
+
+
+def test_what_was_packed_for_its_way_is_unpacked(call: Call, minio: RunningMinio, bucket: str, coffee: bytes) -> None:
+    """An object stored with `Content-Encoding: gzip` is the picture inside; other encodings are refused by name."""
+    client = minio.client()
+    packed = gzip.compress(coffee)
+    bodies = {"gzip": packed, "x-gzip, aws-chunked": packed, "br": packed, "identity": coffee}
+    found = {}
+    for encoding, body in [*bodies.items(), ("gzip ", coffee)]:
+        headers: dict[str, str | list[str] | tuple[str]] = {"Content-Encoding": encoding.strip()}
+        client.put_object(
+            bucket_name=bucket, object_name="k", data=io.BytesIO(body), length=len(body), metadata=headers
+        )
+        outcome = the_outcome(call(bucket=bucket, key="k"))
+        found[encoding] = outcome.get("reason") or outcome["classifications"][0]["label"]
+    espresso = "espresso"
+    assert found == {
+        "gzip": espresso,
+        "x-gzip, aws-chunked": espresso,
+        "br": "unsupported-format",
+        "identity": espresso,
+        "gzip ": espresso,
+    }
+
+
+@pytest.mark.parametrize(
+    ("body", "reason"),
+    [
+        (gzip.compress(bytes(40 * 2**20)), "too-many-bytes"),
+        (gzip.compress(bytes(range(256)) * 1000)[:500], "truncated-image"),
+        (gzip.compress(b"x" * 1000)[:10] + b"\xff" * 100, "corrupt-image"),
+    ],
+)
+def test_what_is_packed_is_held_against_the_limits(
+    call: Call, minio: RunningMinio, bucket: str, body: bytes, reason: str
+) -> None:
+    """A gzip bomb, one that is cut off and one that is damaged are each refused for what they are."""
+    minio.client().put_object(
+        bucket_name=bucket,
+        object_name="k",
+        data=io.BytesIO(body),
+        length=len(body),
+        metadata={"Content-Encoding": "gzip"},
+    )
+    assert the_outcome(call(bucket=bucket, key="k"))["reason"] == reason
+
+
+def test_markers_of_folders_are_no_objects(call: Call, bucket: str) -> None:
+    """What a console makes of an empty folder has no outcome; a name like it with bytes has one."""
+    assert call(Records=[record(bucket, "photos/", size=0), record(bucket, "photos/")])["outcomes"] == []
+    assert len(call(Records=[record(bucket, "photos/", size=10)])["outcomes"]) == 1

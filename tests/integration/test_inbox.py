@@ -172,6 +172,21 @@ JUNK = [
 ]
 
 
+def test_markers_of_folders_are_no_work(journal: psycopg.Connection, connection: psycopg.Connection) -> None:
+    """What consoles make of an empty folder is settled as it comes; its removal, and what has bytes, is not."""
+    named = {name: json.loads(event(name, "1")) for name in ("empty/", "with-bytes/", "none/")}
+    for name, size in (("empty/", 0), ("with-bytes/", 9), ("none/", None)):
+        described = named[name]["Records"][0]["s3"]["object"]
+        described.pop("size", None)
+        described |= {} if size is None else {"size": size}
+    write(journal, *map(json.dumps, named.values()))
+    assert [(key, state) for key, state, _ in states(connection)] == [
+        ("empty/", "settled"),
+        ("with-bytes/", "pending"),
+        ("none/", "settled"),
+    ]
+
+
 @pytest.mark.parametrize("junk", JUNK, ids=[f"{number}" for number in range(len(JUNK))])
 def test_junk_is_parked_and_never_in_the_way(
     journal: psycopg.Connection, connection: psycopg.Connection, junk: str

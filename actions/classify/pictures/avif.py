@@ -16,7 +16,7 @@ from actions.errors import UnsupportedFormat
 AvifImagePlugin.DEFAULT_MAX_THREADS = 1
 
 # The decoder's planes and its picture in RGB, Pillow's copy of that as bytes, and its own.
-_COST_PIXEL = 11
+_COST_PIXEL = 10
 
 
 def examine(file: BinaryIO, _frame: Frame) -> Examined:

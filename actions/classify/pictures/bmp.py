@@ -21,7 +21,9 @@ def examine(file: BinaryIO, _frame: Frame) -> Examined:
     image = BmpImageFile(file)
     # Run lengths are expanded in Python: a growing array and a copy of it, beside the picture.
     runs = any(tile.codec_name == "bmp_rle" for tile in image.tile)
-    return Examined("BMP", *image.size, 1, picture_bytes(image) * (4 if runs else 1), lambda: _load(image))
+    width, height = image.size
+    memory = picture_bytes(image) + (3 * width * height if runs else 0)
+    return Examined("BMP", width, height, 1, memory, lambda: _load(image))
 
 
 def _load(image: BmpImageFile) -> Image.Image:
