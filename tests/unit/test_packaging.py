@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import tomllib
 from pathlib import Path, PurePath
 from typing import Any
+
+from infra.openwhisk import manifest
 
 ROOT = Path(__file__).parents[2]
 PROJECT: dict[str, Any] = tomllib.loads((ROOT / "pyproject.toml").read_text())
@@ -40,3 +43,13 @@ def test_every_file_that_is_read_is_installed() -> None:
         if not path.endswith(".py") and not any(PurePath(path).match(pattern) for pattern in patterns)
     ]
     assert set(missing) <= LEFT_OUT
+
+
+def test_the_version_is_one_everywhere() -> None:
+    """In the package, the manifest and its image, what the embedded host says of itself, and the changelog."""
+    version = PROJECT["project"]["version"]
+    ((_, package),) = manifest.read().items()
+    assert (package["version"], manifest.image()) == (version, f"pixwhisk/runtime:{version}")
+    assert f'"buildno": "{version}"' in (ROOT / "infra/host/api/info.py").read_text()
+    released = re.findall(r"^## \[(\d[\d.]*)\] - \d{4}-\d\d-\d\d$", (ROOT / "CHANGELOG.md").read_text(), re.MULTILINE)
+    assert released[0] == version

@@ -45,7 +45,7 @@ def api_document() -> Mapping[str, Any]:
         "api_version": "1.0.0",
         "api_version_path": "v1",
         "build": BUILD,
-        "buildno": "0.1.0",
+        "buildno": "0.2.0",
         "swagger_paths": {"ui": "/docs/index.html", "api-docs": "/api-docs"},
     }
 
