@@ -13,6 +13,7 @@ from pathlib import Path
 from infra.reports import Report
 from infra.services import minio_binary
 from infra.services.minio_binary import MODULE, VERSION, MinioMissing
+from infra.setup.minio_checksums import check_checksums
 from infra.setup.programs import Programs
 from infra.setup.steps import Impossible
 
@@ -50,6 +51,7 @@ class MinioStep:
                 log="minio-build",
                 on_line=progress(report),
             )
+            check_checksums(binary, str(go()))
             programs.run([binary, "--version"], log="minio-version")
             binary.replace(place)
         return f"built ({place})"
