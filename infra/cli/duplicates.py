@@ -10,14 +10,17 @@ import click
 from infra.cli import options
 from infra.cli.failures import explained
 from infra.cli.printing import printable
-from infra.cli.wording import examples
+from infra.cli.wording import Number, examples
 
 
 @click.command(epilog=examples("pixwhisk duplicates", "pixwhisk duplicates --near 0.95"))
 @options.data
 @options.bucket
 @click.option(
-    "--near", type=click.FloatRange(0.5, 1), metavar="SIMILARITY", help="Also what is so similar, 0.95 say, to another."
+    "--near",
+    type=Number(0.5, 1, whole=False),
+    metavar="SIMILARITY",
+    help="Also what is so similar, 0.95 say, to another.",
 )
 @options.as_json
 def command(*, data: Path, bucket: str | None, near: float | None, as_json: bool) -> None:

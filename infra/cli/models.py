@@ -12,7 +12,7 @@ import click
 from infra.cli import options
 from infra.cli.failures import explained
 from infra.cli.printing import printable
-from infra.cli.wording import examples
+from infra.cli.wording import Number, examples
 
 if TYPE_CHECKING:
     from infra.database.queries import ModelCounts
@@ -50,8 +50,15 @@ def list_models(data: Path, as_json: bool) -> None:
     "--labels", type=click.Path(path_type=Path, dir_okay=False), required=True, help="A file with a label a line."
 )
 @click.option("--name", help="What it is called.  [default: the file's name]")
-@click.option("--size", type=click.IntRange(16, 2048), default=224, show_default=True, help="Pixels of its side.")
-@click.option("--crop", type=click.FloatRange(0.1, 1), default=0.875, show_default=True, help="Of the short side.")
+@click.option("--size", metavar="N", type=Number(16, 2048), default=224, show_default=True, help="Pixels of its side.")
+@click.option(
+    "--crop",
+    metavar="SHARE",
+    type=Number(0.1, 1, whole=False),
+    default=0.875,
+    show_default=True,
+    help="Of the short side.",
+)
 @click.option("--mean", type=float, default=127, show_default=True, help="What is taken from each byte, and then")
 @click.option("--scale", type=float, default=128, show_default=True, help="what it is divided by.")
 def import_one(
@@ -95,7 +102,9 @@ def use(data: Path, names: tuple[str, ...]) -> None:
 @options.data
 @click.argument("left", metavar="A")
 @click.argument("right", metavar="B")
-@click.option("--limit", type=click.IntRange(1), default=10, show_default=True, help="At most so many pairs of labels.")
+@click.option(
+    "-n", "--limit", metavar="N", type=Number(1), default=10, show_default=True, help="At most so many pairs of labels."
+)
 @options.as_json
 def diff(data: Path, left: str, right: str, limit: int, as_json: bool) -> None:
     """Compare what two models said of the same objects."""

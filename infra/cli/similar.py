@@ -10,14 +10,16 @@ import click
 from infra.cli import options
 from infra.cli.failures import Failure, explained
 from infra.cli.printing import printable
-from infra.cli.wording import examples
+from infra.cli.wording import Number, examples
 
 
 @click.command(epilog=examples("pixwhisk similar breakfast/coffee.png", "pixwhisk similar mug.jpg --limit 3"))
 @options.data
 @click.argument("what", metavar="KEY|FILE")
 @options.bucket
-@click.option("--limit", type=click.IntRange(1, 1000), default=10, show_default=True, help="At most so many.")
+@click.option(
+    "-n", "--limit", metavar="N", type=Number(1, 1000), default=10, show_default=True, help="At most so many."
+)
 @options.as_json
 def command(*, data: Path, what: str, bucket: str | None, limit: int, as_json: bool) -> None:
     """Find the pictures most like one, which is a key or a file here.

@@ -55,7 +55,7 @@ def _meant(possibilities: Sequence[str] | None) -> str:
 def _name(parameter: click.Parameter) -> str:
     if isinstance(parameter, click.Option):
         return max(parameter.opts, key=len)
-    return (parameter.metavar or parameter.name or "").strip("[].")
+    return (parameter.metavar or (parameter.name or "").upper()).strip("[].")
 
 
 def examples(*lines: str) -> str:

@@ -6,6 +6,7 @@ import re
 import shlex
 import subprocess
 import sys
+from pathlib import Path
 
 import click
 import pytest
@@ -35,8 +36,12 @@ def test_every_command_takes_data(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", THERE)
-def test_every_help_has_two_examples_that_can_be_typed(name: str) -> None:
+def test_every_help_has_two_examples_that_can_be_typed(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Of this very command, with options that there are; nothing but `pixwhisk` is run in them."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "figures.json").write_text("{}")
     command = pixwhisk.get_command(click.Context(pixwhisk), name)
     assert command
     shown = (command.epilog or "").split("Examples:\n")[-1].splitlines()
