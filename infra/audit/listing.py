@@ -19,6 +19,7 @@ from minio.credentials.credentials import Credentials
 from minio.signer import presign_v4
 
 from actions.events import is_folder_marker
+from infra.errors import OperatorError, ServiceAway
 
 if TYPE_CHECKING:
     from infra.deployment.record import Deployment
@@ -30,7 +31,7 @@ RETRIES_PAGE = urllib3.Retry(total=5, backoff_factor=0.2, status_forcelist=(500,
 FetchPage = Callable[[Mapping[str, str]], bytes]
 
 
-class ListingRefused(Exception):
+class ListingRefused(OperatorError):
     """The store answered, but not with a listing: `code` is S3's word for why (`NoSuchBucket`, `AccessDenied`, …)."""
 
     def __init__(self, code: str, bucket: str) -> None:
@@ -38,7 +39,7 @@ class ListingRefused(Exception):
         self.code = code
 
 
-class ObjectStoreAway(Exception):
+class ObjectStoreAway(ServiceAway):
     """Nothing answers at the object store's endpoint."""
 
 

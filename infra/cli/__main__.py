@@ -11,8 +11,8 @@ from typing import TextIO
 
 import click
 
-from infra.cli.failures import Exit
 from infra.cli.wording import in_words
+from infra.errors import Exit
 
 # In the order of use. Each is `infra.cli.<name>:command`; the text is the first line of its help.
 COMMANDS: Mapping[str, str] = {

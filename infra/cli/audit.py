@@ -14,10 +14,11 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from infra.cli import options
-from infra.cli.failures import Exit, Failure, explained
+from infra.cli.failures import Failure, explained
 from infra.cli.printing import printable
 from infra.cli.progress import Counting
 from infra.cli.wording import Number, examples, nearest
+from infra.errors import Exit
 
 if TYPE_CHECKING:
     from infra.audit.compare import Difference

@@ -13,9 +13,10 @@ from typing import TYPE_CHECKING
 import click
 
 from infra.cli import options
-from infra.cli.failures import Exit, explained
+from infra.cli.failures import explained
 from infra.cli.progress import Counting
 from infra.cli.wording import examples
+from infra.errors import Exit
 
 if TYPE_CHECKING:
     from infra.audit.backfill import Backfill, Progress

@@ -14,7 +14,8 @@ from pathlib import Path
 from typing import Any
 
 from infra import paths
-from infra.cli.failures import Exit, Failure
+from infra.cli.failures import Failure
+from infra.errors import Exit
 
 # `up` itself gives up well before.
 TIMEOUT_READY = 90.0

@@ -4,23 +4,14 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator
-from enum import IntEnum
 from typing import TYPE_CHECKING
 
 import click
 
+from infra.errors import Exit, OperatorError
+
 if TYPE_CHECKING:
     import psycopg
-
-
-class Exit(IntEnum):
-    """What programs may rely on."""
-
-    OK = 0
-    FAILED = 1
-    USAGE = 2
-    UNREACHABLE = 3
-    INTERRUPTED = 130
 
 
 class Failure(click.ClickException):
@@ -47,48 +38,12 @@ def explained() -> Iterator[None]:
 
 
 def _failure(error: Exception) -> Failure | None:
-    # Late: these pull every client in, and only an error needs them.
+    if isinstance(error, OperatorError):
+        return Failure(str(error), error.exit_code)
+    # Late: only a command that asks the database has it imported already.
     import psycopg
 
-    from infra.audit.listing import ListingRefused, ObjectStoreAway
-    from infra.database.migrations import ForeignDatabase, NewerSchema
-    from infra.deployment.external import BadEnvironment
-    from infra.deployment.ownership import NotPrivate
-    from infra.deployment.provisioning import NotSetUp, ObjectStoreFailed
-    from infra.deployment.record import NoDeployment
-    from infra.models.installed import BadModel
-    from infra.openwhisk.client import Unreachable, WhiskError
-    from infra.openwhisk.manifest import BadManifest
-    from infra.openwhisk.rights import Unintended
-    from infra.services.kept import SecretMissing
-    from infra.services.lock import Held
-    from infra.services.minio_binary import MinioMissing
-    from infra.services.ports import PortTaken
-    from infra.services.postgres import PostgresMissing
-    from infra.services.supervisor import ServiceFailed
-
-    known: tuple[tuple[type[Exception] | tuple[type[Exception], ...], str, Exit], ...] = (
-        ((BadEnvironment, BadManifest), "{}", Exit.USAGE),
-        ((ObjectStoreAway, ObjectStoreFailed, Unreachable), "{}", Exit.UNREACHABLE),
-        (Held, "the data directory is in use by {}: `pixwhisk down` ends it, or choose another --data", Exit.FAILED),
-        (NotPrivate, "{}", Exit.FAILED),
-        (
-            (NoDeployment, SecretMissing, NotSetUp, PortTaken, MinioMissing, PostgresMissing),
-            "{}",
-            Exit.FAILED,
-        ),
-        (
-            (BadModel, ListingRefused, ForeignDatabase, NewerSchema, ServiceFailed, Unintended, WhiskError),
-            "{}",
-            Exit.FAILED,
-        ),
-    )
-    if isinstance(error, psycopg.Error):
-        return _database_failure(error)
-    for kinds, words, code in known:
-        if isinstance(error, kinds):
-            return Failure(words.format(error), code)
-    return None
+    return _database_failure(error) if isinstance(error, psycopg.Error) else None
 
 
 def _database_failure(error: psycopg.Error) -> Failure:

@@ -9,11 +9,12 @@ from pathlib import Path
 
 import click
 
-from infra.cli.failures import Exit, Failure
+from infra.cli.failures import Failure
 from infra.cli.standing import not_running
 from infra.deployment.external import named_database_url
 from infra.deployment.record import BUCKET, JOURNAL, Deployment, NoDeployment, find_deployment
 from infra.deployment.variables import manifest_variables
+from infra.errors import Exit
 from infra.openwhisk.client import Patience, Whisk, base_url
 from infra.openwhisk.rights import Deployer
 from infra.services import lock

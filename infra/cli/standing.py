@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from infra import paths
-from infra.cli.failures import Exit, Failure
+from infra.cli.failures import Failure
+from infra.errors import Exit
 from infra.services import lock
 
 if TYPE_CHECKING:

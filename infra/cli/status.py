@@ -12,9 +12,10 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from infra.cli import options
-from infra.cli.failures import Exit, explained
+from infra.cli.failures import explained
 from infra.cli.printing import printable
 from infra.cli.wording import examples
+from infra.errors import Exit
 
 if TYPE_CHECKING:
     from infra.database.queries import ModelCounts
@@ -28,7 +29,7 @@ def command(data: Path, as_json: bool) -> None:
     """Say whether the deployment is healthy, and what is pending.
 
     Asks each service with the deployment's own keys. Exits 0 if every one answers as it should, else 1; where nothing
-    was ever started, 3.
+    was ever started, 3. What is pending waits for a sweep; what is parked is a dead letter, which `replay` revives.
     """
     from infra.cli.standing import find_started, not_running
     from infra.deployment.health import examine

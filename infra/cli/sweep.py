@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING
 import click
 
 from infra.cli import options
-from infra.cli.failures import Exit, Failure, explained
+from infra.cli.failures import Failure, explained
 from infra.cli.wording import Number, examples
+from infra.errors import Exit
 
 if TYPE_CHECKING:
     from infra.deployment.record import Deployment

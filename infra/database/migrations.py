@@ -13,6 +13,7 @@ from actions.messages import ModelReference
 from actions.statements import statements
 from infra.database.address import database_place
 from infra.database.vectors import index_embeddings
+from infra.errors import OperatorError
 from infra.paths import ROOT
 
 MIGRATIONS = ROOT / "actions" / "store" / "migrations"
@@ -71,11 +72,11 @@ POLICIES: Mapping[str, str] = {
 }
 
 
-class ForeignDatabase(Exception):
+class ForeignDatabase(OperatorError):
     """The database holds somebody else's tables, and nobody has said that ours may be made beside them."""
 
 
-class NewerSchema(Exception):
+class NewerSchema(OperatorError):
     """A later release has migrated the database: this one does not know its way there."""
 
 

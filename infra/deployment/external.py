@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 
 import psycopg
 
+from infra.errors import Misconfigured
 from infra.openwhisk.client import base_url
 from infra.services.minio import Credentials
 
@@ -20,7 +21,7 @@ GROUPS = (
 NAMES = tuple(name for group in GROUPS for name in group)
 
 
-class BadEnvironment(Exception):
+class BadEnvironment(Misconfigured):
     """Variables that need each other are not all set."""
 
 

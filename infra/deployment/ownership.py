@@ -10,12 +10,14 @@ import stat
 from collections.abc import Iterator
 from pathlib import Path
 
+from infra.errors import OperatorError
+
 ROOT = 0
 # Of which only the owner may know what is in them.
 _SECRET = ("wskprops", "secrets", "host/entities.db")
 
 
-class NotPrivate(Exception):
+class NotPrivate(OperatorError):
     """Somebody else owns or may change a data directory; the message says what mends it."""
 
 

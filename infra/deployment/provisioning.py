@@ -21,6 +21,7 @@ from infra.database import migrations
 from infra.deployment.consent import Consent
 from infra.deployment.record import Deployment
 from infra.deployment.variables import manifest_variables
+from infra.errors import OperatorError, ServiceAway
 from infra.openwhisk import manifest, plan
 from infra.openwhisk.client import Whisk, WhiskError
 from infra.openwhisk.rights import Deployer, Unintended, find_unintended
@@ -33,11 +34,11 @@ from triggers.feed.request import parse_request
 SEQUENCE = "pixwhisk/classify-and-store"
 
 
-class NotSetUp(Exception):
+class NotSetUp(OperatorError):
     """Something that set-up makes is not there."""
 
 
-class ObjectStoreFailed(Exception):
+class ObjectStoreFailed(ServiceAway):
     """The object store does not answer, or refuses."""
 
 

@@ -21,6 +21,7 @@ from infra.deployment.ambient import drop_ambient
 from infra.deployment.external import GROUPS, NAMES, External
 from infra.deployment.ownership import check_ownership
 from infra.deployment.secrets import DeploymentSecrets
+from infra.errors import OperatorError
 from infra.files import write_private
 from infra.services.kept import SecretMissing
 from infra.services.minio import Credentials
@@ -33,7 +34,7 @@ FAST, JOURNAL = "FAST", "JOURNAL"
 _RECORDED = ("api_port", "s3_port", "bucket", "model")
 
 
-class NoDeployment(Exception):
+class NoDeployment(OperatorError):
     """There is nothing in the data directory, and the environment does not name the service either."""
 
 

@@ -12,12 +12,13 @@ from pathlib import Path
 from typing import Any
 
 from infra import paths
+from infra.errors import OperatorError
 
 # What is a name on every file system and needs no quotes in a shell; no leading dot, which hides what is unfinished.
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}", re.ASCII)
 
 
-class BadModel(Exception):
+class BadModel(OperatorError):
     """A model cannot be had, taken in or removed; the message says why and what would help."""
 
 

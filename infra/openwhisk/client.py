@@ -25,6 +25,8 @@ from urllib.parse import quote, urlencode
 import urllib3
 from urllib3.exceptions import HTTPError, SSLError
 
+from infra.errors import OperatorError, ServiceAway
+
 Collection = Literal["packages", "actions", "triggers", "rules", "activations"]
 
 TIMEOUT_CONNECT = 5.0
@@ -35,11 +37,11 @@ PAUSE_FIRST = 0.25
 PAUSE_LONGEST = 4.0
 
 
-class WhiskError(Exception):
+class WhiskError(OperatorError):
     """Base of everything this client raises on purpose."""
 
 
-class Unreachable(WhiskError):
+class Unreachable(WhiskError, ServiceAway):
     def __init__(self, apihost: str, why: str = "does not answer: is it running, and is the address right?") -> None:
         super().__init__(f"OpenWhisk at {apihost} {why}")
 

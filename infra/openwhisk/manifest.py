@@ -11,12 +11,14 @@ from typing import Any
 
 import yaml
 
+from infra.errors import Misconfigured
+
 PATH = Path(__file__).parents[1] / "manifest.yaml"
 
 Parameters = Sequence[Mapping[str, Any]]
 
 
-class BadManifest(Exception):
+class BadManifest(Misconfigured):
     """The manifest cannot be deployed as it is; the message says what is missing."""
 
 

@@ -13,13 +13,14 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from infra.database.address import database_parts, database_place
+from infra.errors import OperatorError
 from infra.openwhisk.manifest import WantedEntity
 from infra.openwhisk.plan import Change, Live, State
 
 DATABASE, STORE, KEY = "DATABASE_URL", "AWS_ENDPOINT_URL_S3", "AWS_ACCESS_KEY_ID"
 
 
-class Unintended(Exception):
+class Unintended(OperatorError):
     """Bindings that serve would be replaced by ones that were hardly meant; nothing was changed."""
 
     def __init__(self, lines: Sequence[str]) -> None:

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
+from infra.errors import OperatorError
 from infra.files import write_private
 
 
-class SecretMissing(Exception):
+class SecretMissing(OperatorError):
     """A secret that starting the deployment makes is not there."""
 
 

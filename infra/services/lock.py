@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from infra.errors import OperatorError
 from infra.files import try_lock
 
 _NAME = "lock"
@@ -26,11 +27,14 @@ class Holder:
         return f"process {self.pid}, since {time.strftime('%Y-%m-%d %H:%M:%S', time.localtime(self.since))}"
 
 
-class Held(Exception):
+class Held(OperatorError):
     """The data directory is in use."""
 
     def __init__(self, holder: Holder | None) -> None:
-        super().__init__(str(holder) if holder else "another process")
+        super().__init__(
+            f"the data directory is in use by {holder or 'another process'}: `pixwhisk down` ends it, or choose another"
+            " --data"
+        )
         self.holder = holder
 
 

@@ -8,12 +8,13 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from infra import paths
+from infra.errors import OperatorError
 
 MODULE = "github.com/minio/minio"
 VERSION = "v0.0.0-20260212201848-7aac2a2c5b7c"
 
 
-class MinioMissing(Exception):
+class MinioMissing(OperatorError):
     """There is no MinIO to start; the message says what to do."""
 
 

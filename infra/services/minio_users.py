@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+from infra.errors import OperatorError
 from infra.services.minio import Credentials
 
 _ALL = "arn:aws:s3:::*"
@@ -58,7 +59,7 @@ FEED: Mapping[str, Any] = {
 }
 
 
-class UsersRefused(Exception):
+class UsersRefused(OperatorError):
     """MinIO would not make the users; the message has its words."""
 
 

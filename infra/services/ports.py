@@ -9,6 +9,7 @@ from pathlib import Path
 
 import psutil
 
+from infra.errors import OperatorError
 from infra.services.minio import LOOPBACK
 
 # What a killed `up` left behind ends by itself, and its ports are free soon after.
@@ -16,7 +17,7 @@ TIMEOUT_PORT = 6.0
 _PAUSE = 0.05
 
 
-class PortTaken(Exception):
+class PortTaken(OperatorError):
     """Somebody else listens where a service should."""
 
 

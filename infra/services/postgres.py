@@ -30,6 +30,7 @@ from urllib.parse import quote
 import psycopg
 from psycopg import sql
 
+from infra.errors import OperatorError
 from infra.files import write_private
 from infra.services.kept import SecretMissing, keep_secret, read_secret
 from infra.services.service import Command
@@ -75,7 +76,7 @@ SETTINGS = {
 }
 
 
-class PostgresMissing(Exception):
+class PostgresMissing(OperatorError):
     """The wheel with the server's programs is not installed."""
 
 

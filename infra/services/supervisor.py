@@ -19,6 +19,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from types import FrameType
 
+from infra.errors import OperatorError
 from infra.logs import EventLogger
 from infra.orphans import find_children
 from infra.services.service import Command, Service
@@ -44,7 +45,7 @@ class Stopping(BaseException):
     """SIGTERM, SIGINT or SIGHUP came: unwind, stop the services, exit cleanly. No `Exception`, as KeyboardInterrupt."""
 
 
-class ServiceFailed(Exception):
+class ServiceFailed(OperatorError):
     """A service did not start; the message ends with the last lines of its log."""
 
 

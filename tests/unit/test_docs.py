@@ -150,3 +150,11 @@ def test_the_hooks_and_ci_run_what_everybody_runs() -> None:
     jobs = yaml.safe_load((ROOT / ".github/workflows/ci.yml").read_text())["jobs"]
     assert [step["run"] for job in jobs.values() for step in job["steps"] if "run" in step] == [".ci/run"]
     assert os.access(ROOT / ".ci/run", os.X_OK)
+
+
+def test_the_glossary_names_files_that_are_there() -> None:
+    """Each word's owner exists; the words stand in their order."""
+    rows = re.findall(r"^\| ([^|]+?) \| .*\| `([^`]+)` \|$", (ROOT / "docs/glossary.md").read_text(), re.MULTILINE)
+    assert [file for _, file in rows if not (ROOT / file).is_file()] == []
+    words = [word.casefold() for word, _ in rows]
+    assert words == sorted(words)
