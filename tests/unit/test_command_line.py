@@ -50,7 +50,7 @@ def test_every_help_has_two_examples_that_can_be_typed(
         typed = re.sub(r'^eval "\$\((.*)\)"$', r"\1", each.strip()).replace("$KEY", "a:b")
         program, called, *arguments = shlex.split(typed)
         assert (program, called) == ("pixwhisk", name)
-        command.make_context(name, arguments)
+        command.make_context(name, arguments).close()
 
 
 @pytest.mark.parametrize(
