@@ -64,9 +64,9 @@ hooks: $(VENV)/.complete ## have git run fix and check before each commit
 bench: setup ## measure this machine
 	@$(IN)/pixwhisk bench
 
-image: setup ## build the runtime image with Docker; BASE is what it takes Python from, IMAGE its name, TARGET tensorflow
+image: setup ## build the runtime image with Docker; BASE is what it takes Python from, IMAGE its name, TARGET tensorflow, WITHOUT heic avif
 	@$(IN)/python -m infra.runtime.image $(if $(BASE),--base '$(BASE)') $(if $(IMAGE),--tag '$(IMAGE)') \
-		$(if $(TARGET),--target '$(TARGET)')
+		$(if $(TARGET),--target '$(TARGET)') $(if $(WITHOUT),--without $(WITHOUT))
 
 LOCK = $(IN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header $(UPGRADE)
 

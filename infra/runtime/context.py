@@ -8,7 +8,7 @@ import re
 import shutil
 import subprocess
 import sys
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -39,6 +39,11 @@ UNUSED = (
     # Drawing text, and windows.
     *("PIL/_imagingft.*", "PIL/_imagingtk.*"),
 )
+# Formats that an image may be built without, and what of the libraries each needs.
+FORMATS: Mapping[str, tuple[str, ...]] = {
+    "heic": ("pi_heif", "pi_heif.libs", "pi_heif-*", "_pi_heif.*"),
+    "avif": ("PIL/_avif.*", "pillow.libs/libavif-*"),
+}
 UNUSED_TENSORFLOW = ("bin", "tensorflow/include", "**/__pycache__")
 # All of LiteRT that the actions load.
 LITERT = frozenset({"__init__.py", "libLiteRt.so"})
@@ -63,17 +68,20 @@ class BaseImage:
 
 @dataclass(frozen=True, slots=True)
 class Sources:
-    """What an image is made of, beside its base. `model` is a model's directory, as set-up builds it."""
+    """What an image is made of, beside its base. `model` is a model's directory, as set-up builds it; `without` are
+    formats that it shall not read.
+    """
 
     model: Path
     target: Target = "runtime"
+    without: tuple[str, ...] = ()
 
     def recipe(self) -> str:
         """One digest for all of it."""
         files = [HERE / "Dockerfile", Path(__file__), HERE / "assemble.py", LOCK, self.model / card.CARD]
         if self.target == "tensorflow":
             files.append(LOCK_TENSORFLOW)
-        parts = [path.read_bytes() for path in files]
+        parts = [path.read_bytes() for path in files] + [f"without {name}\n".encode() for name in self.without]
         parts += [f"{name}\0{card.digest(path.read_bytes())}\n".encode() for name, path in code()]
         return card.digest(b"".join(card.digest(part).encode() for part in parts))
 
@@ -98,7 +106,7 @@ def write(directory: Path, sources: Sources, base: BaseImage) -> None:
         place(path, directory / "code" / name)
     write_model(directory / "model", Sources(sources.model))
     install(LOCK, BINDING, directory / "libraries", base)
-    drop(directory / "libraries", UNUSED)
+    drop(directory / "libraries", UNUSED + tuple(each for name in sources.without for each in FORMATS[name]))
     only(directory / "libraries/ai_edge_litert", LITERT)
     if sources.target == "tensorflow":
         write_model(directory / "saved-model", sources)

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from infra import paths
 from infra.model import card
-from infra.runtime.context import BaseImage, CannotBuild, Sources, Target, write
+from infra.runtime.context import FORMATS, BaseImage, CannotBuild, Sources, Target, write
 
 NAMES: Mapping[Target, str] = {"runtime": "pixwhisk/runtime", "tensorflow": "pixwhisk/runtime-tensorflow"}
 BASE = "python:3.11-slim"
@@ -31,7 +31,8 @@ PROBE = "import json, platform as p; print(json.dumps([p.python_version(), p.mac
 def main() -> int:
     wanted = options()
     try:
-        build(wanted.base, wanted.tag or tag(wanted.target), Sources(wanted.model, wanted.target), wanted.preload)
+        sources = Sources(wanted.model, wanted.target, tuple(wanted.without))
+        build(wanted.base, wanted.tag or tag(wanted.target), sources, wanted.preload)
     except CannotBuild as problem:
         print(f"no image: {problem}", file=sys.stderr)
         return 1
@@ -50,6 +51,9 @@ def options() -> argparse.Namespace:
         default=PRELOAD,
         metavar="MODULES",
         help="what a container has warm before it is told its action (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--without", nargs="+", choices=list(FORMATS), default=[], help="formats that the image shall not read"
     )
     parser.add_argument("--model", type=Path, default=paths.default_model(), metavar="DIR", help="as set-up builds it")
     return parser.parse_args()

@@ -89,6 +89,7 @@ def test_recipe_changes_with_what_is_in_it(model: Path, tmp_path: Path) -> None:
     other = tmp_path / "other"
     shutil.copytree(model, other)
     assert Sources(model).recipe() == Sources(other).recipe() != Sources(model, "tensorflow").recipe()
+    assert Sources(model).recipe() != Sources(model, without=("heic",)).recipe()
     (other / card.CARD).write_text((other / card.CARD).read_text().replace("tench", "trench"))
     assert Sources(model).recipe() != Sources(other).recipe()
 
