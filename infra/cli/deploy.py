@@ -15,6 +15,9 @@ from infra.cli.wording import examples
 if TYPE_CHECKING:
     from infra.openwhisk.client import Whisk
 
+# Of each invoker. The memory must be the actions' own.
+STEM_CELLS, MEGABYTES_STEM_CELL = 2, 128
+
 
 @click.command(
     epilog=examples("pixwhisk deploy --dry-run", 'pixwhisk deploy --apihost https://whisk.example.org --auth "$KEY"')
@@ -24,6 +27,14 @@ if TYPE_CHECKING:
 @click.option("--auth", metavar="KEY", help="Its key, uuid:secret.  [default: WSK_AUTH, then ~/.wskprops]")
 @click.option("--image", metavar="NAME", help="The runtime image, with tag, instead of the manifest's.")
 @click.option("--kind", metavar="NAME", help="A kind the operator declared for the runtime, instead of an image.")
+@click.option(
+    "--warm",
+    metavar="N",
+    type=click.IntRange(0, 64),
+    default=2,
+    show_default=True,
+    help="Containers to have ready of classify and store after their change: as many as OpenWhisk has cores for them.",
+)
 @click.option("--dry-run", is_flag=True, help="Only say what would change; secrets are not shown.")
 @options.force
 @options.use_database
@@ -34,6 +45,7 @@ def command(
     auth: str | None,
     image: str | None,
     kind: str | None,
+    warm: int,
     dry_run: bool,
     force: bool,
     use_database: bool,
@@ -49,7 +61,7 @@ def command(
         raise click.UsageError("--image and --kind exclude each other")
     from infra.cli import remote
     from infra.cli.migrate import migration
-    from infra.openwhisk import manifest, plan
+    from infra.openwhisk import manifest, plan, warming
     from infra.openwhisk.manifest import WantedRuntime
     from infra.openwhisk.rights import Unintended, find_unintended
 
@@ -71,15 +83,32 @@ def command(
         if kind:
             click.echo('# for the operator\'s runtimes.json, beside what its list "python" holds')
             click.echo(json.dumps(runtimes_snippet(kind, manifest.image()), indent=2))
+            click.echo(
+                f"# for which its pool (userMemory) needs {STEM_CELLS * MEGABYTES_STEM_CELL} MB more on each invoker"
+            )
         changed = False
         if dry_run:
             for change in changes:
                 click.echo(f"would {change}")
         else:
             plan.apply(whisk, target.auth, changes, click.echo)
+            if warm and warming.RUNS & {change.name for change in changes}:
+                _warm(whisk, warm)
             changed = url is not None and _activate_models(whisk, url)
     if not (changes or migrated or changed):
         click.echo("nothing to change")
+
+
+def _warm(whisk: Whisk, containers: int) -> None:
+    from infra.openwhisk.client import WhiskError
+    from infra.openwhisk.warming import warm
+
+    try:
+        seconds = warm(whisk, containers)
+    except WhiskError as error:
+        click.echo(f"the actions do not work yet: {error}", err=True)
+    else:
+        click.echo(f"warmed {containers} of classify and {containers} of store in {seconds:.1f} s")
 
 
 def _activate_models(whisk: Whisk, url: str) -> bool:
@@ -108,6 +137,6 @@ def runtimes_snippet(kind: str, image: str) -> dict[str, Any]:
         "default": False,
         "image": {"prefix": prefix, "name": name, "tag": tag or "latest"},
         "attached": {"attachmentName": "codefile", "attachmentType": "text/plain"},
-        "stemCells": [{"initialCount": 2, "memory": "128 MB"}],
+        "stemCells": [{"initialCount": STEM_CELLS, "memory": f"{MEGABYTES_STEM_CELL} MB"}],
     }
     return {"runtimes": {"python": [described]}}

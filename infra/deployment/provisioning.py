@@ -25,13 +25,12 @@ from infra.errors import OperatorError, ServiceAway
 from infra.openwhisk import manifest, plan
 from infra.openwhisk.client import Whisk, WhiskError
 from infra.openwhisk.rights import Deployer, Unintended, find_unintended
+from infra.openwhisk.warming import warm
 from infra.reports import Report
 from infra.services.minio_users import FEED, READER, User, UsersRefused, provide
 from triggers.feed.__main__ import FeedSettings, connect
 from triggers.feed.handler import handle
 from triggers.feed.request import parse_request
-
-SEQUENCE = "pixwhisk/classify-and-store"
 
 
 class NotSetUp(OperatorError):
@@ -77,7 +76,7 @@ def warm_up(deployment: Deployment, report: Report) -> None:
     """Run the sequence once, on nothing, so that no container has to be prepared before the first upload is a row."""
     with Whisk(deployment.apihost, deployment.auth) as whisk:
         try:
-            whisk.invoke(SEQUENCE, {"Records": []})
+            warm(whisk, 1)
         except WhiskError as error:
             report(f"the actions do not work yet: {error}")
 

@@ -32,6 +32,8 @@ Collection = Literal["packages", "actions", "triggers", "rules", "activations"]
 TIMEOUT_CONNECT = 5.0
 # OpenWhisk holds a blocking call for a minute.
 TIMEOUT_ANSWER = 75.0
+# That a client keeps for threads that use it side by side; further ones are opened anew.
+CONNECTIONS = 64
 # Between two tries of a 429: the first for what is in flight, the longest for a quota, which is of a minute.
 PAUSE_FIRST = 0.25
 PAUSE_LONGEST = 4.0
@@ -119,7 +121,9 @@ class Whisk:
         self._headers = urllib3.make_headers(basic_auth=auth) | {"Content-Type": "application/json"}
         # No retry of its own: a second invoke is a second activation, so it is the caller's to decide.
         self._http = urllib3.PoolManager(
-            timeout=urllib3.Timeout(connect=TIMEOUT_CONNECT, read=TIMEOUT_ANSWER), retries=urllib3.Retry(total=0)
+            timeout=urllib3.Timeout(connect=TIMEOUT_CONNECT, read=TIMEOUT_ANSWER),
+            retries=urllib3.Retry(total=0),
+            maxsize=CONNECTIONS,
         )
 
     def __enter__(self) -> Self:

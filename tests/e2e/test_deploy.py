@@ -294,11 +294,12 @@ def test_a_change_of_source_updates_its_action_only(deployed: Elsewhere, tmp_pat
 
 def test_another_image_or_a_kind_of_the_operator_s(deployed: Elsewhere) -> None:
     """Either changes how actions run and nothing else; a kind that nobody declared is refused in OpenWhisk's words."""
-    image = deployed.pixwhisk("deploy", "--image", "registry.example.org/pixwhisk/runtime:2").stdout
+    image = deployed.pixwhisk("deploy", "--warm", "0", "--image", "registry.example.org/pixwhisk/runtime:2").stdout
     assert image.splitlines() == [f"updated action pixwhisk/{name}" for name in EXECUTED]
     exec_ = deployed.get("actions/pixwhisk/classify?code=false").json()["exec"]
     assert (exec_["kind"], exec_["image"]) == ("blackbox", "registry.example.org/pixwhisk/runtime:2")
     kind = deployed.pixwhisk("deploy", "--kind", "python:3.11").stdout
+    assert re.search(r"\nwarmed 2 of classify and 2 of store in \d+\.\d s\n", kind)
     assert json.loads(kind[kind.index("{") : kind.rindex("}") + 1])["runtimes"]["python"][0]["kind"] == "python:3.11"
     assert deployed.get("actions/pixwhisk/classify?code=false").json()["exec"]["kind"] == "python:3.11"
     refused = deployed.pixwhisk("deploy", "--kind", "python:3-nobody", check=False)
@@ -306,7 +307,7 @@ def test_another_image_or_a_kind_of_the_operator_s(deployed: Elsewhere) -> None:
     assert "The specified runtime 'python:3-nobody' is not supported by this platform" in refused.stderr
 
 
-EXECUTED = ("classify", "store", "view", "bucket", "sweep")
+EXECUTED = ("classify", "classify-large", "store", "view", "bucket", "sweep")
 
 
 @pytest.mark.parametrize("feed", ["pixwhisk/bucket", "/guest/pixwhisk/bucket"], ids=["as-wskdeploy", "as-wsk"])
