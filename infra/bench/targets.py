@@ -18,7 +18,7 @@ class Bound(Protocol):
 
     def is_met(self, value: float) -> bool: ...
 
-    def worsening(self, before: float, after: float) -> float:
+    def measure_worsening(self, before: float, after: float) -> float:
         """By what share `after` is worse; negative where it is better."""
 
 
@@ -31,7 +31,7 @@ class AtMost:
     def is_met(self, value: float) -> bool:
         return value <= self.limit
 
-    def worsening(self, before: float, after: float) -> float:
+    def measure_worsening(self, before: float, after: float) -> float:
         return after / before - 1
 
     def __str__(self) -> str:
@@ -47,7 +47,7 @@ class AtLeast:
     def is_met(self, value: float) -> bool:
         return value >= self.limit
 
-    def worsening(self, before: float, after: float) -> float:
+    def measure_worsening(self, before: float, after: float) -> float:
         return before / after - 1
 
     def __str__(self) -> str:
@@ -85,4 +85,4 @@ def compare_documents(
     for name, target in targets.items():
         old, new = look_up(before, name), look_up(after, name)
         if old and new:
-            yield Comparison(name, old, new, target.worsening(old, new))
+            yield Comparison(name, old, new, target.measure_worsening(old, new))

@@ -9,7 +9,7 @@ import click
 
 from infra.cli import options
 from infra.cli.detached import stop
-from infra.cli.standing import running_directories
+from infra.cli.standing import find_running_directories
 from infra.cli.wording import examples
 
 
@@ -23,7 +23,7 @@ def command(data: Path) -> None:
     if stop(data):
         click.echo("stopped")
         return
-    others = running_directories()
+    others = find_running_directories()
     click.echo(f"not running: nothing to stop in {data}")
     for other in others:
         click.echo(f"one runs in {other}: `pixwhisk down --data {shlex.quote(str(other))}`", err=True)

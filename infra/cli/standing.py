@@ -38,7 +38,7 @@ def find_running(data: Path) -> Deployment:
 
 def not_running(data: Path) -> str:
     """The sentence, with whatever else of this user's runs."""
-    others = "".join(f"; one runs in {place}: --data {shlex.quote(str(place))}" for place in running_directories())
+    others = "".join(f"; one runs in {place}: --data {shlex.quote(str(place))}" for place in find_running_directories())
     return f"not running: `pixwhisk up{data_option(data)}`{others}"
 
 
@@ -47,7 +47,7 @@ def data_option(data: Path) -> str:
     return "" if data == paths.data() else f" --data {shlex.quote(str(data))}"
 
 
-def running_directories() -> list[Path]:
+def find_running_directories() -> list[Path]:
     """The data directories of all that this user's `up`s hold."""
     import psutil
 
