@@ -64,14 +64,16 @@ def permitted(attempts: list[str], given: dict[str, Any], **more: Any) -> dict[s
 
 def test_an_action_changes_no_mode_owner_time_or_attribute(file: Path) -> None:
     """Not of a file that it may read, not of one that it may not, by no name and no call."""
-    before, home = file.stat(), Path.home().stat()
+    hidden = file.parent.with_name("hidden")
+    hidden.mkdir()
+    before, unseen = file.stat(), hidden.stat()
     dropped = [
         "os.chmod(path, 0o4755)",
-        "os.chmod(home, 0)",
+        "os.chmod(hidden, 0)",
         "os.chmod('/proc/self/fd/%d' % os.open(path, os.O_PATH), 0o4755)",
         "os.fchmod(os.open(path, os.O_RDONLY), 0o4755)",
         "os.utime(path, (0, 0))",
-        "os.utime(home)",
+        "os.utime(hidden)",
         "os.chown(path, -1, -1)",
         "os.lchown(path, 1, 1)",
         "subprocess.run(['chmod', '4777', path], check=True).returncode and None",
@@ -83,9 +85,9 @@ def test_an_action_changes_no_mode_owner_time_or_attribute(file: Path) -> None:
         "__import__('fcntl').ioctl(os.open(path, os.O_RDONLY), 0x40086602, bytes(8))",
         *(raw(each, "-100, 0, 0o4755, 0") for each in (FCHMODAT2, SETXATTRAT, X32 + 90)),
     ]
-    came = trying([*dropped, *refused], {"path": str(file), "home": str(Path.home())}, readable=[file.parent])
+    came = trying([*dropped, *refused], {"path": str(file), "hidden": str(hidden)}, readable=[file.parent])
     assert [came[each] for each in refused if came[each] not in (DENIED, {"error": "OSError"})] == []
-    for was, now in ((before, file.stat()), (home, Path.home().stat())):
+    for was, now in ((before, file.stat()), (unseen, hidden.stat())):
         assert (was.st_mode, was.st_mtime, was.st_uid) == (now.st_mode, now.st_mtime, now.st_uid)
 
 

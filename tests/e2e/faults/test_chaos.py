@@ -15,6 +15,7 @@ from tests.e2e.faults.stage import staged
 
 
 @pytest.mark.skipif(LONG, reason="the long form is run")
+@pytest.mark.timeout(300)
 def test_every_fault_once(pictures: Sequence[Picture], both_models: Sequence[Path], say: Say) -> None:
     """Within 60 s of the last fault the audit is clean, and nothing is missing, doubled or wrong, by either model."""
     name = seed()
