@@ -11,5 +11,5 @@ BEGIN
 END $function$;
 
 CREATE TRIGGER inbox_skip_folders BEFORE INSERT ON inbox FOR EACH ROW
-WHEN (NEW.state = 'pending' AND NEW.kind = 'created' AND right(NEW.key, 1) = '/')
+WHEN (new.state = 'pending' AND new.kind = 'created' AND right(new.key, 1) = '/')
 EXECUTE FUNCTION inbox_skip_folders();
