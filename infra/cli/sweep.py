@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import threading
 from pathlib import Path
@@ -69,6 +70,7 @@ def settings_of(deployment: Deployment, *, batch: int | None = None, in_flight: 
 
 
 def _run(settings: SweepSettings, stop: threading.Event, watch: float | None) -> None:
+    from infra.logs import choose_report, start_logging
     from triggers.sweep.__main__ import sweep
     from triggers.sweep.invoking import Invoker
     from triggers.sweep.watch import watch as sweep_for_ever
@@ -77,4 +79,5 @@ def _run(settings: SweepSettings, stop: threading.Event, watch: float | None) ->
         left = sweep(settings, stop=stop)
         click.echo(f"{left['pending']} pending, {left['parked']} parked: `pixwhisk status` says more")
     else:
-        sweep_for_ever(settings, Invoker(settings), stop, watch, click.echo)
+        start_logging(os.environ)
+        sweep_for_ever(settings, Invoker(settings), stop, watch, choose_report(os.environ, click.echo))
