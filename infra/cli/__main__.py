@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import shutil
 import sys
 from collections.abc import Mapping, Sequence
 from importlib import import_module
@@ -38,6 +39,8 @@ COMMANDS: Mapping[str, str] = {
     "completion": "Complete commands and options at the press of Tab.",
 }
 
+# Lines of help are no longer, however wide the terminal.
+WIDTH_HELP = 100
 # What a shell sets when it asks what could come next.
 COMPLETE = "_PIXWHISK_COMPLETE"
 
@@ -66,7 +69,7 @@ class Commands(click.Group):
             formatter.write_dl([(name, COMMANDS[name]) for name in self.list_commands(ctx)])
 
 
-@click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": WIDTH_HELP})
 @click.version_option(None, "-V", "--version", package_name="pixwhisk", message="pixwhisk %(version)s")
 def pixwhisk() -> None:
     """Drop an image into a MinIO bucket; a moment later its labels are rows in Postgres."""
@@ -101,7 +104,7 @@ def _invoke(arguments: list[str]) -> int:
         return shell_complete(pixwhisk, {}, "pixwhisk", COMPLETE, instruction)
     try:
         # Not `pixwhisk.main`, which has exit codes and words of its own for what is caught here.
-        with pixwhisk.make_context("pixwhisk", arguments) as context:
+        with pixwhisk.make_context("pixwhisk", arguments, terminal_width=_width()) as context:
             pixwhisk.invoke(context)
     except click.exceptions.NoArgsIsHelpError as asked:
         click.echo(asked.format_message())
@@ -117,6 +120,11 @@ def _invoke(arguments: list[str]) -> int:
         click.echo("interrupted", err=True)
         return Exit.INTERRUPTED
     return Exit.OK
+
+
+def _width() -> int:
+    # Click's own rule would not go below 50 columns.
+    return min(shutil.get_terminal_size().columns, WIDTH_HELP) - 2
 
 
 def _abandon(stream: TextIO) -> None:

@@ -6,6 +6,7 @@ import csv
 import json
 import os
 import re
+import select
 import shlex
 import shutil
 import signal
@@ -431,3 +432,61 @@ def test_the_demo_writes_its_photos_to_try_with(directory: Path) -> None:
     refused = pixwhisk("demo", "--photos", str(photos), check=False)
     assert (refused.returncode, "rocket.jpg is there already" in refused.stderr) == (1, True)
     assert (photos / "rocket.jpg").read_bytes() == b"mine"
+
+
+def test_logs_of_one_service_or_all(deployment: Deployment) -> None:
+    """The last lines of each, told apart where there are several; followed until Ctrl-C, which is no error."""
+    everything = deployment.pixwhisk("logs", "-n", "3").stdout.splitlines()
+    assert {"openwhisk", "postgres", "up"} <= {line.partition("|")[0].strip() for line in everything}
+    assert len(deployment.pixwhisk("logs", "up", "-n", "2").stdout.splitlines()) == 2
+    assert deployment.pixwhisk("logs", "up", "-n", "1").stdout == "ready\n"
+    arguments = [PIXWHISK, "logs", "up", "-f", "-n", "0", "--data", str(deployment.data)]
+    with subprocess.Popen(arguments, stdout=subprocess.PIPE, text=True) as following:
+        screen = following.stdout
+        assert screen
+        # It may not have looked yet: so more is said until one of it is shown.
+        with (deployment.data / "logs" / "up.log").open("a") as log:
+
+            def shown() -> bool:
+                log.write("a new line\x1b[31m\n")
+                log.flush()
+                return bool(select.select([screen], [], [], 0.1)[0])
+
+            eventually(shown, "a line that was written meanwhile")
+        assert screen.readline() == "a new line\\u001b[31m\n"
+        following.send_signal(signal.SIGINT)
+        assert following.wait(DEADLINE) == 0
+
+
+@pytest.mark.parametrize("terminal", [{"COLUMNS": "40"}, {"NO_COLOR": "1"}, {"TERM": "dumb"}])
+def test_any_terminal_will_do(deployment: Deployment, terminal: dict[str, str]) -> None:
+    """No escape sequence is printed, and help fits into 40 columns."""
+    told = {**os.environ, **terminal}
+    for command in ("status", "results", "audit --grace 0", "logs -n 1"):
+        assert "\x1b" not in deployment_output(command, deployment, told)
+    shown = pixwhisk("help", "results", env=told).stdout
+    assert "COLUMNS" not in terminal or max(len(line) for line in shown.partition("Examples:")[0].splitlines()) <= 40
+
+
+def deployment_output(command: str, deployment: Deployment, told: dict[str, str]) -> str:
+    done = pixwhisk(*command.split(), "--data", str(deployment.data), env=told, check=False)
+    return done.stdout + done.stderr
+
+
+@pytest.mark.parametrize(
+    ("shell", "place"),
+    [
+        ("bash", ".local/share/bash-completion/completions/pixwhisk"),
+        ("fish", ".config/fish/completions/pixwhisk.fish"),
+        ("zsh", ".zfunc/_pixwhisk"),
+    ],
+)
+def test_completion_is_installed_by_one_command(directory: Path, shell: str, place: str) -> None:
+    """Where the shell looks; in bash it completes commands, options and values."""
+    told = {**os.environ, "HOME": str(directory), "SHELL": f"/bin/{shell}"}
+    assert str(directory / place) in pixwhisk("completion", "--install", env=told).stdout
+    assert "_PIXWHISK_COMPLETE" in (directory / place).read_text()
+    for typed, offered in (("pixwhisk sta", "status"), ("pixwhisk results --uns", "--unsure")):
+        words = {"COMP_WORDS": typed, "COMP_CWORD": str(len(typed.split()) - 1), "_PIXWHISK_COMPLETE": "bash_complete"}
+        done = subprocess.run([PIXWHISK], env={**told, **words}, capture_output=True, text=True, check=False)
+        assert f"plain,{offered}\n" in done.stdout

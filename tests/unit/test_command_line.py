@@ -101,3 +101,16 @@ def test_help_imports_no_client() -> None:
 def test_what_is_printed_cannot_drive_a_terminal() -> None:
     """Control characters in a key are shown as escapes."""
     assert printable("a\x1b[31m\u202eb\n") == "a\\u001b[31m\\u202eb\\u000a"
+
+
+def test_ctrl_c_is_said_and_has_its_own_code(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Where a command does not end with it by design: 130, as shells have it, and no traceback."""
+
+    def interrupted(_context: click.Context) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(pixwhisk, "invoke", interrupted)
+    assert run(["status"]) == 130
+    assert capsys.readouterr() == ("", "interrupted\n")
