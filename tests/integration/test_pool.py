@@ -20,6 +20,7 @@ from typing import Any
 import pytest
 
 from infra.host.calls import ActionLimits, Busy, Call, Executable, Ran
+from infra.host.containers import watch
 from infra.host.containers.kinds import SOURCES, local_runtimes
 from infra.host.containers.pool import LocalPool, PoolSettings
 from infra.services.ports import is_free
@@ -515,6 +516,23 @@ def test_calls_without_a_key_wait_behind_all_others() -> None:
         assert order == ["anybody 0", "a row", "anybody 1", "anybody 2"]
 
     with_pool(test, slots=1)
+
+
+def test_memory_is_kept_to_between_calls(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What an action left running may not grow past the limit while nobody calls it."""
+    monkeypatch.setattr(watch, "INTERVAL_IDLE", 0.05)
+    code = (
+        "import subprocess, sys\ndef main(args):\n"
+        "  grow = 'import time; held = bytearray(200 << 20); time.sleep(60)'\n"
+        "  quiet = subprocess.DEVNULL\n"
+        "  return {'pid': subprocess.Popen([sys.executable, '-I', '-S', '-c', grow], stdout=quiet, stderr=quiet).pid}"
+    )
+
+    async def test(pool: LocalPool) -> None:
+        outcome = await pool.run(call(code, memory=128))
+        await until(lambda: not exists(outcome.result["pid"]))
+
+    with_pool(test)
 
 
 def test_cancelled_call() -> None:

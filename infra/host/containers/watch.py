@@ -30,12 +30,17 @@ async def watch(members: Members, looked: Callable[[], None]) -> None:
 
 
 async def end_idle(members: Members, idle: float, looked: Callable[[], None]) -> None:
-    """End what nobody has called for `idle` seconds; stem cells stay."""
+    """End what nobody has called for `idle` seconds, and what went over its memory meanwhile; stem cells stay."""
     while True:
         await asyncio.sleep(min(INTERVAL_IDLE, idle))
         longest = asyncio.get_running_loop().time() - idle
         for member in members:
-            if not member.busy and member.revision is not None and member.used < longest:
+            if member.busy or member.revision is None:
+                continue
+            # What an action left running goes on growing.
+            if (usage := member.sandbox.usage()) is not None:
+                member.sandbox.check(usage)
+            if member.used < longest:
                 members.destroy(member)
         looked()
 
