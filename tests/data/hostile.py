@@ -26,6 +26,8 @@ _FORMATS: tuple[tuple[str, dict[str, Any]], ...] = (
     ("TIFF", {"compression": "tiff_lzw"}),
     ("WEBP", {"quality": 80}),
     ("WEBP", {"lossless": True}),
+    ("AVIF", {"quality": 70}),
+    ("JPEG2000", {}),
 )
 
 
@@ -36,6 +38,8 @@ def cases() -> Iterator[Case]:
     yield from _sizes()
     yield from _bombs()
     yield from _colours()
+    yield from _boxes()
+    yield from _profiles()
     yield from _metadata()
     yield from _animations()
     yield from _polyglots()
@@ -46,7 +50,7 @@ def damaged(seed: int, count: int) -> Iterator[bytes]:
     """Small cases and honest pictures of every format, changed at random, mostly where the headers are."""
     shuffled = random.Random(seed)
     formats = (*_FORMATS, ("JPEG", {}), ("JPEG", {"progressive": True}), ("TIFF", {"compression": "jpeg"}))
-    honest = [saved(photo(), name, **options) for name, options in formats]
+    honest = [heic(photo()), *(saved(photo(), name, **options) for name, options in formats)]
     base = [body for _, body in cases() if 16 < len(body) < 200_000] + honest * 20
     for _ in range(count):
         body = bytearray(shuffled.choice(base))
@@ -166,7 +170,7 @@ def _truncated() -> Iterator[Case]:
 
 
 def _sizes() -> Iterator[Case]:
-    for name in ("JPEG", "PNG", "GIF", "BMP", "TIFF", "WEBP"):
+    for name in ("JPEG", "PNG", "GIF", "BMP", "TIFF", "WEBP", "AVIF", "JPEG2000"):
         yield f"{name.lower()}-1x1", saved(Image.new("RGB", (1, 1), "red"), name)
     for size in ((1, 65500), (65500, 1)):
         yield f"jpeg-{size[0]}x{size[1]}", saved(Image.new("RGB", size), "JPEG")
@@ -263,6 +267,9 @@ def _bombs() -> Iterator[Case]:
     yield "gif-bomb-65535x65535", gif(65535, 65535)
     yield "gif-bomb-10000x10000", gif(10_000, 10_000)
     yield "gif-bomb-frame-larger-than-screen", gif(1, 1, b",\0\0\0\0\xff\xff\xff\xff\0\x02\x02D\x01\0")
+    blank = b",\0\0\0\0\x01\0\x01\0\0\x02\x02D\x01\0"
+    vast = b"!\xf9\x04\x08\0\0\0\0,\0\0\0\0\xff\xff\xff\xff\0\x02\x02D\x01\0"
+    yield "gif-bomb-later-frame-larger-than-screen", gif(1, 1, blank, vast, vast, frame=False)
     yield "gif-bomb-frame-far-away", gif(1, 1, b",\xff\xff\xff\xff\xff\xff\xff\xff\0\x02\x02D\x01\0")
     yield "tiff-bomb-65535x65535", plain_tiff(65535, 65535, data=bytes(100))
     yield "tiff-bomb-deflate", plain_tiff(20_000, 20_000, (259, 3, 1, 8), data=zlib.compress(bytes(20_000_000), 9))
@@ -347,6 +354,48 @@ def _colours() -> Iterator[Case]:
     yield "png-wholly-transparent", saved(Image.new("RGBA", (64, 64)), "PNG")
     yield "gif-transparent", saved(Image.new("P", (64, 64)), "GIF", transparency=0)
     yield "bmp-16-bit", bmp(64, 64, 16, 0, bytes(64 * 128))
+
+
+# Formats in boxes, and what is packed in other formats
+
+
+def heic(image: Image.Image) -> bytes:
+    import pillow_heif  # late: an encoder, which nothing else here needs
+
+    file = io.BytesIO()
+    pillow_heif.from_pillow(image).save(file, quality=70)
+    return file.getvalue()
+
+
+def _boxes() -> Iterator[Case]:
+    body = heic(photo())
+    yield "heic-honest", body
+    for share in (5, 30, 60, 95):
+        yield f"heic-cut-at-{share}", body[: len(body) * share // 100]
+    sizes = body.index(b"ispe") + 8
+    yield "heic-bomb-60000x60000", body[:sizes] + struct.pack(">II", 60_000, 60_000) + body[sizes + 8 :]
+    yield "heic-bomb-largest-header", body[:sizes] + b"\xff" * 8 + body[sizes + 8 :]
+    yield "heic-without-pictures", body[: body.index(b"meta") - 4]
+    avif = saved(photo(), "AVIF")
+    sizes = avif.index(b"ispe") + 8
+    yield "avif-bomb-60000x60000", avif[:sizes] + struct.pack(">II", 60_000, 60_000) + avif[sizes + 8 :]
+    code = saved(photo(), "JPEG2000", no_jp2=True)
+    yield "jpeg-2000-bomb-60000x60000", code[:8] + struct.pack(">II", 60_000, 60_000) + code[16:]
+    tiles = code[:24] + struct.pack(">II", 1, 1) + code[32:]
+    yield "jpeg-2000-of-76800-tiles", tiles
+    yield "jpeg-2000-of-255-levels", code.replace(b"\xff\x52\0\x0c", b"\xff\x52\0\xff", 1)
+
+
+def _profiles() -> Iterator[Case]:
+    honest = photo()
+    vast = b"\0\xff\xff\xff" + bytes(12) + b"RGB XYZ " + bytes(12) + b"acsp" + bytes(88) + b"\xff\xff\xff\xff"
+    for name, profile in (
+        ("of-4-billion-tags", vast + bytes(200)),
+        ("of-3-megabytes", vast + bytes(3_000_000)),
+        ("for-cmyk", vast.replace(b"RGB ", b"CMYK") + bytes(200)),
+    ):
+        yield f"jpeg-profile-{name}", saved(honest, "JPEG", icc_profile=profile)
+        yield f"png-profile-{name}", saved(honest, "PNG", icc_profile=profile)
 
 
 # Metadata as a weapon

@@ -16,6 +16,8 @@ from tests.data.hostile_events import EVENTS
 from tests.fixtures.container import LIMIT_CONTAINER, ClassifyContainer, Lived
 from tests.fixtures.minio import RunningMinio
 
+# What no file that is let in may take a container beyond, in MiB.
+LIMIT_ACCEPTED = 112
 TABLE = Path(hostile.__file__).with_suffix(".toml")
 
 # `PIXWHISK_CASES=20000` for the long run.
@@ -49,7 +51,7 @@ def test_every_hostile_file_ends_as_written_down(
     in_batches = classify_container.run({"Records": every[start : start + 50]} for start in range(0, len(every), 50))
     assert became(one_by_one) == expected
     assert became(in_batches) == expected
-    assert one_by_one.peak < LIMIT_CONTAINER
+    assert one_by_one.peak <= LIMIT_ACCEPTED
     assert in_batches.peak < LIMIT_CONTAINER
 
 

@@ -41,7 +41,7 @@ from actions.classify.pictures.tiff_pages import choose, find_jpeg
 from actions.errors import TruncatedImage, UnsupportedFormat
 
 _WHITE_IS_ZERO, _BLACK_IS_ZERO, _PALETTE, _DIFFERENCES = 0, 1, 3, 6
-_PLAIN, _JPEG = 1, 7
+_PLAIN, _JPEG, _SIGNED = 1, 7, 2
 
 # Packed alike whatever the file's order is; Pillow knows it in the one only.
 OPEN_INFO.setdefault((b"MM", 1, (1,), 1, (12,), ()), ("I;16", "I;12"))
@@ -112,6 +112,8 @@ def _examine_jpeg(directory: Directory, window: Window, orientation: int, frame:
 def _check_kind(directory: Directory) -> None:
     if directory.layout.big and directory.layout.order == ">":
         raise UnsupportedFormat("a BigTIFF with the higher byte first; save it as an ordinary TIFF")
+    if directory.number(SAMPLE_KIND, 1) == _SIGNED and directory.number(BITS, 1) <= 8:
+        raise UnsupportedFormat("a TIFF of signed numbers; save it with 8 or 16 bits a channel, without a sign")
     method = directory.number(COMPRESSION, _PLAIN)
     if method not in COMPRESSION_INFO or method in _UNREAD:
         raise UnsupportedFormat(f"a TIFF compressed by method {method}; save it with LZW, Deflate or none")
