@@ -8,6 +8,7 @@ from typing import BinaryIO
 from PIL import AvifImagePlugin, Image
 from PIL.AvifImagePlugin import AvifImageFile
 
+from actions.classify.pictures.boxes import telling_cut_off
 from actions.classify.pictures.examined import Examined
 from actions.classify.pictures.frame import Frame
 from actions.classify.pictures.orientation import as_seen, parse_exif
@@ -22,15 +23,17 @@ _COST_PIXEL = 10
 def examine(file: BinaryIO, _frame: Frame) -> Examined:
     if not AvifImagePlugin.SUPPORTED:
         raise UnsupportedFormat("an AVIF picture, which this deployment is built without; save it as a JPEG")
-    image = AvifImageFile(file)
+    with telling_cut_off(file):
+        image = AvifImageFile(file)
     orientation = parse_exif(image.info.get("exif")) or 1
     width, height = as_seen(image.size, orientation)
     memory = width * height * _COST_PIXEL + 2 * file.seek(0, io.SEEK_END)
     return Examined(
-        "AVIF", width, height, orientation, memory, lambda: _load(image), profile=image.info.get("icc_profile")
+        "AVIF", width, height, orientation, memory, lambda: _load(file, image), profile=image.info.get("icc_profile")
     )
 
 
-def _load(image: AvifImageFile) -> Image.Image:
-    image.load()
+def _load(file: BinaryIO, image: AvifImageFile) -> Image.Image:
+    with telling_cut_off(file):
+        image.load()
     return image

@@ -10,6 +10,7 @@ from typing import Any, BinaryIO
 from PIL import Image
 
 from actions.classify.pictures.bands import assemble, band_memory, band_rows, factor, slices
+from actions.classify.pictures.boxes import telling_cut_off
 from actions.classify.pictures.examined import Examined
 from actions.classify.pictures.frame import Frame
 from actions.errors import UnsupportedFormat
@@ -19,13 +20,14 @@ _COST_PIXEL = 5
 
 
 def examine(file: BinaryIO, frame: Frame) -> Examined:
-    picture = _open(file)
+    with telling_cut_off(file):
+        picture = _open(file)
     width, height = picture.size
     size = len(file.read()) if file.seek(0) == 0 else 0
     memory = width * height * _COST_PIXEL + band_memory(picture.size, frame) // 2 + 2 * size
     # libheif turns it upright by the file's own boxes, beside which EXIF does not count.
     return Examined(
-        "HEIF", width, height, 1, memory, lambda: _load(picture, frame), profile=picture.info.get("icc_profile")
+        "HEIF", width, height, 1, memory, lambda: _load(file, picture, frame), profile=picture.info.get("icc_profile")
     )
 
 
@@ -39,9 +41,11 @@ def _open(file: BinaryIO) -> Any:
     return pi_heif.open_heif(file)[0]
 
 
-def _load(picture: Any, frame: Frame) -> Image.Image:
+def _load(file: BinaryIO, picture: Any, frame: Frame) -> Image.Image:
     width, height = picture.size
-    data, stride, mode = memoryview(picture.data), picture.stride, picture.mode
+    with telling_cut_off(file):
+        data = memoryview(picture.data)
+    stride, mode = picture.stride, picture.mode
     scale = factor(picture.size, frame)
 
     def cut(first: int, count: int) -> Image.Image:

@@ -8,6 +8,7 @@ from typing import BinaryIO
 from PIL import Image
 from PIL.Jpeg2KImagePlugin import Jpeg2KImageFile
 
+from actions.classify.pictures.boxes import telling_cut_off
 from actions.classify.pictures.examined import Examined, Tone
 from actions.classify.pictures.frame import Frame, reduction
 from actions.classify.pictures.pixels import pixel_bytes
@@ -19,7 +20,8 @@ _CODESTREAM, _CODING_STYLE = b"\xff\x4f\xff\x51", b"\xff\x52\x00"
 
 def examine(file: BinaryIO, frame: Frame) -> Examined:
     levels = _levels(file)
-    image = Jpeg2KImageFile(file)
+    with telling_cut_off(file):
+        image = Jpeg2KImageFile(file)
     width, height = image.size
     halvings = min(levels, reduction(image.size, frame).bit_length() - 1)
     samples = len(image.getbands())
@@ -30,15 +32,16 @@ def examine(file: BinaryIO, frame: Frame) -> Examined:
         height,
         1,
         memory + file.seek(0, io.SEEK_END),
-        lambda: _load(image, halvings),
+        lambda: _load(file, image, halvings),
         tone=Tone(white=65535 if image.mode.startswith("I;16") else None),
         scale=1 << halvings,
     )
 
 
-def _load(image: Jpeg2KImageFile, halvings: int) -> Image.Image:
+def _load(file: BinaryIO, image: Jpeg2KImageFile, halvings: int) -> Image.Image:
     image.reduce = halvings
-    image.load()
+    with telling_cut_off(file):
+        image.load()
     return image
 
 
