@@ -7,8 +7,15 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal, get_args
 
-from actions.errors import BadRequest
+from actions.errors import BadRequest, ObjectChanged, ObjectGone
 from actions.events import ObjectEvent
+
+# `finality`: what is left of an object version. The higher wins between equal sequencers, because MinIO gives the
+# removal of a version the modification time of that version.
+PRESENT, DELETE_MARKER, REMOVED = 0, 1, 2
+
+# Reasons that say something about the fetch rather than about the bytes.
+SUPERSEDED = (ObjectGone.code, ObjectChanged.code)
 
 Status = Literal["classified", "rejected", "deleted"]
 

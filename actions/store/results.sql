@@ -9,29 +9,37 @@ WITH incoming AS MATERIALIZED (
         position integer, bucket text, key text, version_id text, sequencer text, finality smallint, etag text,
         size bigint, event_time timestamptz, model text, model_digest text, status text, label text,
         probability double precision, labels jsonb, reason text, detail text, sha256 text, format text,
-        width bigint, height bigint, receipt jsonb,
+        width bigint, height bigint, receipt jsonb, revision text,
         backbone text, numbers text, scale double precision, zero_point smallint, signature text)
     JOIN models ON models.name = given.model AND models.digest = given.model_digest
     LEFT JOIN backbones ON backbones.digest = given.backbone
     WHERE given.backbone IS NULL OR backbones.id IS NOT NULL
-), accepted AS (
-    INSERT INTO objects AS held (bucket, key, version_id, sequencer, finality, etag, size, event_time)
+), newest AS (
     SELECT DISTINCT ON (bucket COLLATE "C", key COLLATE "C", version_id COLLATE "C")
-           bucket, key, version_id, sequencer, finality, etag, size, event_time
+           bucket, key, version_id, sequencer, finality, etag, size, event_time, revision,
+           coalesce(reason, '') NOT IN ('object-gone', 'object-changed') AS observed
     FROM incoming
     ORDER BY bucket COLLATE "C", key COLLATE "C", version_id COLLATE "C"
+), accepted AS (
+    INSERT INTO objects AS held (bucket, key, version_id, sequencer, finality, etag, size, event_time)
+    SELECT bucket, key, version_id, sequencer, finality, etag, size, event_time FROM newest
+    ORDER BY bucket COLLATE "C", key COLLATE "C", version_id COLLATE "C"
     ON CONFLICT (bucket, key, version_id) DO UPDATE SET
-        sequencer = greatest(held.sequencer, excluded.sequencer),
-        finality = CASE WHEN marker_ended(held.sequencer, held.finality, excluded.sequencer, excluded.finality,
-                                          held.version_id) THEN 2 ELSE excluded.finality END,
+        sequencer = coalesce(nullif(excluded.sequencer, ''), held.sequencer),
+        finality = excluded.finality,
         etag = excluded.etag,
         size = coalesce(excluded.size, CASE WHEN held.etag = excluded.etag THEN held.size END),
         event_time = coalesce(excluded.event_time, held.event_time)
-    WHERE (excluded.sequencer, excluded.finality) >= (held.sequencer, held.finality)
-       -- MinIO's word for both ends of a delete marker is the same; whichever comes second says that it is gone.
-       OR marker_ended(held.sequencer, held.finality, excluded.sequencer, excluded.finality, held.version_id)
-       -- Named by a caller rather than by an event: no order, but the same bytes.
-       OR (excluded.sequencer = '' AND excluded.finality = 0 AND held.finality = 0 AND excluded.etag = held.etag)
+    -- What was not there to be read says nothing about what is.
+    WHERE EXISTS (
+        SELECT FROM newest
+        WHERE newest.bucket = held.bucket AND newest.key = held.key AND newest.version_id = held.version_id
+          AND newest.observed AND (
+              (newest.sequencer, newest.finality) >= (held.sequencer, held.finality)
+              -- Looked at after this very row was: whatever the clocks say, it is the newer truth.
+              OR newest.revision = CAST(held.xmin AS text)
+              -- Named by a caller rather than by an event: no order, but the same bytes.
+              OR newest.sequencer = '' AND newest.finality = 0 AND held.finality = 0 AND newest.etag = held.etag))
     RETURNING id, bucket, key, version_id, sequencer, finality, etag
 ), written AS (
     INSERT INTO outcomes AS held (object_id, model_id, etag, status, label, probability, labels, reason, detail,
@@ -44,8 +52,6 @@ WITH incoming AS MATERIALIZED (
         labels = excluded.labels, reason = excluded.reason, detail = excluded.detail, sha256 = excluded.sha256,
         format = excluded.format, width = excluded.width, height = excluded.height, receipt = excluded.receipt,
         stored_at = excluded.stored_at
-    -- A second delivery that came after the object went must not hide what the first one saw.
-    WHERE held.etag <> excluded.etag OR coalesce(excluded.reason, '') NOT IN ('object-gone', 'object-changed')
 ), superseded AS (
     -- Other models' outcomes about what the object is no longer. The views hide them; this keeps the table small.
     DELETE FROM outcomes USING accepted
@@ -82,20 +88,29 @@ WITH incoming AS MATERIALIZED (
             AND outcomes.etag = accepted.etag AND (outcomes.status = 'deleted') = (accepted.finality > 0)
       ) < (SELECT count(*) FROM models WHERE active)
 ), settled AS (
-    -- A stale outcome settles too: what it lost to covers the same events. The join with `accepted` and the order make
-    -- sure that the locks of all objects are held before the first of the inbox is asked for.
-    -- The claim stays: of what settled it says that a sweep had it in hand, and not the event alone.
+    -- Events of which nothing remains to be found out: what is now stored says the same, or their bytes are gone. The
+    -- join with `accepted` and the order make sure that the locks of all objects are held before the first of the inbox
+    -- is asked for. The claim stays: of what settled it says that a sweep had it in hand, and not the event alone.
     UPDATE inbox SET state = 'settled', settled_at = now()
     FROM (
         SELECT inbox.id
-        FROM incoming
+        FROM newest
         LEFT JOIN accepted USING (bucket, key, version_id)
+        LEFT JOIN objects USING (bucket, key, version_id)
         JOIN inbox USING (bucket, key, version_id)
         WHERE inbox.state <> 'settled'
-          AND (accepted.id IS NULL OR accepted.id NOT IN (SELECT id FROM behind))
-          AND event_covers(
-              coalesce(accepted.sequencer, incoming.sequencer), coalesce(accepted.finality, incoming.finality),
-              inbox.sequencer, inbox.finality, inbox.version_id)
+          AND CASE WHEN accepted.id IS NOT NULL THEN
+              accepted.id NOT IN (SELECT id FROM behind) AND (
+                  event_is_reflected(accepted.sequencer, accepted.finality, accepted.etag,
+                                     inbox.sequencer, inbox.finality, inbox.etag)
+                  -- It was in before an activation could ask the object store whose answer this is: no later news.
+                  OR newest.observed AND inbox.received_at < now() - interval '2 minutes')
+          ELSE
+              NOT newest.observed AND inbox.finality = 0
+                  AND (inbox.sequencer, inbox.etag) = (newest.sequencer, newest.etag)
+              OR classified_by_all_models(objects) AND event_is_reflected(
+                  objects.sequencer, objects.finality, objects.etag, inbox.sequencer, inbox.finality, inbox.etag)
+          END
         ORDER BY inbox.id FOR UPDATE OF inbox
     ) AS covered
     WHERE inbox.id = covered.id

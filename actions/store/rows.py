@@ -12,23 +12,13 @@ from typing import Any
 
 from actions.errors import BadRequest
 from actions.events import LIMIT_KEY_BYTES
-from actions.messages import Embedding, Outcome
-
-# `finality`: what an event leaves of its object version. The higher wins between equal sequencers, because MinIO gives
-# the removal of a version the modification time of that version.
-PRESENT, DELETE_MARKER, REMOVED = 0, 1, 2
+from actions.messages import DELETE_MARKER, PRESENT, REMOVED, SUPERSEDED, Embedding, Outcome
 
 # A sequencer as stored: lower case, zero-padded, so that text order is number order. Empty: none; loses against any.
 SEQUENCER_DIGITS = 32
 
-# Two events of one delete marker that are closer than this, in ns, are the same: `marker_ended` in the database.
-SAME_EVENT = 1_000_000
-
 # Only memory prevents it, for now.
 NO_OUTCOME_YET = "needs-memory"
-
-# Reasons that say something about the fetch rather than about the bytes.
-SUPERSEDED = ("object-gone", "object-changed")
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,10 +39,13 @@ def storable(outcome: Outcome) -> bool:
     """
     if outcome.status != "rejected":
         return True
-    unordered = not outcome.event.sequencer
-    if outcome.reason in ("bad-event", NO_OUTCOME_YET):
-        return False
-    return not (outcome.reason in SUPERSEDED and unordered)
+    unordered, unknown = not outcome.event.sequencer, not outcome.event.etag
+    return not (
+        outcome.reason in ("bad-event", NO_OUTCOME_YET)
+        or (outcome.reason in SUPERSEDED and unordered)
+        # Of a removal that could not be looked into: it may be there, with bytes that nobody can name.
+        or (outcome.reason == "object-unreadable" and unknown)
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +58,7 @@ class Prepared:
 
 def prepare(outcomes: Sequence[Outcome]) -> Prepared:
     """One row per object version and model: the newest of each version; equal ones are deliveries of the same event."""
-    given = _markers_ended([row(outcome) for outcome in outcomes])
+    given = [row(outcome) for outcome in outcomes]
     newest = {_version(each): _order(each) for each in sorted(given, key=_order)}
     # A later delivery stands for an earlier one; should two models have seen different bytes, the later bytes count.
     bytes_of = {_version(each): each["etag"] for each in given if _order(each) == newest[_version(each)]}
@@ -116,6 +109,7 @@ def row(outcome: Outcome) -> dict[str, Any]:
         "width": picture.width,
         "height": picture.height,
         "receipt": outcome.receipt,
+        "revision": event.revision or "",
         **(_embedded(outcome.embedding) if outcome.embedding else {}),
     }
 
@@ -165,22 +159,13 @@ def as_json(each: Sequence[Mapping[str, Any]]) -> str:
     return dumped
 
 
-def _markers_ended(given: Sequence[dict[str, Any]]) -> Sequence[dict[str, Any]]:
-    """MinIO may call the removal of a delete marker its creation: of two such events the later one is the removal."""
-    created: dict[tuple[str, str, str], int] = {}
-    for each in sorted((each for each in given if each["finality"] == DELETE_MARKER), key=_order):
-        moment = int(each["sequencer"] or "0", 16)
-        if moment - created.setdefault(_version(each), moment) > SAME_EVENT and each["version_id"]:
-            each["finality"] = REMOVED
-    return given
-
-
 def _version(each: Mapping[str, Any]) -> tuple[str, str, str]:
     return each["bucket"], each["key"], each["version_id"]
 
 
-def _order(each: Mapping[str, Any]) -> tuple[str, int]:
-    return each["sequencer"], each["finality"]
+def _order(each: Mapping[str, Any]) -> tuple[bool, str, int]:
+    """What was seen in the object store comes after what only was not there to be seen."""
+    return each["reason"] not in SUPERSEDED, each["sequencer"], each["finality"]
 
 
 def _checked_key(key: object) -> str:

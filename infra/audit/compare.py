@@ -10,7 +10,7 @@ from typing import Literal
 
 from infra.audit.listing import Listed
 
-Finding = Literal["missing", "stale", "orphaned"]
+Finding = Literal["missing", "stale", "orphaned", "hidden"]
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING
 from urllib.parse import quote, unquote_plus, urlsplit
 
@@ -22,6 +23,8 @@ from actions.events import is_folder_marker
 from infra.errors import OperatorError, ServiceAway
 
 if TYPE_CHECKING:
+    from urllib3.response import BaseHTTPResponse
+
     from infra.deployment.record import Deployment
 
 # One page holds at most 1000 entries, S3's own ceiling.
@@ -29,6 +32,8 @@ TIMEOUT_PAGE = urllib3.Timeout(connect=5, read=120)
 RETRIES_PAGE = urllib3.Retry(total=5, backoff_factor=0.2, status_forcelist=(500, 502, 503, 504), raise_on_status=False)
 
 FetchPage = Callable[[Mapping[str, str]], bytes]
+# One version by its name, None where there is none: the object store has keys that it does not list.
+Look = Callable[[str, str | None], "Listed | None"]
 
 
 class ListingRefused(OperatorError):
@@ -75,33 +80,54 @@ class StoreListing:
         pool = urllib3.PoolManager(timeout=TIMEOUT_PAGE, retries=RETRIES_PAGE)
 
         def fetch(query: Mapping[str, str]) -> bytes:
-            # Signed in the query, because a signature in a header would have to be made anew on every retry.
-            asked = "&".join(f"{name}={quote(value, safe='')}" for name, value in sorted(query.items()))
-            url = presign_v4(
-                method="GET",
-                url=urlsplit(f"{self.endpoint.rstrip('/')}/{bucket}?{asked}"),
-                region=self.region,
-                credentials=Credentials(self.access_key, self.secret_key),
-                date=datetime.now(UTC),
-                expires=900,
-            )
-            try:
-                answer = pool.request("GET", url.geturl())
-            except urllib3.exceptions.HTTPError:
-                raise ObjectStoreAway(
-                    f"no object store answers at {self.endpoint}: is it up? (`pixwhisk status`)"
-                ) from None
+            answer = self._ask(pool, "GET", f"/{bucket}", query)
             if answer.status != 200:
                 raise ListingRefused(_error_code(answer.data), bucket)
             return answer.data
 
         return fetch
 
+    def looker(self, bucket: str) -> Look:
+        """Looks at one version by its name. Raises `ObjectStoreAway`."""
+        pool = urllib3.PoolManager(timeout=TIMEOUT_PAGE, retries=RETRIES_PAGE)
 
-def fetcher_of(deployment: Deployment, bucket: str) -> FetchPage:
-    """Fetches pages of a bucket with the deployment's own credentials; raises as `ObjectStore.fetcher`'s does."""
+        def look(key: str, version_id: str | None) -> Listed | None:
+            path = f"/{bucket}/{quote(key, safe='/~')}"
+            answer = self._ask(pool, "HEAD", path, {"versionId": version_id or "null"})
+            headers = answer.headers
+            marker = answer.status == 405 and headers.get("x-amz-delete-marker") == "true"
+            if answer.status != 200 and not marker:
+                return None
+            modified = parsedate_to_datetime(headers.get("Last-Modified", "")) if not marker else datetime.now(UTC)
+            etag, size = headers.get("ETag", "").strip('"'), int(headers.get("Content-Length") or 0)
+            return Listed(key, version_id, etag, size, modified, marker)
+
+        return look
+
+    def _ask(self, pool: urllib3.PoolManager, method: str, path: str, query: Mapping[str, str]) -> BaseHTTPResponse:
+        # Signed in the query, because a signature in a header would have to be made anew on every retry.
+        asked = "&".join(f"{name}={quote(value, safe='')}" for name, value in sorted(query.items()))
+        url = presign_v4(
+            method=method,
+            url=urlsplit(f"{self.endpoint.rstrip('/')}{path}?{asked}"),
+            region=self.region,
+            credentials=Credentials(self.access_key, self.secret_key),
+            date=datetime.now(UTC),
+            expires=900,
+        )
+        try:
+            return pool.request(method, url.geturl())
+        except urllib3.exceptions.HTTPError as error:
+            why = type(getattr(error, "reason", None) or error).__name__
+            raise ObjectStoreAway(
+                f"no object store answers at {self.endpoint} ({why}): is it up? (`pixwhisk status`)"
+            ) from None
+
+
+def find_listing(deployment: Deployment) -> StoreListing:
+    """The deployment's, with its own credentials."""
     credentials = deployment.credentials
-    return StoreListing(deployment.endpoint, credentials.access_key, credentials.secret_key).fetcher(bucket)
+    return StoreListing(deployment.endpoint, credentials.access_key, credentials.secret_key)
 
 
 def list_versions(fetch: FetchPage, prefix: str = "", after: str = "") -> Iterator[Listed]:

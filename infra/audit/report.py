@@ -6,14 +6,15 @@ without an object (its object may have gone a moment ago), is looked at once mor
 
 from __future__ import annotations
 
+import itertools
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from typing import TypeVar
+from typing import TypeVar, get_args
 
-from infra.audit.compare import Difference, Recorded, compare
-from infra.audit.listing import FetchPage, Listed, list_versions
+from infra.audit.compare import Difference, Finding, Recorded, compare
+from infra.audit.listing import FetchPage, Listed, ListingRefused, Look, list_versions
 from infra.audit.rows import Connection, recorded, recorded_key
 
 # The journal's row arrives up to 3 s after an upload, its outcome soon after.
@@ -31,11 +32,19 @@ class Seen:
     listed: int = 0
     rows: int = 0
     key: str = ""
-    findings: dict[str, int] = field(default_factory=lambda: {"missing": 0, "stale": 0, "orphaned": 0})
+    findings: dict[str, int] = field(default_factory=lambda: dict.fromkeys(get_args(Finding), 0))
+
+    # Of the bucket's subscription: `ok`, or what was wrong with it; None where it was not looked at or cannot be seen.
+    subscription: str | None = None
 
     @property
     def differences(self) -> int:
         return sum(self.findings.values())
+
+    @property
+    def clean(self) -> bool:
+        """Whether nothing differs, and what comes next will be told of."""
+        return not self.differences and self.subscription in ("ok", None)
 
 
 def audit(
@@ -49,12 +58,14 @@ def audit(
     after: str = "",
     grace: timedelta | None = GRACE,
     every: bool = False,
+    look: Look | None = None,
 ) -> Iterator[Difference]:
     """Every difference between a bucket and the rows about it; `seen` is kept up to date.
 
     Only keys that begin and end as said are looked at, as a subscription with the same filter tells of no others.
     What a former model answered in its time is no difference, unless `every` model in use should have spoken.
-    In the order of keys, apart from those that wanted a second look after `grace` (None: one look is enough).
+    In the order of keys, apart from those that wanted a second look after `grace` (None: one look is enough). What is
+    not listed then is looked for by its name with `look`, because MinIO does not list all that it has.
     """
     listed = _listed(list_versions(fetch, prefix, after), seen)
     rows = _rows(recorded(connection, bucket, prefix, after, every=every), seen)
@@ -63,7 +74,7 @@ def audit(
         rows = (row for row in rows if row.key.endswith(suffix))
     found = compare(listed, rows)
     if grace is not None:
-        found = _twice(found, grace, lambda key: _again(fetch, connection, bucket, key, every=every))
+        found = _twice(found, grace, _Again(fetch, connection, bucket, every, look))
     for difference in found:
         seen.findings[difference.finding] += 1
         yield difference
@@ -87,11 +98,49 @@ def _twice(
         yield from again(key)
 
 
-def _again(fetch: FetchPage, connection: Connection, bucket: str, key: str, *, every: bool) -> Iterator[Difference]:
-    # The row first: an object that comes in between is then news, and no orphan.
-    rows = recorded_key(connection, bucket, key, every=every)
-    listed = (entry for entry in list_versions(fetch, prefix=key) if entry.key == key)
-    return compare(listed, rows)
+@dataclass(frozen=True, slots=True)
+class _Again:
+    """One key looked at once more, in the rows, in the listing, and by its name."""
+
+    fetch: FetchPage
+    connection: Connection
+    bucket: str
+    every: bool
+    look: Look | None
+
+    def __call__(self, key: str) -> Iterator[Difference]:
+        # The row first: an object that comes in between is then news, and no orphan.
+        rows = recorded_key(self.connection, self.bucket, key, every=self.every)
+        for difference in compare(self._listed(key), rows):
+            yield from self._looked_for(difference)
+
+    def _listed(self, key: str) -> Sequence[Listed]:
+        try:
+            return list(itertools.takewhile(lambda entry: entry.key == key, list_versions(self.fetch, prefix=key)))
+        except ListingRefused as refused:
+            # Anybody who may put can put what no listing can be asked for (`a/__XLDIR__`): it stops no audit.
+            if refused.code in ("AccessDenied", "NoSuchBucket"):
+                raise
+            return []
+
+    def _looked_for(self, difference: Difference) -> Iterator[Difference]:
+        found = None
+        if difference.finding == "orphaned" and self.look:
+            found = self.look(difference.key, difference.version_id)
+        if found is None:
+            yield difference
+            return
+        assert difference.recorded is not None
+        yield Difference("hidden", found.key, found.version_id, _hidden(found.key), found, difference.recorded)
+        yield from compare([found], [difference.recorded])
+
+
+def _hidden(key: str) -> str:
+    above = key.rpartition("/")[0]
+    return (
+        f"it is there, but not listed, as happens while there is an object {above!r}; what else is below that, and"
+        " whether it is classified, cannot be seen"
+    )
 
 
 def _listed(entries: Iterable[Listed], seen: Seen) -> Iterator[Listed]:

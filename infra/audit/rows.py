@@ -114,7 +114,7 @@ def enqueue(connection: Connection, bucket: str, differences: Iterable[Differenc
     """Put what the differences ask for into the inbox, unless it is there already. Returns how many events went in."""
     enqueued, rest = 0, iter(differences)
     while chunk := list(islice(rest, ENQUEUED_AT_ONCE)):
-        events = [event_of(bucket, difference) for difference in chunk if not _is_in_inbox(difference)]
+        events = [event_of(bucket, difference) for difference in chunk if _is_repairable(difference, lane)]
         _insert(connection, events, lane)
         enqueued += len(events)
     return enqueued
@@ -151,8 +151,13 @@ def _event(bucket: str, name: str, moment: datetime, described: dict[str, Any], 
     }
 
 
-def _is_in_inbox(difference: Difference) -> bool:
-    return difference.recorded is not None and difference.recorded.unsettled is not None
+def _is_repairable(difference: Difference, lane: Lane) -> bool:
+    """Whether an event of it would help. What is pending has one; what is hidden only has to be known.
+
+    What is parked is tried once more by a repair, but not by a backfill, which would go on for ever.
+    """
+    unsettled = (difference.recorded.unsettled if difference.recorded else None) or ""
+    return difference.finding != "hidden" and not unsettled.startswith("pending" if lane == "audit" else ("p",))
 
 
 def _insert(connection: Connection, events: Sequence[dict[str, Any]], lane: Lane) -> None:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from minio.error import S3Error
 
 from infra.audit.backfill import Backfill, Progress
-from infra.audit.listing import fetcher_of
+from infra.audit.listing import find_listing
 from infra.bench.clients import BenchFailed, Place, RowReader, Uploader
 from infra.deployment.record import Deployment
 
@@ -130,7 +130,7 @@ def backfill_many(deployment: Deployment, uploads: ManyUploads, count: int, repo
 def _backfilling(deployment: Deployment, bucket: str, prefix: str) -> Iterator[None]:
     """A backfill goes on inside."""
     stop = threading.Event()
-    backfill = Backfill(fetcher_of(deployment, bucket), deployment.database_url, bucket, prefix, "", stop)
+    backfill = Backfill(find_listing(deployment).fetcher(bucket), deployment.database_url, bucket, prefix, "", stop)
     with ThreadPoolExecutor(1) as pool:
         running = pool.submit(backfill.run, Progress())
         try:

@@ -23,6 +23,7 @@ from infra.errors import Exit
 if TYPE_CHECKING:
     from infra.audit.compare import Difference
     from infra.audit.report import Seen
+    from infra.deployment.record import Deployment
 
 
 @click.command(epilog=examples("pixwhisk audit", "pixwhisk audit --prefix 2026/ --repair"))
@@ -45,12 +46,14 @@ def command(
 ) -> None:
     """Compare the bucket with the rows, both ways.
 
-    Reports what is missing (an object without an outcome), stale (an outcome about other bytes) and orphaned (a row
-    without an object), each with its key and reason. What may only be on its way is looked at once more after --grace
-    seconds. Of a bucket that is subscribed with a prefix or a suffix, name these. Exits 0 if nothing differs, 1 if
-    something does, 3 if it could not look.
+    Reports what is missing (an object without an outcome), stale (an outcome about other bytes), orphaned (a row
+    without an object) and hidden (an object that is not listed, and beside which there may be more that nobody can
+    see), each with its key and reason; --repair sees to the first three. What may only be on its way is looked at once
+    more after --grace seconds. Of the deployment's own bucket it also says whether MinIO still tells of what is put
+    there, and --repair subscribes it again. Of a bucket that is subscribed with a prefix or a suffix, name these.
+    Exits 0 if nothing differs, 1 if something does, 3 if it could not look.
     """
-    from infra.audit.listing import fetcher_of
+    from infra.audit.listing import find_listing
     from infra.audit.report import Seen, audit
     from infra.audit.rows import enqueue, opened
     from infra.cli.standing import find_running
@@ -63,21 +66,36 @@ def command(
             Counting(f"auditing {bucket}", lambda: _so_far(seen)),
             opened(deployment.database_url) as connection,
         ):
+            if bucket == deployment.bucket:
+                # First: what is put from now on is told of, what was put before is listed.
+                seen.subscription = _see_subscription(deployment, repair=repair)
+            store = find_listing(deployment)
             found = audit(
-                fetcher_of(deployment, bucket),
+                store.fetcher(bucket),
                 connection,
                 bucket,
                 seen,
                 prefix=prefix,
                 suffix=suffix,
                 grace=timedelta(seconds=grace),
+                look=store.looker(bucket),
             )
             found = show.each(found)
             repaired = enqueue(connection, bucket, found, "audit") if repair else sum(0 for _ in found)
             if prefix and not (seen.listed or seen.rows):
                 _warn_of_prefix(prefix, deployment.database_url)
         show.end(seen, repaired, time.monotonic() - began)
-    sys.exit(Exit.FAILED if seen.differences else Exit.OK)
+    sys.exit(Exit.OK if seen.clean else Exit.FAILED)
+
+
+def _see_subscription(deployment: Deployment, *, repair: bool) -> str | None:
+    """What was found; a repair restores what is wrong."""
+    from infra.deployment.links import examine_subscription, restore_subscription
+
+    found = examine_subscription(deployment)
+    if repair and found not in ("ok", None) and restore_subscription(deployment):
+        click.echo(f"subscribed bucket {deployment.bucket} again", err=True)
+    return found
 
 
 @contextlib.contextmanager
@@ -117,6 +135,8 @@ class _Text:
         counts = ", ".join(f"{count} {finding}" for finding, count in seen.findings.items() if count) or "clean"
         rate = seen.listed / seconds if seconds else 0
         click.echo(f"{counts}: {seen.listed} versions against {seen.rows} rows in {seconds:.1f} s ({rate:.0f}/s)")
+        if seen.subscription not in ("ok", None):
+            click.echo(f"subscription was broken: {printable(seen.subscription or '')}")
         if repaired:
             click.echo(f"{repaired} put into the inbox: `pixwhisk status` shows them go")
 
@@ -137,7 +157,8 @@ class _Json:
 
     def end(self, seen: Seen, repaired: int, seconds: float) -> None:
         rest = {
-            "clean": not seen.differences,
+            "clean": seen.clean,
+            "subscription": seen.subscription,
             "counts": seen.findings,
             "listed": seen.listed,
             "rows": seen.rows,

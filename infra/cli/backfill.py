@@ -37,7 +37,7 @@ def command(*, data: Path, bucket: str | None, prefix: str, suffix: str, model: 
     backbone has seen is not read again, whatever bucket it is in.
     """
     from infra.audit.backfill import Backfill, Progress
-    from infra.audit.listing import fetcher_of
+    from infra.audit.listing import find_listing
     from infra.cli.standing import find_running
     from infra.cli.sweep import settings_of
 
@@ -49,7 +49,9 @@ def command(*, data: Path, bucket: str | None, prefix: str, suffix: str, model: 
         bucket = bucket or deployment.bucket
         if model is not None:
             _rescore(deployment, model, stop)
-        backfill = Backfill(fetcher_of(deployment, bucket), deployment.database_url, bucket, prefix, suffix, stop)
+        backfill = Backfill(
+            find_listing(deployment).fetcher(bucket), deployment.database_url, bucket, prefix, suffix, stop
+        )
         stack.enter_context(_sweeping(settings_of(deployment)))
         stack.enter_context(_counting(backfill, progress))
         backfill.run(progress)

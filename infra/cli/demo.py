@@ -158,7 +158,7 @@ def _write_photos(directory: Path) -> None:
 
 def _watch(deployment: Deployment, connection: Any, path: Path, key: str) -> tuple[str, dict[str, Any], float]:
     """Put one photo and wait for its row; milliseconds from before the PUT until the row could be read."""
-    from infra.deployment.provisioning import store_client
+    from infra.deployment.feeding import store_client
 
     client = store_client(deployment)
     began = time.perf_counter()

@@ -57,6 +57,7 @@ def document(health: Health) -> dict[str, Any]:
         "healthy": health.healthy,
         "up": {"pid": health.holder.pid, "since": _iso(health.holder.since)} if health.holder else None,
         "services": dict(health.services),
+        "subscription": health.subscription,
         "outcomes": dict(counts.outcomes) if counts else None,
         "models": [_model(each) for each in counts.models] if counts else None,
         "pending": counts.pending if counts else None,
@@ -84,6 +85,8 @@ def _model(counts: ModelCounts) -> dict[str, Any]:
 def _print_services(health: Health) -> None:
     for name, state in health.services.items():
         click.echo(f"  {name:10}  {state}")
+    if health.subscription:
+        click.echo(f"  subscribed  {health.subscription}")
 
 
 def _print_counts(health: Health) -> None:

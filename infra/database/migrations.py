@@ -47,7 +47,7 @@ GRANTS: Mapping[str, Sequence[str]] = {
         "SELECT, INSERT, UPDATE, DELETE ON outcomes TO {}",
         "SELECT, INSERT ON backbones TO {}",
         "SELECT, INSERT, UPDATE, DELETE ON embeddings TO {}",
-        "SELECT (id, bucket, key, version_id, sequencer, finality, state) ON inbox TO {}",
+        "SELECT (id, bucket, key, version_id, sequencer, finality, etag, state, received_at) ON inbox TO {}",
         "UPDATE (state, claim, settled_at) ON inbox TO {}",
     ),
     "pixwhisk_view": (

@@ -27,17 +27,20 @@ class Health:
     holder: lock.Holder | None
     services: Mapping[str, str]
     counts: OutcomeCounts | None
+    # Whether MinIO tells us of the bucket's uploads: `ok`, or why not; None where it cannot be seen.
+    subscription: str | None = None
 
     @property
     def healthy(self) -> bool:
-        return all(state == "ok" for state in self.services.values())
+        return all(state == "ok" for state in self.services.values()) and self.subscription in ("ok", None)
 
 
 def examine(deployment: Deployment) -> Health:
     """Ask each service once, with the deployment's own keys; none is waited for longer than a few seconds."""
     database, found = _database(deployment)
     services = {"postgres": database, "minio": _object_store(deployment), "openwhisk": _openwhisk(deployment)}
-    return Health(deployment.embedded, lock.holder(deployment.data), services, found)
+    subscription = _subscription(deployment) if services["minio"] == "ok" else None
+    return Health(deployment.embedded, lock.holder(deployment.data), services, found, subscription)
 
 
 def _database(deployment: Deployment) -> tuple[str, OutcomeCounts | None]:
@@ -54,7 +57,7 @@ def _object_store(deployment: Deployment) -> str:
     from urllib3.exceptions import HTTPError
 
     from actions.minio_client import MinioException, S3Error
-    from infra.deployment.provisioning import store_client
+    from infra.deployment.feeding import store_client
 
     if (status := ask_status(deployment.endpoint, timeout=TIMEOUT)) is None:
         return "does not answer"
@@ -65,6 +68,12 @@ def _object_store(deployment: Deployment) -> str:
     except (MinioException, HTTPError, OSError):
         return f"answers {status}, and not as an object store does"
     return "ok" if found else f"has no bucket {deployment.bucket}"
+
+
+def _subscription(deployment: Deployment) -> str | None:
+    from infra.deployment.links import examine_subscription
+
+    return examine_subscription(deployment)
 
 
 def _openwhisk(deployment: Deployment) -> str:

@@ -9,36 +9,29 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
-from urllib3 import PoolManager, Retry, Timeout
 from urllib3.exceptions import HTTPError
 
 from actions.classify.settings import directories
-from actions.errors import ActionError
 from actions.messages import ModelReference
-from actions.minio_client import Minio, MinioException, S3Error
+from actions.minio_client import MinioException, S3Error
 from infra import paths
 from infra.database import migrations
 from infra.deployment.consent import Consent
+from infra.deployment.feeding import ObjectStoreFailed, ask_feed, store_client
+from infra.deployment.links import examine_subscription, restore_subscription
 from infra.deployment.record import Deployment
 from infra.deployment.variables import manifest_variables
-from infra.errors import OperatorError, ServiceAway
+from infra.errors import OperatorError
 from infra.openwhisk import manifest, plan
 from infra.openwhisk.client import Whisk, WhiskError
 from infra.openwhisk.rights import Deployer, Unintended, find_unintended
 from infra.openwhisk.warming import warm
 from infra.reports import Report
 from infra.services.minio_users import FEED, READER, User, UsersRefused, provide
-from triggers.feed.__main__ import FeedSettings, connect
-from triggers.feed.handler import handle
-from triggers.feed.request import parse_request
 
 
 class NotSetUp(OperatorError):
     """Something that set-up makes is not there."""
-
-
-class ObjectStoreFailed(ServiceAway):
-    """The object store does not answer, or refuses."""
 
 
 def provision(deployment: Deployment, report: Report, consent: Consent) -> None:
@@ -62,6 +55,9 @@ def provision(deployment: Deployment, report: Report, consent: Consent) -> None:
             migrations.activate_models(deployment.database_url, plan.find_serving_models(whisk))
         if read:
             _refresh_targets(deployment, whisk, wanted)
+            # The plan compares what the manifest says; the rest of a subscription may have been changed, or be old.
+            if examine_subscription(deployment) != "ok":
+                restore_subscription(deployment)
 
 
 def _refuse_unintended(deployment: Deployment) -> None:
@@ -82,33 +78,15 @@ def warm_up(deployment: Deployment, report: Report) -> None:
 
 
 def _read_feed(deployment: Deployment, feed: manifest.WantedFeed) -> Sequence[Mapping[str, Any]]:
-    return _ask_feed(deployment, feed.trigger, "READ")
+    return ask_feed(deployment, feed.trigger, "READ")
 
 
 def _refresh_targets(deployment: Deployment, whisk: Whisk, wanted: manifest.Wanted) -> None:
     """Triggers that others subscribed have webhook targets in MinIO's configuration: they follow our port."""
     ours = {feed.trigger for feed in wanted.feeds}
     for trigger in plan.find_fed_triggers(whisk, wanted.package):
-        if trigger not in ours and _ask_feed(deployment, trigger, "READ"):
-            _ask_feed(deployment, trigger, "UPDATE")
-
-
-def _ask_feed(deployment: Deployment, trigger: str, lifecycle: str) -> Sequence[Mapping[str, Any]]:
-    variables = manifest_variables(deployment)
-    settings = FeedSettings(
-        endpoint=deployment.endpoint,
-        access_key=deployment.feeder.access_key,
-        secret_key=deployment.feeder.secret_key,
-        journal=variables["PIXWHISK_JOURNAL_TARGET"],
-        apihost=variables["PIXWHISK_TRIGGER_APIHOST"],
-        declare=variables["PIXWHISK_DECLARE_TARGETS"] == "on",
-    )
-    asked = {"lifecycleEvent": lifecycle, "triggerName": f"/_/{trigger}", "authKey": deployment.auth}
-    try:
-        answer = handle(connect(settings), parse_request(asked, deployment.namespace))
-    except ActionError as error:
-        raise ObjectStoreFailed(f"feed of trigger {trigger}: {error}") from None
-    return list(answer["subscriptions"])
+        if trigger not in ours and ask_feed(deployment, trigger, "READ"):
+            ask_feed(deployment, trigger, "UPDATE")
 
 
 def models_of(deployment: Deployment) -> Sequence[ModelReference]:
@@ -124,14 +102,6 @@ def _reference(directory: Path) -> ModelReference:
         if directory == paths.default_model():
             raise NotSetUp("the model is not built yet: run `make setup`") from None
         raise NotSetUp(f"{directory} holds no card.json with a name and a digest: give --model another") from None
-
-
-def store_client(deployment: Deployment) -> Minio:
-    """A client with the deployment's own credentials, which gives up within seconds."""
-    scheme, _, address = deployment.endpoint.partition("://")
-    web = PoolManager(timeout=Timeout(connect=3, read=30), retries=Retry(total=0))
-    keys = deployment.credentials
-    return Minio(address, keys.access_key, keys.secret_key, secure=scheme == "https", http_client=web)
 
 
 def _provision_database(deployment: Deployment) -> None:

@@ -66,9 +66,12 @@ def test_an_upload_is_pending(journal: psycopg.Connection, connection: psycopg.C
 def test_an_outcome_settles_what_came_before_it(
     journal: psycopg.Connection, connection: psycopg.Connection, database: Database
 ) -> None:
-    """The same version up to the same sequencer, parked or pending; other versions and later events stay pending."""
+    """The very event, and of that version whatever came in before the object store was asked, parked or pending; what
+    came in since is asked about again, and other versions are others.
+    """
     write(journal, event("a", "1"), event("a", "2"), event("a", "3"), event("a", "1", version="v"), event("b", "1"))
     connection.execute("UPDATE inbox SET state = 'parked', reason = 'x' WHERE sequencer LIKE '%%1' AND version_id = ''")
+    connection.execute("UPDATE inbox SET received_at = now() - interval '1 hour' WHERE sequencer LIKE '%%1'")
     store(database, outcome("a", "2"))
     assert [state for _, state, _ in states(connection)] == ["settled", "settled", "pending", "pending", "parked"]
 
@@ -107,12 +110,31 @@ def test_a_model_that_nobody_put_to_use_changes_nothing(
 def test_a_stale_outcome_settles_too(
     journal: psycopg.Connection, connection: psycopg.Connection, database: Database
 ) -> None:
-    """What it lost to covers the same event."""
+    """Unless the store saw something else than is stored: then it is asked again."""
     store(database, outcome("a", "2"))
-    connection.execute("ALTER TABLE inbox DISABLE TRIGGER inbox_read")
-    connection.execute("INSERT INTO inbox (bucket, key, sequencer) VALUES ('images', 'a', lpad('1', 32, '0'))")
+    write(journal, event("a", "1"))
     store(database, outcome("a", "1"))
+    assert [state for _, state, _ in states(connection)] == ["pending"]
+    store(database, outcome("a", "1", "rejected", reason="object-changed"))
     assert [state for _, state, _ in states(connection)] == ["settled"]
+
+
+def test_the_end_of_all_versions_is_asked_about_for_each(
+    journal: psycopg.Connection, connection: psycopg.Connection, database: Database
+) -> None:
+    """MinIO tells of it once; every version that is known has a removal of its own to be looked into."""
+    key = "a dir/ü+%.jpg"
+    store(
+        database, outcome(key, "1", versionId="v1"), outcome(key, "2", versionId="v2"), outcome("b", "1", versionId="v")
+    )
+    data = event(key, "3", "removed", "v2").replace("ObjectRemoved:Delete", "ObjectRemoved:DeleteAllVersions")
+    write(journal, data)
+    found = connection.execute("SELECT key, version_id, kind, state, lane FROM inbox ORDER BY lane, version_id")
+    assert found.fetchall() == [
+        (key, "v1", "removed", "pending", "audit"),
+        (key, "v2", "removed", "pending", "audit"),
+        (key, "v2", "removed", "pending", "journal"),
+    ]
 
 
 def test_an_event_whose_outcome_is_there_settles_at_once(
@@ -120,10 +142,10 @@ def test_an_event_whose_outcome_is_there_settles_at_once(
 ) -> None:
     """The fast lane was faster: nothing is pending. A removal still is, even if it shares the creation's sequencer."""
     store(database, outcome("a", "2", versionId="v"))
-    write(journal, event("a", "1", version="v"), event("a", "2", version="v"), event("a", "2", "removed", "v"))
-    assert [state for _, state, _ in states(connection)] == ["settled", "settled", "pending"]
+    write(journal, event("a", "2", version="v"), event("a", "2", "removed", "v"))
+    assert [state for _, state, _ in states(connection)] == ["settled", "pending"]
     store(database, outcome("a", "2", "deleted", versionId="v"))
-    assert [state for _, state, _ in states(connection)] == ["settled"] * 3
+    assert [state for _, state, _ in states(connection)] == ["settled"] * 2
 
 
 def test_a_backfill_is_pending_although_an_outcome_is_there(connection: psycopg.Connection, database: Database) -> None:

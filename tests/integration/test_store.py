@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import random
 import threading
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
@@ -139,24 +139,21 @@ def test_a_delete_marker_hides_and_its_removal_restores(store: Store, connection
     assert rows(connection, "current_results") == [("a", "v1", "classified", "etag-1", "lite0")]
 
 
-@pytest.mark.parametrize("order", [("1A000000", "1B000000"), ("1B000000", "1A000000")])
-@pytest.mark.parametrize("together", [True, False])
-def test_a_second_marker_event_of_a_version_is_its_removal(
-    store: Store, connection: psycopg.Connection, order: tuple[str, str], together: bool
-) -> None:
-    """MinIO calls both ends of a delete marker its creation; in either order the version below is live again."""
-    store(outcome("a", "1", versionId="v1"))
-    both = [outcome("a", each, "deleted", versionId="m", deleteMarker=True) for each in order]
-    if together:
-        store(*both)
-    else:
-        store(both[0])
-        assert store(both[0])["written"] == 1
-        assert rows(connection, "current_results") == []
-        store(both[1])
-    for each in both:
-        assert store(each)["stale"] == 1
-    assert rows(connection, "current_results") == [("a", "v1", "classified", "etag-1", "lite0")]
+def test_what_was_looked_at_last_is_the_truth(store: Store, connection: psycopg.Connection) -> None:
+    """With the revision that was stored when it was looked at, an outcome wins against a later place in the order; not
+    once another came between. What was not there to be read never wins.
+    """
+    store(outcome("a", "9"))
+    for status in ("classified", "deleted"):
+        assert store(outcome("a", "5", status))["stale"] == 1
+    (revision,) = connection.execute("SELECT xmin::text FROM objects").fetchone() or ("",)
+    assert store(outcome("a", "99", "rejected", reason="object-changed", revision=revision))["stale"] == 1
+    assert store(outcome("a", "5", revision=revision))["written"] == 1
+    assert rows(connection, "current_results") == [("a", None, "classified", "etag-5", "lite0")]
+    assert store(outcome("a", "4", "deleted", revision=revision))["stale"] == 1
+    (revision,) = connection.execute("SELECT xmin::text FROM objects").fetchone() or ("",)
+    assert store(outcome("a", "4", "deleted", revision=revision))["written"] == 1
+    assert rows(connection, "current_results") == []
 
 
 def test_a_listing_knows_a_marker_to_the_millisecond(store: Store, connection: psycopg.Connection) -> None:
@@ -339,21 +336,12 @@ class Journalled:
     settled: bool = False
 
     def settle(self, version: tuple[str, str], order: tuple[int, int]) -> None:
-        """Its version is known up to there, by all who must know."""
-        covered = order >= self.order and not ends_a_marker(version, order, self.order)
-        self.settled |= self.version == version and covered
-
-
-def ends_a_marker(version: tuple[str, str], one: tuple[int, int], other: tuple[int, int]) -> bool:
-    return version[1] != "" and one[1] == other[1] == 1 and one[0] != other[0]
-
-
-def ended(
-    version: tuple[str, str], order: tuple[int, int], batch: Sequence[tuple[tuple[str, str], tuple[int, int]]]
-) -> tuple[int, int]:
-    """The event, as a removal if the batch holds the creation of the same marker as well."""
-    earlier = any(other < order and ends_a_marker(each, order, other) for each, other in batch if each == version)
-    return (order[0], 2) if earlier else order
+        """What is known of its version, by all who must know, is what it says, and from no earlier."""
+        same = order[1] == 0 if self.order[1] == 0 else order[1] > 0
+        # Bytes are named by their event here; a marker's two ends are told apart by their place in the order alone.
+        exact = self.order[1] == 0 or order[1] == 1
+        later = order[0] == self.order[0] if exact else order[0] >= self.order[0]
+        self.settled |= self.version == version and same and later
 
 
 class History(RuleBasedStateMachine):
@@ -396,25 +384,16 @@ class History(RuleBasedStateMachine):
         outcomes = [self._outcome(version, order, model) for version, order in batch]
         settings = StoreSettings(self.database.url("pixwhisk_store"))
         results.store([Outcome.parse(each) for each in outcomes], settings)
-        given = [(version, ended(version, order, batch)) for version, order in batch]
-        before = {version: self.versions.get(version, Version()).order for version, _ in given}
-        newest = {version: max(order for each, order in given if each == version) for version, _ in given}
-        lost = [
-            (version, order)
-            for version, order in newest.items()
-            if order < before[version] and not ends_a_marker(version, before[version], order)
-        ]
+        newest = {version: max(order for each, order in batch if each == version) for version, _ in batch}
         for version, order in newest.items():
             held = self.versions.setdefault(version, Version())
-            if ends_a_marker(version, held.order, order):
-                order = max(held.order[0], order[0]), 2  # noqa: PLW2901 - what the two events say together
             if order > held.order:
                 # What a model said of a deleted version stays true when the version is deleted once more.
                 still_gone = order[1] > 0 and held.order[1] > 0
                 self.versions[version] = held = Version(order, held.models if still_gone else set())
             if order == held.order:
                 held.models.add(model)
-        self._settle(newest.keys() - dict(lost).keys(), lost)
+        self._settle(newest)
 
     @rule(event_of=events)
     def arrive(self, event_of: tuple[tuple[str, str], tuple[int, int]]) -> None:
@@ -427,15 +406,12 @@ class History(RuleBasedStateMachine):
             arrived.settle((key, version), held.order)
         self.journal.append(arrived)
 
-    def _settle(
-        self, stored: Collection[tuple[str, str]], lost: Sequence[tuple[tuple[str, str], tuple[int, int]]]
-    ) -> None:
-        """By what is known now, if all active models have spoken; by what has lost to something newer in any case."""
-        known = {version: self.versions[version] for version in stored}
-        complete = [(version, held.order) for version, held in known.items() if held.models >= self.active]
-        for version, order in [*complete, *lost]:
-            for each in self.journal:
-                each.settle(version, order)
+    def _settle(self, versions: Iterable[tuple[str, str]]) -> None:
+        """By what is known now, if all active models have spoken."""
+        for version in versions:
+            held = self.versions[version]
+            for each in self.journal if held.models >= self.active else ():
+                each.settle(version, held.order)
 
     @precondition(lambda self: self.versions)
     @invariant()

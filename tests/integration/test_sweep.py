@@ -28,7 +28,7 @@ from tests.fixtures.postgres import Database, running_postgres
 from triggers.sweep import inbox as sweep_inbox
 from triggers.sweep.__main__ import main
 from triggers.sweep.handler import Score, Sweep
-from triggers.sweep.inbox import Inbox, opened, replay
+from triggers.sweep.inbox import Inbox, SeenEvent, opened, replay
 from triggers.sweep.invoking import Answer, Done, Failed, Invoker, Refused, Running
 from triggers.sweep.settings import SweepSettings
 from triggers.sweep.watch import watch
@@ -190,7 +190,9 @@ def test_what_has_an_outcome_by_now_is_settled_and_not_run(
 ) -> None:
     """An event and its outcome that crossed are noticed when the row is claimed."""
     owe(connection, "a", "b")
-    connection.execute("INSERT INTO objects (bucket, key, sequencer) VALUES ('images', 'a', lpad('1', 32, '0'))")
+    connection.execute(
+        "INSERT INTO objects (bucket, key, sequencer, etag) VALUES ('images', 'a', lpad('1', 32, '0'), 'etag-1')"
+    )
     assert len(inbox.claim(5, NOW)) == 1
     assert states(connection)["a"] == ("settled", 0, None)
 
@@ -218,7 +220,7 @@ def test_two_sweeps_never_hold_the_same_row(connection: psycopg.Connection, sett
         assert second.claim(5, NOW) == []
         make_due(connection)  # as if the lease had ended
         assert [row.attempts for row in second.claim(5, NOW)] == [1]
-        first.settle(rows)
+        first.settle([SeenEvent(row, None, "") for row in rows])
         assert states(connection)["a"] == ("pending", 1, None)
 
 
@@ -361,6 +363,7 @@ def test_nothing_that_is_done_is_read_to_find_what_is_not(connection: psycopg.Co
     connection.execute(SETTLED)
     owe(connection, "a")
     values = {"claim": uuid.uuid4(), "lease": NOW, "grace": NOW, "most": 50, "id": 1, "ids": [1, 2, 3]}
+    values |= {"finalities": [0, None, 2], "etags": ["a", "", ""]}
     values |= {"counts": False, "first": NOW, "longest": NOW, "reason": "x", "detail": "x"}
     known, work = statements(sweep_inbox.__file__), "SELECT * FROM work"
     with psycopg.ClientCursor(connection) as cursor:

@@ -126,13 +126,17 @@ def journal_arn(target: str) -> str | None:
     return target if target.startswith("arn:") else f"arn:minio:sqs::{target}:postgresql"
 
 
+def without_region(arn: str) -> str:
+    """MinIO answers with its own region in an ARN, even where none was given."""
+    return re.sub(r"^(arn:minio:sqs):[^:]*:", r"\1::", arn)
+
+
 def _owned(entry: QueueConfig, trigger: str) -> bool:
     return entry.config_id in (entry_prefix(trigger) + WEBHOOK, entry_prefix(trigger) + JOURNAL)
 
 
 def _comparable(entry: QueueConfig) -> tuple[str, ...]:
-    # MinIO answers with its own region in the ARN, even where none was given.
-    arn = re.sub(r"^(arn:minio:sqs):[^:]*:", r"\1::", entry.queue or "")
+    arn = without_region(entry.queue or "")
     prefix = entry.prefix_filter_rule.value if entry.prefix_filter_rule else ""
     suffix = entry.suffix_filter_rule.value if entry.suffix_filter_rule else ""
     return (entry.config_id or "", arn, prefix, suffix, *sorted(entry.events))

@@ -15,7 +15,8 @@ from dataclasses import asdict, dataclass, replace
 from threading import Event
 from typing import Any, Protocol, assert_never
 
-from triggers.sweep.inbox import ClaimedEvent, Inbox
+from actions.messages import DELETE_MARKER, PRESENT, REMOVED, SUPERSEDED
+from triggers.sweep.inbox import ClaimedEvent, Inbox, SeenEvent
 from triggers.sweep.invoking import Answer, Done, Failed, Refused, Running, slim
 from triggers.sweep.settings import SweepSettings
 
@@ -134,7 +135,7 @@ class Sweep:
 
     def _readable(self, row: ClaimedEvent) -> Mapping[str, Any] | None:
         try:
-            return slim(row.event_data)
+            return {**slim(row.event_data), **({"revision": row.revision} if row.revision else {})}
         except (ValueError, LookupError, TypeError, RecursionError):
             self._park(row, "bad-event", "the journal's row cannot be read")
             return None
@@ -159,16 +160,17 @@ class Sweep:
                 assert_never(answer)
 
     def _note_outcomes(self, batch: Batch, outcomes: Sequence[Mapping[str, Any]]) -> None:
-        settled = []
+        seen: list[SeenEvent] = []
         for row, record, outcome in zip(batch.rows, batch.records, outcomes, strict=True):
             if outcome.get("reason") == NEEDS_MEMORY and not batch.large:
                 self._large.append(Batch([row], [record], large=True))
             elif outcome.get("reason") == "bad-event":
                 self._park(row, "bad-event", str(outcome.get("detail")))
             else:
-                settled.append(row)
-        behind = self._inbox.settle(settled)
-        self.score.done += len(settled) - len(behind)
+                seen.append(_read_seen(row, outcome))
+        behind, contested = self._inbox.settle(seen)
+        self.score.done += len(seen) - len(behind) - contested
+        self.score.requeued += contested
         for row in behind:
             self._note_row(row, NOT_CLASSIFIED_BY_ALL)
 
@@ -224,3 +226,12 @@ class Sweep:
 
     def _over(self) -> bool:
         return self._stop.is_set() or time.monotonic() > self._until
+
+
+def _read_seen(row: ClaimedEvent, outcome: Mapping[str, Any]) -> SeenEvent:
+    """Of an object under its owner's key, of which an event tells no ETag, nothing was seen either."""
+    if outcome.get("status") == "deleted":
+        return SeenEvent(row, DELETE_MARKER if outcome.get("deleteMarker") else REMOVED, "")
+    etag = str(outcome.get("etag") or "")
+    unseen = outcome.get("reason") in (*SUPERSEDED, NEEDS_MEMORY) or not etag
+    return SeenEvent(row, None if unseen else PRESENT, etag)

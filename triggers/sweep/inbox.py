@@ -27,11 +27,27 @@ PRUNE_AFTER, PRUNE_AT_ONCE = timedelta(days=7), 10_000
 
 @dataclass(frozen=True, slots=True)
 class ClaimedEvent:
-    """A claimed row. `attempts` are those that failed so far; `event_data` is as MinIO wrote it."""
+    """A claimed row. `attempts` are those that failed so far; `event_data` is as MinIO wrote it.
+
+    `revision` is which row about the object version was stored at the claim; None for none.
+    """
 
     id: int
     event_data: str
     attempts: int
+    revision: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class SeenEvent:
+    """A claimed row that was run, and what was seen of its object version, in the words of `store`.
+
+    `finality` is None where the event's bytes were not there to be seen.
+    """
+
+    row: ClaimedEvent
+    finality: int | None
+    etag: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,14 +105,20 @@ class Inbox:
         """Begin the lease of these rows anew."""
         self._note("renew", rows)
 
-    def settle(self, rows: Sequence[ClaimedEvent]) -> Sequence[ClaimedEvent]:
+    def settle(self, seen: Sequence[SeenEvent]) -> tuple[Sequence[ClaimedEvent], int]:
         """Settle the rows that every active model has an outcome about, and return the others, still claimed.
 
-        Rows that `store` has settled in the meantime are left as they are.
+        Rows that `store` has settled in the meantime are left as they are. Let go of, and counted, are those whose
+        version was seen otherwise than it is stored: an outcome came between, and the object store is asked again.
         """
-        found = self._note("settle", rows).fetchall()
-        behind = {number for number, state in found if state == "pending"}
-        return [row for row in rows if row.id in behind]
+        found = self._execute(
+            "settle",
+            ids=[each.row.id for each in seen],
+            finalities=[each.finality for each in seen],
+            etags=[each.etag for each in seen],
+        ).fetchall()
+        behind = {number for number, state, contested in found if state == "pending" and not contested}
+        return [each.row for each in seen if each.row.id in behind], sum(contested for *_, contested in found)
 
     def requeue(self, rows: Sequence[ClaimedEvent], after: timedelta = timedelta(0)) -> None:
         """Let go of rows that were not tried: they are due again, and no attempt is counted."""

@@ -8,7 +8,7 @@ UPDATE inbox SET next_at = now(), claim = NULL WHERE state = 'pending' AND claim
 -- A claim that is there already ran out: it counts as a failure, for the row may be what killed the sweep.
 -- name: claim
 WITH due AS (
-    SELECT id, bucket, key, version_id, sequencer, finality, backfill FROM inbox
+    SELECT id, bucket, key, version_id, sequencer, finality, etag, backfill FROM inbox
     WHERE state = 'pending' AND next_at <= now()
       -- The event's own time, because MinIO writes its journal seconds later; should its clock be ahead, ours.
       AND (backfill OR least(event_time, received_at) <= now() - %(grace)s)
@@ -17,7 +17,8 @@ WITH due AS (
     SELECT id, NOT backfill AND EXISTS (
         SELECT FROM objects
         WHERE objects.bucket = due.bucket AND objects.key = due.key AND objects.version_id = due.version_id
-          AND event_covers(objects.sequencer, objects.finality, due.sequencer, due.finality, due.version_id)
+          AND event_is_reflected(
+              objects.sequencer, objects.finality, objects.etag, due.sequencer, due.finality, due.etag)
           AND classified_by_all_models(objects)) AS covered
     FROM due
 )
@@ -28,7 +29,10 @@ UPDATE inbox SET
     claim = CASE WHEN covered THEN NULL ELSE %(claim)s::uuid END,
     next_at = now() + %(lease)s
 FROM looked WHERE inbox.id = looked.id
-RETURNING inbox.id, event_data, attempts, state;
+RETURNING inbox.id, event_data, attempts, (
+    SELECT objects.xmin::text FROM objects
+    WHERE objects.bucket = inbox.bucket AND objects.key = inbox.key AND objects.version_id = inbox.version_id
+) AS revision, state;
 
 -- name: renew
 WITH held AS (
@@ -37,22 +41,29 @@ WITH held AS (
 UPDATE inbox SET next_at = now() + %(lease)s
 FROM held WHERE inbox.id = held.id;
 
--- Only what every active model has an outcome about.
+-- Only what every active model has an outcome about. Contested is what was seen otherwise than it is stored.
 -- name: settle
-WITH held AS (
-    SELECT id, NOT EXISTS (
-        SELECT FROM objects
-        WHERE objects.bucket = inbox.bucket AND objects.key = inbox.key AND objects.version_id = inbox.version_id
-          AND NOT classified_by_all_models(objects)) AS complete
-    FROM inbox WHERE id = ANY(%(ids)s) AND claim = %(claim)s AND state = 'pending' ORDER BY id FOR UPDATE
+WITH seen AS (
+    SELECT * FROM unnest(%(ids)s::bigint[], %(finalities)s::smallint[], %(etags)s::text[]) AS seen (id, finality, etag)
+), held AS (
+    SELECT inbox.id, objects.id IS NULL OR classified_by_all_models(objects) AS complete,
+           objects.id IS NOT NULL AND seen.finality IS NOT NULL
+               AND (seen.finality, seen.etag) <> (objects.finality, objects.etag) AS contested
+    FROM seen
+    JOIN inbox ON inbox.id = seen.id
+    LEFT JOIN objects ON objects.bucket = inbox.bucket AND objects.key = inbox.key
+        AND objects.version_id = inbox.version_id
+    WHERE inbox.claim = %(claim)s AND inbox.state = 'pending' ORDER BY inbox.id FOR UPDATE OF inbox
 )
 UPDATE inbox SET
-    state = CASE WHEN complete THEN 'settled' ELSE state END,
-    settled_at = CASE WHEN complete THEN now() END,
+    state = CASE WHEN complete AND NOT contested THEN 'settled' ELSE state END,
+    settled_at = CASE WHEN complete AND NOT contested THEN now() END,
+    claim = CASE WHEN contested THEN NULL ELSE claim END,
+    next_at = CASE WHEN contested THEN now() ELSE next_at END,
     reason = CASE WHEN complete THEN NULL ELSE reason END,
     detail = CASE WHEN complete THEN NULL ELSE detail END
 FROM held WHERE inbox.id = held.id
-RETURNING inbox.id, state;
+RETURNING inbox.id, state, contested;
 
 -- name: requeue
 WITH held AS (
