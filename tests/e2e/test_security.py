@@ -161,7 +161,11 @@ def test_files_hold_no_secret_but_where_secrets_are_kept(troubled: Deployment) -
     """Logs, activations, alarms, queued events and the database's own files, byte by byte."""
     found = [path for path in troubled.data.rglob("*") if path.is_file() and not path.is_symlink()]
     names = {str(path.relative_to(troubled.data)): path for path in found}
-    shown = {name: path.read_bytes() for name, path in names.items() if not name.startswith(KEPT)}
+    shown = {}
+    for name, path in names.items():
+        # A queued event goes as soon as it is a row.
+        with contextlib.suppress(FileNotFoundError):
+            shown.update({} if name.startswith(KEPT) else {name: path.read_bytes()})
     assert {"logs/up.log", "logs/minio.log", "logs/openwhisk.log", "host/activations.db"} <= set(shown)
     assert given_away(troubled, shown) == []
 
