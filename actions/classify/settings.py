@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import os
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
 from actions.classify.container_memory import MIB, SMALLEST, container_memory
-from actions.errors import BadSettings
+from actions.settings import SettingsReader
 
 # What a container holds beside the picture that it decodes: the interpreter, its libraries, the model, the file, and
 # room to spare, so that no picture that is let in takes it beyond 112 of 128 MB.
@@ -48,14 +46,14 @@ class ClassifySettings:
 
         Raises `BadSettings` naming every setting that is missing or wrong.
         """
-        read = _SettingsReader(params, environ)
+        read = SettingsReader(params, environ)
         defaults = cls(models=())
         models = directories(read.text("PIXWHISK_MODEL", required=True) or "")
         held = _HELD_BYTES + _DECODE_BYTES_MODEL * max(0, len(models) - 1)
         larger = read.number("PIXWHISK_LARGER_MEMORY", 0) * MIB
         settings = cls(
             models=models,
-            endpoint=read.url("AWS_ENDPOINT_URL_S3"),
+            endpoint=read.endpoint("AWS_ENDPOINT_URL_S3"),
             access_key=read.text("AWS_ACCESS_KEY_ID"),
             secret_key=read.text("AWS_SECRET_ACCESS_KEY"),
             region=environ.get("AWS_REGION") or defaults.region,
@@ -69,59 +67,10 @@ class ClassifySettings:
             read.wrong.append("PIXWHISK_MODEL: names no directory")
         if (settings.access_key is None) != (settings.secret_key is None):
             read.wrong.append("AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY: set both or neither")
-        if read.wrong:
-            raise BadSettings("; ".join(read.wrong))
+        read.finish()
         return settings
 
 
 def directories(text: str) -> tuple[Path, ...]:
     """What `PIXWHISK_MODEL` names: one or several directories, written as a `PATH` is."""
     return tuple(dict.fromkeys(Path(each) for each in text.split(os.pathsep) if each))
-
-
-class _SettingsReader:
-    """Reads one setting at a time and gathers what is wrong, without ever repeating a value: it may be a secret."""
-
-    def __init__(self, params: Mapping[str, Any], environ: Mapping[str, str]) -> None:
-        self._params, self._environ = params, environ
-        self.wrong: list[str] = []
-
-    def text(self, name: str, *, required: bool = False) -> str | None:
-        value = self._environ.get(name) or self._params.get(name)
-        if value is None or value == "":
-            if required:
-                self.wrong.append(f"{name}: missing; bind it as a parameter of the package or action")
-            return None
-        if not isinstance(value, str):
-            self.wrong.append(f"{name}: expected text")
-            return None
-        return value
-
-    def url(self, name: str) -> str | None:
-        value = self.text(name)
-        if value is not None and not _is_endpoint(value):
-            self.wrong.append(f"{name}: expected http://host[:port] or https://host[:port]")
-            return None
-        return value
-
-    def number(self, name: str, default: int) -> int:
-        """The environment's, or else the default; the payload's where that is less."""
-        most = self._count(name, self._environ.get(name)) or default
-        return min(most, self._count(name, self._params.get(name)) or most)
-
-    def _count(self, name: str, value: object) -> int | None:
-        if value is None or value == "":
-            return None
-        if isinstance(value, bool) or not re.fullmatch(r"[1-9]\d{0,17}", str(value), re.ASCII):
-            self.wrong.append(f"{name}: expected a whole number above 0")
-            return None
-        return int(str(value))
-
-
-def _is_endpoint(value: str) -> bool:
-    try:
-        parts = urlsplit(value)
-        host, _ = parts.hostname, parts.port
-    except ValueError:
-        return False
-    return parts.scheme in ("http", "https") and bool(host) and parts.path in ("", "/") and "@" not in parts.netloc

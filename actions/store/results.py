@@ -21,6 +21,7 @@ from sqlalchemy.exc import ArgumentError, DBAPIError
 
 from actions.errors import BadRequest, BadSettings, DatabaseUnavailable
 from actions.messages import Outcome
+from actions.settings import DATABASE_URL_EXPECTED
 from actions.statements import statements
 from actions.store.rows import Stored, as_json, prepare, storable
 from actions.store.settings import StoreSettings
@@ -96,7 +97,7 @@ def database_url(url: str) -> URL:
     try:
         return make_url(url.replace("postgres://", "postgresql://", 1)).set(drivername="postgresql+psycopg")
     except (ArgumentError, ValueError):
-        raise BadSettings("DATABASE_URL: expected postgresql://user:password@host/database") from None
+        raise BadSettings(DATABASE_URL_EXPECTED) from None
 
 
 def retry(attempt: Callable[[], Answer]) -> Answer:

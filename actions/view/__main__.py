@@ -12,8 +12,9 @@ from sqlalchemy import Engine, create_engine
 from sqlalchemy.exc import OperationalError
 
 from actions.boundary import answer
-from actions.errors import BadSettings, DatabaseUnavailable
+from actions.errors import DatabaseUnavailable
 from actions.view.handler import PICTURE_LIFETIME, Pictures, Row, respond
+from actions.view.settings import ViewSettings
 
 # A page that waits longer than this helps nobody, and the database has other work.
 TIMEOUT_STATEMENT_MS = 5000
@@ -25,27 +26,20 @@ def main(params: dict[str, Any]) -> dict[str, Any]:
 
 
 def _responded(params: Mapping[str, Any], environ: Mapping[str, str]) -> dict[str, Any]:
-    settings = {**params, **environ}
-    endpoint = str(settings.get("AWS_ENDPOINT_URL_S3", ""))
-    return respond(params, functools.partial(_rows, _engine(settings)), _pictures(settings, endpoint), endpoint)
+    settings = ViewSettings.from_params(params, environ)
+    rows = functools.partial(_rows, _connected(settings.database_url))
+    return respond(params, rows, _pictures(settings), settings.endpoint or "")
 
 
 def preload() -> None:
     """Nothing but the imports above: a stem cell has them done."""
 
 
-def _engine(settings: Mapping[str, Any]) -> Engine:
-    url = settings.get("DATABASE_URL")
-    if not isinstance(url, str) or "://" not in url:
-        raise BadSettings("DATABASE_URL is not set: deploy with `pixwhisk deploy`")
-    return _connected(url.partition("://")[2])
-
-
 @functools.lru_cache(maxsize=2)
-def _connected(address: str) -> Engine:
+def _connected(url: str) -> Engine:
     options = f"-c statement_timeout={TIMEOUT_STATEMENT_MS} -c default_transaction_read_only=on"
     return create_engine(
-        f"postgresql+psycopg://{address}",
+        url.replace("postgresql://", "postgresql+psycopg://", 1),
         pool_size=1,
         max_overflow=0,
         pool_pre_ping=True,
@@ -61,11 +55,10 @@ def _rows(engine: Engine, statement: sqlalchemy.Select[Any]) -> Sequence[Row]:
         raise DatabaseUnavailable("the results database does not answer: see `pixwhisk status`") from None
 
 
-def _pictures(settings: Mapping[str, Any], endpoint: str) -> Pictures | None:
-    access, secret = settings.get("AWS_ACCESS_KEY_ID"), settings.get("AWS_SECRET_ACCESS_KEY")
-    if not (endpoint and access and secret):
+def _pictures(settings: ViewSettings) -> Pictures | None:
+    if not (settings.endpoint and settings.access_key and settings.secret_key):
         return None
-    client = _client(endpoint, str(access), str(secret))
+    client = _client(settings.endpoint, settings.access_key, settings.secret_key)
 
     def picture(bucket: str, key: str, version_id: str | None) -> str:
         return client.presigned_get_object(bucket, key, expires=PICTURE_LIFETIME, version_id=version_id)

@@ -9,13 +9,14 @@ from pathlib import Path
 
 import click
 
+from actions.settings import api_url
 from infra.cli.failures import Failure
 from infra.cli.standing import not_running
 from infra.deployment.external import named_database_url
 from infra.deployment.record import BUCKET, JOURNAL, Deployment, NoDeployment, find_deployment
 from infra.deployment.variables import manifest_variables
 from infra.errors import Exit
-from infra.openwhisk.client import Patience, Whisk, base_url
+from infra.openwhisk.client import Patience, Whisk
 from infra.openwhisk.rights import Deployer
 from infra.services import lock
 
@@ -45,9 +46,9 @@ def find(apihost: str | None, auth: str | None, data: Path, environ: Mapping[str
     # A key belongs to its host: one of a file must not be sent to a host of the command line.
     key = auth or environ.get("WSK_AUTH") or (None if apihost else properties.get("AUTH"))
     if host and key:
-        if (data / "deployment.json").is_file() and (own := find_deployment(data, environ)).apihost == base_url(host):
+        if (data / "deployment.json").is_file() and (own := find_deployment(data, environ)).apihost == api_url(host):
             check_running(own)
-        return Remote(base_url(host), key)
+        return Remote(api_url(host), key)
     if host or apihost:
         raise Failure(f"no key for OpenWhisk at {host}: pass --auth, or set WSK_AUTH", Exit.USAGE)
     try:

@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 
 import psycopg
 
+from actions.settings import api_url
 from infra.errors import Misconfigured
-from infra.openwhisk.client import base_url
 from infra.services.minio import Credentials
 
 # Which variables name a service, each with those that it takes along.
@@ -56,9 +56,9 @@ class External:
             database_url=named_database_url(environ),
             endpoint=endpoint,
             credentials=Credentials(access, secret) if endpoint and access and secret else None,
-            apihost=base_url(apihost) if apihost else None,
+            apihost=api_url(apihost) if apihost else None,
             auth=auth if apihost else None,
-            trigger_apihost=base_url(trigger) if (trigger := environ.get("PIXWHISK_TRIGGER_APIHOST")) else None,
+            trigger_apihost=api_url(trigger) if (trigger := environ.get("PIXWHISK_TRIGGER_APIHOST")) else None,
         )
 
     def dump(self) -> dict[str, str]:

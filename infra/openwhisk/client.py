@@ -25,6 +25,7 @@ from urllib.parse import quote, urlencode
 import urllib3
 from urllib3.exceptions import HTTPError, SSLError
 
+from actions.settings import api_url
 from infra.errors import OperatorError, ServiceAway
 
 Collection = Literal["packages", "actions", "triggers", "rules", "activations"]
@@ -115,7 +116,7 @@ class Whisk:
     """One namespace of one OpenWhisk. Close it, or use it in `with`. Without patience a 429 is the caller's to see."""
 
     def __init__(self, apihost: str, auth: str, namespace: str = "_", patience: Patience | None = None) -> None:
-        self.apihost = base_url(apihost)
+        self.apihost = api_url(apihost)
         self._namespace = namespace
         self._patience = patience
         self._headers = urllib3.make_headers(basic_auth=auth) | {"Content-Type": "application/json"}
@@ -247,11 +248,6 @@ class Answer:
         except ValueError:
             return {}
         return body if isinstance(body, dict) else {}
-
-
-def base_url(apihost: str) -> str:
-    """A URL from what `wsk` takes as its API host: without a scheme it means https."""
-    return (apihost if "://" in apihost else f"https://{apihost}").rstrip("/")
 
 
 def refusal(answer: Answer) -> OpenWhiskRefused:

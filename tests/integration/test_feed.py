@@ -204,4 +204,4 @@ def test_missing_settings_are_all_named(monkeypatch: pytest.MonkeyPatch) -> None
     for name in ("AWS_ENDPOINT_URL_S3", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
         monkeypatch.delenv(name, raising=False)
     message = feed("READ")["error"]["message"]
-    assert "AWS_ENDPOINT_URL_S3, AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY not set" in message
+    assert "AWS_ENDPOINT_URL_S3, AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY: missing" in message

@@ -13,6 +13,7 @@ from minio.credentials.providers import StaticProvider
 
 from actions.boundary import answer
 from actions.errors import BadSettings
+from actions.settings import SettingsReader
 from triggers.feed.handler import Feed, handle
 from triggers.feed.request import parse_request
 from triggers.feed.subscription import journal_arn
@@ -33,17 +34,19 @@ class FeedSettings:
     declare: bool = False
 
     @classmethod
-    def read(cls, params: Mapping[str, Any], environ: Mapping[str, str]) -> FeedSettings:
-        """Raises `BadSettings` naming everything that is missing."""
-        merged = {**params, **environ}
-        names = ("AWS_ENDPOINT_URL_S3", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY")
-        if missing := [name for name in names if not isinstance(merged.get(name), str) or not merged[name]]:
-            raise BadSettings(f"{', '.join(missing)} not set: deploy with `pixwhisk deploy`")
-        apihost = merged.get("PIXWHISK_TRIGGER_APIHOST") or merged.get("__OW_API_HOST")
-        journal = str(merged.get("PIXWHISK_JOURNAL_TARGET") or "")
-        endpoint, access_key, secret_key = (merged[name] for name in names)
-        declare = merged.get("PIXWHISK_DECLARE_TARGETS") == "on"
-        return cls(endpoint, access_key, secret_key, journal, apihost, declare)
+    def from_params(cls, params: Mapping[str, Any], environ: Mapping[str, str]) -> FeedSettings:
+        """Raises `BadSettings` naming every setting that is missing or wrong."""
+        read = SettingsReader(params, environ)
+        settings = cls(
+            endpoint=read.endpoint("AWS_ENDPOINT_URL_S3", required=True) or "",
+            access_key=read.text("AWS_ACCESS_KEY_ID", required=True) or "",
+            secret_key=read.text("AWS_SECRET_ACCESS_KEY", required=True) or "",
+            journal=read.text("PIXWHISK_JOURNAL_TARGET") or "",
+            apihost=read.text("PIXWHISK_TRIGGER_APIHOST", "__OW_API_HOST"),
+            declare=read.flag("PIXWHISK_DECLARE_TARGETS"),
+        )
+        read.finish()
+        return settings
 
 
 def main(params: dict[str, Any]) -> dict[str, Any]:
@@ -52,7 +55,7 @@ def main(params: dict[str, Any]) -> dict[str, Any]:
 
 
 def _handled(params: Mapping[str, Any], environ: Mapping[str, str]) -> dict[str, Any]:
-    settings = FeedSettings.read(params, environ)
+    settings = FeedSettings.from_params(params, environ)
     return handle(connect(settings), parse_request(params, environ.get("__OW_NAMESPACE") or "_"))
 
 

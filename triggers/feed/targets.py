@@ -15,6 +15,7 @@ from urllib.parse import quote
 from minio.error import MinioAdminException
 
 from actions.errors import BadSettings
+from actions.settings import api_url
 from triggers.feed.request import FedTrigger
 
 
@@ -32,9 +33,8 @@ class Administration(Protocol):
 
 def trigger_url(apihost: str, trigger: FedTrigger) -> str:
     """Where MinIO posts an event to fire a trigger."""
-    host = apihost if "://" in apihost else f"https://{apihost}"
     namespace, name = quote(trigger.namespace, safe=""), quote(trigger.name, safe="")
-    return f"{host.rstrip('/')}/api/v1/namespaces/{namespace}/triggers/{name}"
+    return f"{api_url(apihost)}/api/v1/namespaces/{namespace}/triggers/{name}"
 
 
 def configuration(endpoint: str, key: str) -> dict[str, str]:

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import os
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any
 
-from actions.errors import BadSettings
+from actions.settings import SettingsReader, api_url
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,17 +37,9 @@ class SweepSettings:
         """Read settings. Where the key goes, and which, the environment alone says: OpenWhisk's own address and key
         serve where none are given, and no caller names others. The database may be a bound parameter.
         """
-        url = environ.get("DATABASE_URL") or params.get("DATABASE_URL") or ""
-        apihost = environ.get("WSK_APIHOST") or environ.get("__OW_API_HOST") or ""
-        auth = environ.get("WSK_AUTH") or environ.get("__OW_API_KEY") or ""
-        named = {"DATABASE_URL": url, "WSK_APIHOST": apihost, "WSK_AUTH": auth}
-        if missing := [name for name, value in named.items() if not value]:
-            raise BadSettings(f"{', '.join(missing)}: missing; bind them as parameters of the package or action")
-        if not isinstance(url, str) or not re.match(r"postgres(ql)?(\+psycopg)?://", url):
-            raise BadSettings("DATABASE_URL: expected postgresql://user:password@host/database")
-        return cls(re.sub(r"^postgres(ql)?(\+psycopg)?:", "postgresql:", url), _base_url(apihost), auth)
-
-
-def _base_url(apihost: str) -> str:
-    """A URL from what `wsk` takes as its API host: without a scheme it means https."""
-    return (apihost if "://" in apihost else f"https://{apihost}").rstrip("/")
+        read = SettingsReader(params, environ)
+        url = read.database_url()
+        apihost = read.text("WSK_APIHOST", "__OW_API_HOST", required=True, of_caller=False)
+        auth = read.text("WSK_AUTH", "__OW_API_KEY", required=True, of_caller=False)
+        read.finish()
+        return cls(url, api_url(apihost or ""), auth or "")
