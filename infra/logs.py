@@ -63,7 +63,10 @@ def start_logging(environ: Mapping[str, str], stream: TextIO | None = None) -> N
     """Write what this process logs to `stream`, standard error by default. Once, where the process begins."""
     handler = logging.StreamHandler(stream or sys.stderr)
     handler.setFormatter(JsonFormatter() if is_json(environ) else LineFormatter())
-    logging.basicConfig(handlers=[handler], level=logging.INFO, force=True)
+    logging.basicConfig(handlers=[handler], level=logging.WARNING, force=True)
+    # Of libraries only what is wrong: each migration and each plugin would be a line to whoever calls `up`.
+    for ours in ("infra", "pixwhisk"):
+        logging.getLogger(ours).setLevel(logging.INFO)
 
 
 class LineFormatter(logging.Formatter):

@@ -27,14 +27,15 @@ def _restored() -> Iterator[None]:
 def logged(environ: Mapping[str, str]) -> list[str]:
     stream = io.StringIO()
     start_logging(environ, stream)
-    log = EventLogger("tested")
+    log = EventLogger("infra.tested")
     log.debug("container-said", text="unseen")
     log.warning("container-ended", profile="python:3.11/128MB", reason=EVIL, stem_cell=True)
     try:
         _ = vars(log)["gone"]
     except KeyError as error:
         log.fault("request-failed", error, method="GET")
-    logging.getLogger("a.library").info("said %s", "something")
+    logging.getLogger("a.library").info("busy")
+    logging.getLogger("a.library").warning("said %s", "something")
     return stream.getvalue().splitlines()
 
 
@@ -47,7 +48,7 @@ def test_lines_for_people_begin_with_the_event() -> None:
     assert second.startswith("request-failed method=GET level=error time=20")
     assert trace[0] == "Traceback (most recent call last):"
     assert trace[-1] == "KeyError: 'gone'"
-    assert last.startswith("said something level=info time=20")
+    assert last.startswith("said something level=warning time=20")
 
 
 def test_lines_for_programs_are_objects() -> None:
