@@ -28,7 +28,7 @@ from sqlalchemy import (
     func,
     text,
 )
-from sqlalchemy.dialects.postgresql import BIT, DOUBLE_PRECISION, JSONB, UUID
+from sqlalchemy.dialects.postgresql import ARRAY, BIT, DOUBLE_PRECISION, JSONB, UUID
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
 # In the order of S3's listings (bytes of UTF-8), whatever the database's own collation: `audit` merges the two.
@@ -151,6 +151,41 @@ class StoredEmbedding(Base):
     zero_point: Mapped[int] = mapped_column(SmallInteger)
     numbers: Mapped[bytes] = mapped_column(LargeBinary, comment="a byte each; real = (byte - zero_point) x scale")
     signature: Mapped[Any] = mapped_column(BIT(varying=True))
+
+
+class StoredClassWord(Base):
+    """A class of ImageNet and what stands above it in WordNet, for the view `labels`. The migrations fill it."""
+
+    __tablename__ = "vocabulary"
+    __table_args__ = (
+        UniqueConstraint("class_name", "place", postgresql_nulls_not_distinct=True),
+        Index(None, "ancestors", postgresql_using="gin"),
+        {"comment": "WordNet 3.0, Copyright 2006 by Princeton University; see NOTICE."},
+    )
+
+    id: Mapped[NumberedRow]
+    class_name: Mapped[Word]
+    place: Mapped[int | None]
+    ancestors: Mapped[list[str]] = mapped_column(ARRAY(Text))
+
+
+class StoredLabelRule(Base):
+    """How the view `labels` reads a label, of some objects or of all: without anything being classified again."""
+
+    __tablename__ = "label_rules"
+    __table_args__ = (
+        UniqueConstraint("label", "bucket", "prefix"),
+        CheckConstraint("minimum BETWEEN 0 AND 1", name="minimum"),
+        CheckConstraint("rename <> ''", name="rename"),
+    )
+
+    id: Mapped[NumberedRow]
+    label: Mapped[Word] = mapped_column(comment="a label or what stands above it; empty for every label")
+    bucket: Mapped[Word] = mapped_column(server_default=EMPTY, comment="empty for every bucket")
+    prefix: Mapped[Word] = mapped_column(server_default=EMPTY)
+    minimum: Mapped[float | None] = mapped_column(DOUBLE_PRECISION)
+    hide: Mapped[bool] = mapped_column(server_default=text("false"))
+    rename: Mapped[Word | None]
 
 
 class InboxEvent(Base):

@@ -25,6 +25,7 @@ COMMANDS: Mapping[str, str] = {
     "results": "Show rows of the database, newest first.",
     "similar": "Find the pictures most like one, which is a key or a file here.",
     "duplicates": "Show groups of objects with the same bytes, or with almost the same picture.",
+    "rules": "Show the rules by which view `labels` reads labels, or make or delete one.",
     "models": "See, take in, switch and compare models.",
     "audit": "Compare the bucket with the rows, both ways.",
     "backfill": "Classify what is in the bucket already.",

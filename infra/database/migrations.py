@@ -52,7 +52,7 @@ GRANTS: Mapping[str, Sequence[str]] = {
     ),
     "pixwhisk_view": (
         "SELECT ON models, objects, outcomes, results, current_results, work TO {}",
-        "SELECT ON backbones, embeddings, current_embeddings TO {}",
+        "SELECT ON backbones, embeddings, current_embeddings, labels, vocabulary, label_rules TO {}",
     ),
     # MinIO looks whether the table is there; row security shows it no row.
     "pixwhisk_journal": ("INSERT (event_time, event_data), SELECT (event_time) ON inbox TO {}",),

@@ -32,13 +32,18 @@ _CONDITIONS: Mapping[str, str] = {
     # As they are, or as they are shown: bucket/key.
     "keys": "(key = ANY(%(keys)s) OR (bucket, key) IN (SELECT * FROM unnest(%(buckets)s::text[], %(rests)s::text[])))",
     "prefix": "(starts_with(key, %(prefix)s) OR starts_with(bucket || '/' || key, %(prefix)s))",
-    "labels": """EXISTS (
+    # By what the row says, or by what stands above that in view `labels`.
+    "labels": """(EXISTS (
         SELECT FROM jsonb_array_elements(labels) AS one
         WHERE (lower(one->>'label') = ANY(%(labels)s)
                OR string_to_array(lower(one->>'className'), ', ') && %(labels)s::text[]
                OR lower(one->>'className') = ANY(%(labels)s))
           AND (one->>'probability')::float >= coalesce(%(minimum)s::float, 0)
-          AND (one->>'probability')::float <= coalesce(%(maximum)s::float, 1))""",
+          AND (one->>'probability')::float <= coalesce(%(maximum)s::float, 1))
+     OR (bucket, key, coalesce(version_id, ''), model_digest) IN (
+        SELECT bucket, key, coalesce(version_id, ''), model_digest FROM labels AS read
+        WHERE (lower(read.label) = ANY(%(labels)s) OR lower(read.ancestors::text)::text[] && %(labels)s::text[])
+          AND read.probability BETWEEN coalesce(%(minimum)s::float, 0) AND coalesce(%(maximum)s::float, 1)))""",
     "minimum": "probability >= %(minimum)s",
     "maximum": "probability <= %(maximum)s",
     "statuses": "status = ANY(%(statuses)s)",

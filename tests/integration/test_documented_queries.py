@@ -16,7 +16,7 @@ BLOCKS = [each for each in re.findall(r"```sql\n(.*?)```", OPERATIONS, re.DOTALL
 STATEMENTS = [each.strip() for block in BLOCKS for each in block.split(";") if each.strip()]
 # What a sentence or a table says to run, in backticks.
 STATEMENTS += list(re.findall(r"`(SELECT [^`]+)`", OPERATIONS))
-VIEWS = ("results", "current_results", "work")
+VIEWS = ("results", "current_results", "labels", "work")
 
 
 @pytest.mark.parametrize("statement", STATEMENTS, ids=lambda text: " ".join(text.split())[:60])
