@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import psycopg
 
@@ -13,7 +14,13 @@ from infra.deployment.record import Deployment
 from infra.services import lock
 from infra.services.probe import ask_status
 
+if TYPE_CHECKING:
+    from infra.openwhisk.client import Whisk
+
 TIMEOUT = 2.0
+
+# By which uploads go to the actions.
+RULE = "classify-uploads"
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +84,7 @@ def _subscription(deployment: Deployment) -> str | None:
 
 
 def _openwhisk(deployment: Deployment) -> str:
-    """With the deployment's own key, whether it has a namespace for us."""
+    """With the deployment's own key, whether it has a namespace for us, and passes uploads on there."""
     from infra.openwhisk.client import Unauthorized, Unreachable, Whisk, WhiskError
 
     if ask_status(deployment.apihost, timeout=TIMEOUT) is None:
@@ -85,10 +92,19 @@ def _openwhisk(deployment: Deployment) -> str:
     try:
         with Whisk(deployment.apihost, deployment.auth) as whisk:
             whisk.namespace()
+            return _passing_on(whisk)
     except Unauthorized:
         return "refuses our key"
     except Unreachable:
         return "does not answer"
     except WhiskError as error:
         return f"refuses: {error}"
+
+
+def _passing_on(whisk: Whisk) -> str:
+    rule = whisk.get("rules", RULE)
+    if rule is None:
+        return f"has no rule {RULE}: `pixwhisk deploy`"
+    if rule["status"] != "active":
+        return f"brings no upload at once, as its rule {RULE} is inactive: `wsk rule enable {RULE}`"
     return "ok"

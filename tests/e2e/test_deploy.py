@@ -225,6 +225,10 @@ def test_a_dry_run_says_what_would_change_and_changes_nothing(elsewhere: Elsewhe
     assert printed == block("would create package")
     assert {elsewhere.get(path).status_code for path in ENTITIES} == {404}
     assert elsewhere.notifications() == before
+    assert (
+        "openwhisk   has no rule classify-uploads: `pixwhisk deploy`"
+        in elsewhere.pixwhisk("status", check=False).stdout
+    )
 
 
 def test_uploads_become_rows_by_either_lane(deployed: Elsewhere) -> None:
@@ -233,6 +237,8 @@ def test_uploads_become_rows_by_either_lane(deployed: Elsewhere) -> None:
     eventually(lambda: deployed.query("SELECT 1 FROM results WHERE key = 'breakfast/coffee.png'"), "a row")
     with deployed.whisk.client() as client:
         client.post("/api/v1/namespaces/_/rules/classify-uploads", json={"status": "inactive"}).raise_for_status()
+    unhealthy = deployed.pixwhisk("status", check=False)
+    assert (unhealthy.returncode, "`wsk rule enable classify-uploads`" in unhealthy.stdout) == (1, True)
     deployed.upload("lunch/coffee.png")
     eventually(lambda: deployed.query("SELECT 1 FROM work WHERE key = 'lunch/coffee.png'"), "a journal entry")
     # Once for all: what is younger than two seconds is left to the fast lane.
