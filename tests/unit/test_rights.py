@@ -51,7 +51,7 @@ def test_one_key_for_all_where_each_had_its_own() -> None:
         for name in ("store", "view", "sweep")
     ]
     assert {line.split(":")[0] for line in lines if "AWS_ACCESS_KEY_ID" in line} == {
-        f"action pixwhisk/{name}" for name in ("classify", "view", "bucket")
+        f"action pixwhisk/{name}" for name in ("classify", "classify-large", "view", "bucket")
     }
     assert not [line for line in lines if "hush" in line or "root" in line]
 
