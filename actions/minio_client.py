@@ -37,6 +37,7 @@ if "minio" not in sys.modules:
 
 from minio import Minio as _Minio  # noqa: E402 (imported above, in its own way)
 from minio.error import InvalidResponseError, MinioException, S3Error, ServerError  # noqa: E402
+from minio.helpers import check_object_name  # noqa: E402
 
 if TYPE_CHECKING:
     from urllib3.response import BaseHTTPResponse
@@ -49,6 +50,9 @@ class Minio(_Minio):
         self, *, bucket_name: str, object_name: str, version_id: str | None, headers: Any = None
     ) -> BaseHTTPResponse:
         """The answer to HEAD of any name, spaces included. Raises as the client does, with the answer in `S3Error`."""
+        if object_name.strip():
+            # Of names that a signature could not carry, such as `a/../b`, the store would say that our key is wrong.
+            check_object_name(object_name)
         return self._execute(
             "HEAD",
             bucket_name,
