@@ -56,7 +56,7 @@ WITH incoming AS MATERIALIZED (
     -- Other models' outcomes about what the object is no longer. The views hide them; this keeps the table small.
     DELETE FROM outcomes USING accepted
     WHERE outcomes.object_id = accepted.id
-      AND (outcomes.etag <> accepted.etag OR (outcomes.status = 'deleted') <> (accepted.finality > 0))
+      AND NOT outcome_is_current(outcomes.etag, outcomes.status, accepted.etag, accepted.finality)
       AND NOT EXISTS (
           SELECT FROM incoming
           WHERE (incoming.bucket, incoming.key, incoming.version_id, incoming.model_id)
@@ -85,7 +85,7 @@ WITH incoming AS MATERIALIZED (
       AND said.models + (
           SELECT count(*) FROM outcomes JOIN models ON models.id = outcomes.model_id AND models.active
           WHERE outcomes.object_id = accepted.id AND outcomes.model_id <> ALL(said.ids)
-            AND outcomes.etag = accepted.etag AND (outcomes.status = 'deleted') = (accepted.finality > 0)
+            AND outcome_is_current(outcomes.etag, outcomes.status, accepted.etag, accepted.finality)
       ) < (SELECT count(*) FROM models WHERE active)
 ), settled AS (
     -- Events of which nothing remains to be found out: what is now stored says the same, or their bytes are gone. The
