@@ -38,7 +38,11 @@ def _open(file: BinaryIO) -> Any:
         raise UnsupportedFormat("a HEIC picture, which this deployment is built without; save it as a JPEG") from None
     pi_heif.options.DECODE_THREADS = 1
     pi_heif.options.THUMBNAILS = pi_heif.options.DEPTH_IMAGES = pi_heif.options.AUX_IMAGES = False
-    return pi_heif.open_heif(file)[0]
+    pictures = pi_heif.open_heif(file)
+    if not len(pictures):
+        # libheif passes over pictures in codings that it is built without.
+        raise UnsupportedFormat("a HEIF file with pictures in a rare coding, none in HEVC; save it as a JPEG")
+    return pictures[0]
 
 
 def _load(file: BinaryIO, picture: Any, frame: Frame) -> Image.Image:

@@ -51,6 +51,8 @@ def _reason(name: str, error: Exception) -> CorruptImage | TruncatedImage | Unsu
     words, name = str(error).lower(), "WebP" if name == "WEBP" else name
     if words.startswith(("image file is truncated", "truncated file read", "truncated png file")):
         return TruncatedImage(f"a {name} file that is cut off: its end is missing; upload it again from its source")
+    if words.startswith(("unsupported feature", "error while loading plugin")):
+        return UnsupportedFormat(f"a {name} file of a rare kind; save it as a JPEG")
     if words.startswith("unsupported bmp"):
         return UnsupportedFormat("a BMP of a rare kind; save it with 24 bits a pixel, or as a PNG")
     return CorruptImage(f"it begins like a {name} file, but is damaged; open it where it came from and save it again")
