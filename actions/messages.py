@@ -177,3 +177,8 @@ class Outcome:
             embedding=Embedding.parse(raw["embedding"]) if raw.get("embedding") else None,
             receipt=dict(raw.get("receipt") or {}),
         )
+
+
+def make_storable(text: str) -> str:
+    """As Postgres takes it: with a replacement for NUL, and for halves of surrogate pairs, which have no UTF-8."""
+    return text.replace("\0", "\ufffd").encode("utf-8", "replace").decode()

@@ -12,7 +12,7 @@ from typing import Any
 
 from actions.errors import BadRequest
 from actions.events import LIMIT_KEY_BYTES
-from actions.messages import DELETE_MARKER, PRESENT, REMOVED, SUPERSEDED, Embedding, Outcome
+from actions.messages import DELETE_MARKER, PRESENT, REMOVED, SUPERSEDED, Embedding, Outcome, make_storable
 
 # A sequencer as stored: lower case, zero-padded, so that text order is number order. Empty: none; loses against any.
 SEQUENCER_DIGITS = 32
@@ -155,7 +155,7 @@ def as_json(each: Sequence[Mapping[str, Any]]) -> str:
     except (ValueError, TypeError):
         raise BadRequest("outcomes: not JSON") from None
     if "\\u0000" in dumped or "\\ud" in dumped:
-        dumped = json.dumps(_cleaned(each), allow_nan=False)
+        dumped = json.dumps(_clean(each), allow_nan=False)
     return dumped
 
 
@@ -180,11 +180,11 @@ def _checked_key(key: object) -> str:
     return key
 
 
-def _cleaned(value: Any) -> Any:
+def _clean(value: Any) -> Any:
     if isinstance(value, str):
-        return value.replace("\0", "\ufffd").encode("utf-8", "replace").decode()
+        return make_storable(value)
     if isinstance(value, Mapping):
-        return {_cleaned(name): _cleaned(each) for name, each in value.items()}
+        return {_clean(name): _clean(each) for name, each in value.items()}
     if isinstance(value, list | tuple):
-        return [_cleaned(each) for each in value]
+        return [_clean(each) for each in value]
     return value

@@ -16,6 +16,7 @@ from typing import Literal
 import psycopg
 
 from actions.errors import DatabaseUnavailable
+from actions.messages import make_storable
 from actions.statements import statements
 
 CHANNEL = "pixwhisk_inbox"
@@ -193,4 +194,4 @@ def replay(connection: psycopg.Connection, by: Literal["key", "reason", "all"], 
 
 def _clean(text: str) -> str:
     """As Postgres takes it, and no longer than a reader needs."""
-    return text.replace("\0", "\ufffd").encode("utf-8", "replace").decode()[:500]
+    return make_storable(text)[:500]
