@@ -92,7 +92,7 @@ def _openwhisk(deployment: Deployment) -> str:
     try:
         with Whisk(deployment.apihost, deployment.auth) as whisk:
             whisk.namespace()
-            return _passing_on(whisk)
+            return _describe_passing(whisk)
     except Unauthorized:
         return "refuses our key"
     except Unreachable:
@@ -101,7 +101,7 @@ def _openwhisk(deployment: Deployment) -> str:
         return f"refuses: {error}"
 
 
-def _passing_on(whisk: Whisk) -> str:
+def _describe_passing(whisk: Whisk) -> str:
     rule = whisk.get("rules", RULE)
     if rule is None:
         return f"has no rule {RULE}: `pixwhisk deploy`"
