@@ -7,8 +7,8 @@ from alembic import op
 from actions.store.migrations import run_statements
 from actions.store.migrations.vocabulary import read_vocabulary
 
-revision = "0010"
-down_revision = "0009"
+revision = "0011"
+down_revision = "0010"
 
 ADD = "INSERT INTO vocabulary (class_name, place, ancestors) VALUES (%s, %s, %s)"
 
