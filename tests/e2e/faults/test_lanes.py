@@ -76,7 +76,7 @@ def test_without_the_trigger_the_journal_and_the_sweep_do_it(stage: Stage, pictu
 
 
 def test_without_any_event_the_audit_does_it(stage: Stage, pictures: Sequence[Picture]) -> None:
-    """Trigger and journal both off: `audit` says what is missing, `audit --repair` brings it, and then it is clean."""
+    """Trigger and journal both off: `audit` says what is missing; `audit --repair` brings it, and both lanes."""
     deployment = stage.deployment
     s3, overwritten, deleted = deployment.s3(), "overwritten", "deleted"
     put(stage, overwritten, pictures[0].body("first"))
@@ -91,10 +91,9 @@ def test_without_any_event_the_audit_does_it(stage: Stage, pictures: Sequence[Pi
     put(stage, overwritten, pictures[1].body("silently overwritten"))
     s3.delete_object(Bucket=deployment.bucket, Key=deleted)
     found = audited(stage, deployment.bucket, "--repair")
-    assert found["counts"] == {"missing": len(pictures), "stale": 1, "orphaned": 1}
+    assert found["counts"] == {"missing": len(pictures), "stale": 1, "orphaned": 1, "hidden": 0}
     eventually(lambda: audited(stage, deployment.bucket)["clean"], "a clean audit")
     become_rows(stage, wanted | {overwritten: pictures[1]})
     assert [row["status"] for row in deployment.rows(deleted)] == ["deleted"]
-    s3.put_bucket_notification_configuration(
-        Bucket=deployment.bucket, NotificationConfiguration={"QueueConfigurations": subscribed}
-    )
+    restored = s3.get_bucket_notification_configuration(Bucket=deployment.bucket)["QueueConfigurations"]
+    assert sorted(each["QueueArn"] for each in restored) == sorted(each["QueueArn"] for each in subscribed)
