@@ -69,16 +69,16 @@ def parse_record(record: object) -> ObjectEvent:
     s3 = _object(record, "s3")
     described = _object(s3, "object", path="s3.object")
     escaped = not str(record.get("eventSource", "")).startswith("ceph:")
-    key = _checked_key(_text(described, "key", path="s3.object.key"), escaped=escaped)
+    key = _check_key(_text(described, "key", path="s3.object.key"), escaped=escaped)
     kind = _kind(name)
     return ObjectEvent(
         kind="ignored" if kind == "created" and is_folder_marker(key, described.get("size")) else kind,
-        bucket=_checked_bucket(_text(_object(s3, "bucket", path="s3.bucket"), "name", path="s3.bucket.name")),
+        bucket=_check_bucket(_text(_object(s3, "bucket", path="s3.bucket"), "name", path="s3.bucket.name")),
         key=key,
         version_id=version_id(described.get("versionId")),
         etag=_optional_text(described, "eTag", path="s3.object.eTag"),
         size=_optional_size(described),
-        sequencer=_checked_sequencer(described.get("sequencer")),
+        sequencer=_check_sequencer(described.get("sequencer")),
         event_time=_optional_text(record, "eventTime", path="eventTime"),
         delete_marker=name == "ObjectRemoved:DeleteMarkerCreated",
         revision=_optional_text(record, "revision", path="revision"),
@@ -93,13 +93,13 @@ def is_folder_marker(key: str, size: object) -> bool:
     return key.endswith("/") and size in (None, 0)
 
 
-def named_object(bucket: object, key: object, version: object = None) -> ObjectEvent:
+def read_named_object(bucket: object, key: object, version: object = None) -> ObjectEvent:
     """The event a caller means who names an object instead of sending one: `{bucket, key[, versionId]}`."""
     if not isinstance(bucket, str):
         raise BadEvent("bucket: expected text")
     if not isinstance(key, str):
         raise BadEvent("key: expected text")
-    return ObjectEvent("created", _checked_bucket(bucket), _checked_key(key, escaped=False), version_id(version))
+    return ObjectEvent("created", _check_bucket(bucket), _check_key(key, escaped=False), version_id(version))
 
 
 def version_id(value: object) -> str | None:
@@ -120,14 +120,14 @@ def _kind(name: str) -> Kind:
     return "ignored"
 
 
-def _checked_bucket(name: str) -> str:
+def _check_bucket(name: str) -> str:
     # Looser than S3's rule on purpose: it keeps paths and control characters out; the store knows which buckets exist.
     if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9.:_-]{0,254}", name, re.ASCII):
         raise BadEvent("bucket: not a bucket's name")
     return name
 
 
-def _checked_key(text: str, *, escaped: bool) -> str:
+def _check_key(text: str, *, escaped: bool) -> str:
     try:
         key = unquote_plus(text, errors="strict") if escaped else text
         size = len(key.encode())
@@ -140,7 +140,7 @@ def _checked_key(text: str, *, escaped: bool) -> str:
     return key
 
 
-def _checked_sequencer(value: object) -> str | None:
+def _check_sequencer(value: object) -> str | None:
     if value is None or value == "":
         return None
     # 32 digits hold any known store's; Python's int() alone would also take signs, spaces and underscores.

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 _CIPHERS = "minio.crypto"
 
 
-def _deferred(name: str) -> Callable[..., Any]:
+def _defer(name: str) -> Callable[..., Any]:
     def call(*arguments: Any, **options: Any) -> Any:
         return getattr(importlib.import_module(_CIPHERS), name)(*arguments, **options)
 
@@ -24,7 +24,7 @@ def _deferred(name: str) -> Callable[..., Any]:
 
 def _import_without_ciphers() -> None:
     stand_in = ModuleType(_CIPHERS)
-    stand_in.__dict__.update(encrypt=_deferred("encrypt"), decrypt=_deferred("decrypt"))
+    stand_in.__dict__.update(encrypt=_defer("encrypt"), decrypt=_defer("decrypt"))
     sys.modules[_CIPHERS] = stand_in
     try:
         importlib.import_module("minio")

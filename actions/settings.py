@@ -42,7 +42,7 @@ class SettingsReader:
             for each in (name, *others):
                 value = source.get(each)
                 if value is not None and value != "":
-                    return self._checked(each, value)
+                    return self._check(each, value)
         if required:
             self._missing.append(name)
         return None
@@ -83,7 +83,7 @@ class SettingsReader:
         if found := [*([missing] if self._missing else ()), *self.wrong]:
             raise BadSettings("; ".join(found))
 
-    def _checked(self, name: str, value: object) -> str | None:
+    def _check(self, name: str, value: object) -> str | None:
         if isinstance(value, str):
             return value
         self.wrong.append(f"{name}: expected text")

@@ -38,13 +38,13 @@ _LEAST_KEPT = 0.001
 
 
 @lru_cache(maxsize=1)
-def loaded_models(directories: Sequence[Path], threads: int) -> Sequence[tuple[Model, ModelCard]]:
+def load_models(directories: Sequence[Path], threads: int) -> Sequence[tuple[Model, ModelCard]]:
     """Loaded once per container and kept."""
     return load_all(directories, threads)
 
 
 @lru_cache(maxsize=1)
-def connected_store(settings: ClassifySettings) -> ObjectStore:
+def connect_store(settings: ClassifySettings) -> ObjectStore:
     """Connected once per container, and anew when the settings change."""
     # Late: MinIO's client takes as long to import as all the rest, and pictures given inline need none.
     from actions.classify.objects import ObjectStore
@@ -117,9 +117,9 @@ class _Activation:
         self.results: Sequence[dict[str, Any]] = ()
 
     def _load(self) -> tuple[Sequence[tuple[Model, ModelCard]], bool]:
-        before, begun = loaded_models.cache_info().misses, self._stages.elapsed
-        models = loaded_models(self._settings.models, self._settings.threads)
-        cold = loaded_models.cache_info().misses != before
+        before, begun = load_models.cache_info().misses, self._stages.elapsed
+        models = load_models(self._settings.models, self._settings.threads)
+        cold = load_models.cache_info().misses != before
         if cold:
             self._stages.note("loadModel", self._stages.elapsed - begun)
         return models, cold
@@ -148,7 +148,7 @@ class _Activation:
         return [outcome for outcomes in found for outcome in outcomes]
 
     def _fetch(self, event: ObjectEvent, in_memory: int) -> Fetched | Removed:
-        return connected_store(self._settings).fetch(event, in_memory)
+        return connect_store(self._settings).fetch(event, in_memory)
 
     def _of_record(
         self, record: ObjectEvent | BadEvent, arriving: Iterator[Arrival], *, quiet: bool

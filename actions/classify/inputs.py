@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from actions.errors import BadEvent, BadRequest
-from actions.events import ObjectEvent, named_object, parse_record
+from actions.events import ObjectEvent, parse_record, read_named_object
 
 ACCEPTED = (
     "send one of: image (base64), bucket and key (and versionId), or Records (MinIO's event);"
@@ -40,7 +40,7 @@ def parse_inputs(params: Mapping[str, Any]) -> Inputs:
     if given == {"image"}:
         return Inputs(_image(params["image"]), (), topk)
     if given == {"bucket", "key"}:
-        return Inputs(None, (_named(params),), topk)
+        return Inputs(None, (_read_named(params),), topk)
     if given == {"Records"}:
         return Inputs(None, _records(params["Records"]), topk)
     raise BadRequest(ACCEPTED)
@@ -65,9 +65,9 @@ def _image(value: object) -> bytes:
         raise BadRequest("image: not base64; try `base64 -w0 FILE`") from None
 
 
-def _named(params: Mapping[str, Any]) -> ObjectEvent:
+def _read_named(params: Mapping[str, Any]) -> ObjectEvent:
     try:
-        return named_object(params["bucket"], params["key"], params.get("versionId"))
+        return read_named_object(params["bucket"], params["key"], params.get("versionId"))
     except BadEvent as error:
         raise BadRequest(str(error)) from None
 

@@ -61,21 +61,21 @@ def load_all(directories: Sequence[Path], threads: int) -> Sequence[tuple[Model,
 def _load(directory: Path, threads: int, backbones: dict[str, Backbone]) -> tuple[Model, ModelCard]:
     card = ModelCard.read(directory)
     try:
-        return _loaded(directory, card, threads, backbones), card
+        return _open(directory, card, threads, backbones), card
     except (OSError, ValueError, RuntimeError, ImportError) as error:
         raise BadSettings(f"PIXWHISK_MODEL: {directory} cannot be loaded: {error}") from None
 
 
-def _loaded(directory: Path, card: ModelCard, threads: int, backbones: dict[str, Backbone]) -> Model:
+def _open(directory: Path, card: ModelCard, threads: int, backbones: dict[str, Backbone]) -> Model:
     match card.parts:
         case (backbone, head):
-            return HeadedModel(directory, card, threads, _shared(directory, backbone, threads, backbones), head)
+            return HeadedModel(directory, card, threads, _share_backbone(directory, backbone, threads, backbones), head)
         case (whole,):
             return LiteRtModel(directory, card, threads, whole)
     return SavedModel(directory, card, threads)
 
 
-def _shared(directory: Path, part: Part, threads: int, backbones: dict[str, Backbone]) -> Backbone:
+def _share_backbone(directory: Path, part: Part, threads: int, backbones: dict[str, Backbone]) -> Backbone:
     known = backbones.get(part.digest or "")
     if known is not None:
         return known
@@ -133,7 +133,7 @@ class LiteRtModel:
         self.frame = card.frame
         self._interpreter = opened.interpreter
         _check_input(card, opened.interpreter.input)
-        self._output = _labelled(card, opened.interpreter.outputs)
+        self._output = _find_labelled(card, opened.interpreter.outputs)
         self._prepare = _preparation(opened.interpreter.input, card.mean, card.scale)
         self._probabilities = _make_probability_reader(opened.interpreter.outputs[self._output])
 
@@ -179,7 +179,7 @@ class HeadedModel:
                 f" but its backbone gives {backbone.output.shape}"
             )
         self._feed = _make_feed(backbone.output, head.interpreter.input)
-        self._output = _labelled(card, head.interpreter.outputs)
+        self._output = _find_labelled(card, head.interpreter.outputs)
         self._probabilities = _make_probability_reader(head.interpreter.outputs[self._output])
 
     def classify(self, pixels: bytes) -> Sequence[float]:
@@ -196,7 +196,7 @@ def _check_input(card: ModelCard, taken: Tensor) -> None:
         raise BadSettings(f"card.json: input.size is {side}, but the model takes {taken.shape}")
 
 
-def _labelled(card: ModelCard, outputs: Sequence[Tensor]) -> int:
+def _find_labelled(card: ModelCard, outputs: Sequence[Tensor]) -> int:
     """Which output has a number for each label: the first that is as long as there are labels."""
     for index, output in enumerate(outputs):
         if output.shape == (1, len(card.labels)):

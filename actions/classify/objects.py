@@ -88,7 +88,7 @@ class ObjectStore:
                 return Removed(event)
         self._check_told_size(event)
         with closing(self._get(event)) as response:
-            completed = _completed(event, response)
+            completed = _complete(event, response)
             self._check_size(completed.size)
             fetched = _read(completed, response, self._limit, in_memory)
             response.release_conn()
@@ -154,7 +154,7 @@ def _naming_failures(event: ObjectEvent) -> Iterator[None]:
     try:
         yield
     except MinioException as error:
-        raise _named(error, event) from None
+        raise _name_failure(error, event) from None
     except ValueError as error:
         # The client itself refuses names that its signature could not carry, such as `a/../b`.
         raise ObjectGone(f"no object can have this name: {error}") from None
@@ -181,7 +181,7 @@ def _certificates() -> dict[str, Any]:
     return {"cert_reqs": "CERT_REQUIRED", "ca_certs": os.environ.get("SSL_CERT_FILE") or certifi.where()}
 
 
-def _named(error: MinioException, event: ObjectEvent) -> PixwhiskError:
+def _name_failure(error: MinioException, event: ObjectEvent) -> PixwhiskError:
     # A HEAD's refusal has no body that would tell: without its header, any web server's 404 would be a removal.
     if isinstance(error, S3Error) and "x-amz-request-id" in error.response.headers:
         return _s3_error(error, event)
@@ -221,7 +221,7 @@ def _unreachable(error: Exception) -> ObjectStoreUnreachable:
     )
 
 
-def _completed(event: ObjectEvent, response: BaseHTTPResponse) -> ObjectEvent:
+def _complete(event: ObjectEvent, response: BaseHTTPResponse) -> ObjectEvent:
     """The event with what the response says; what it said itself stays, apart from a size of nobody's knowledge.
 
     An object that was merely named gets a sequencer as MinIO makes them, from its modification time, which HTTP tells
@@ -229,7 +229,7 @@ def _completed(event: ObjectEvent, response: BaseHTTPResponse) -> ObjectEvent:
     """
     version = response.headers.get("x-amz-version-id")
     named = event.sequencer is None or event.event_time is None
-    modified = _modified(response.headers.get("Last-Modified")) if named else None
+    modified = _parse_modified(response.headers.get("Last-Modified")) if named else None
     length = response.headers.get("Content-Length", "")
     return replace(
         event,
@@ -241,7 +241,7 @@ def _completed(event: ObjectEvent, response: BaseHTTPResponse) -> ObjectEvent:
     )
 
 
-def _modified(header: str | None) -> datetime | None:
+def _parse_modified(header: str | None) -> datetime | None:
     try:
         return parsedate_to_datetime(header or "").astimezone(UTC)
     except ValueError:

@@ -10,7 +10,7 @@ from threading import Thread
 from PIL import Image
 
 from actions.classify import pictures
-from actions.classify.handler import loaded_models
+from actions.classify.handler import load_models
 from actions.classify.settings import ClassifySettings
 from actions.errors import BadSettings
 
@@ -37,7 +37,7 @@ def _classify_once(environ: Mapping[str, str]) -> None:
         return
     try:
         settings = ClassifySettings.from_params({}, environ)
-        models = loaded_models(settings.models, settings.threads)
+        models = load_models(settings.models, settings.threads)
     except BadSettings as error:
         # The stem cell may still be of use to an action that brings its own settings, or will say the same again.
         print(f"not preloaded: {error}")

@@ -58,14 +58,14 @@ def store(outcomes: Sequence[Outcome], settings: StoreSettings) -> Stored:
         return Stored(skipped=skipped)
     prepared = prepare(kept)
     document = as_json(prepared.rows)
-    engine = connected(settings)
+    engine = connect(settings)
     accepted = retry(lambda: _write(engine, document, len(prepared.rows)))
     written = sum(position in accepted for position in prepared.positions)
     return Stored(written, len(kept) - written, skipped)
 
 
 @lru_cache(maxsize=1)
-def connected(settings: StoreSettings) -> Engine:
+def connect(settings: StoreSettings) -> Engine:
     """One connection per container, made on first use; prepared statements live as long as it does."""
     return create_engine(
         database_url(settings.database_url),
@@ -107,7 +107,7 @@ def retry(attempt: Callable[[], Answer]) -> Answer:
         try:
             return attempt()
         except DBAPIError as failure:
-            error = _translated(failure)
+            error = _translate(failure)
             if not _passes(failure):
                 break
     raise error from None
@@ -140,7 +140,7 @@ def _passes(failure: DBAPIError) -> bool:
     return failure.connection_invalidated or unreachable or _state(failure) in (SERIALIZATION_FAILURE, DEADLOCK)
 
 
-def _translated(failure: DBAPIError) -> BadRequest | DatabaseUnavailable:
+def _translate(failure: DBAPIError) -> BadRequest | DatabaseUnavailable:
     """What the caller is told: never the driver's words, which may hold parts of the URL or of a row."""
     state = _state(failure)
     if state.startswith((DATA_EXCEPTION, INTEGRITY_VIOLATION)):

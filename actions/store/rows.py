@@ -86,9 +86,9 @@ def row(outcome: Outcome) -> dict[str, Any]:
     deleted = outcome.status == "deleted"
     return {
         "bucket": event.bucket,
-        "key": _checked_key(event.key),
+        "key": _check_key(event.key),
         "version_id": event.version_id or "",
-        "sequencer": padded(event.sequencer),
+        "sequencer": pad_sequencer(event.sequencer),
         "finality": (DELETE_MARKER if event.delete_marker else REMOVED) if deleted else PRESENT,
         "etag": "" if deleted else event.etag or "",
         "size": picture.size if picture.size is not None else event.size,
@@ -110,11 +110,11 @@ def row(outcome: Outcome) -> dict[str, Any]:
         "height": picture.height,
         "receipt": outcome.receipt,
         "revision": event.revision or "",
-        **(_embedded(outcome.embedding) if outcome.embedding else {}),
+        **(_dump_embedding(outcome.embedding) if outcome.embedding else {}),
     }
 
 
-def _embedded(embedding: Embedding) -> dict[str, Any]:
+def _dump_embedding(embedding: Embedding) -> dict[str, Any]:
     return {
         "backbone": embedding.backbone,
         "numbers": base64.b64encode(embedding.values).decode(),
@@ -130,7 +130,7 @@ def signature(numbers: bytes) -> str:
     return numbers.translate(bytes(48 + (level > mean) for level in range(256))).decode()
 
 
-def padded(sequencer: str | None) -> str:
+def pad_sequencer(sequencer: str | None) -> str:
     """A sequencer such that the order of text is the order of numbers; empty for none."""
     if not sequencer:
         return ""
@@ -168,7 +168,7 @@ def _order(each: Mapping[str, Any]) -> tuple[bool, str, int]:
     return each["reason"] not in SUPERSEDED, each["sequencer"], each["finality"]
 
 
-def _checked_key(key: object) -> str:
+def _check_key(key: object) -> str:
     if not isinstance(key, str) or "\0" in key:
         raise BadRequest("outcome: key: expected text without NUL")
     try:

@@ -22,12 +22,12 @@ TIMEOUT_STATEMENT_MS = 5000
 
 def main(params: dict[str, Any]) -> dict[str, Any]:
     """Answer one web invocation; `DATABASE_URL` (and, for pictures, `AWS_*`) come from `/init` or bound parameters."""
-    return answer(_responded, params)
+    return answer(_respond, params)
 
 
-def _responded(params: Mapping[str, Any], environ: Mapping[str, str]) -> dict[str, Any]:
+def _respond(params: Mapping[str, Any], environ: Mapping[str, str]) -> dict[str, Any]:
     settings = ViewSettings.from_params(params, environ)
-    rows = functools.partial(_rows, _connected(settings.database_url))
+    rows = functools.partial(_rows, _connect(settings.database_url))
     return respond(params, rows, _pictures(settings), settings.endpoint or "")
 
 
@@ -36,7 +36,7 @@ def preload() -> None:
 
 
 @functools.lru_cache(maxsize=2)
-def _connected(url: str) -> Engine:
+def _connect(url: str) -> Engine:
     options = f"-c statement_timeout={TIMEOUT_STATEMENT_MS} -c default_transaction_read_only=on"
     return create_engine(
         url.replace("postgresql://", "postgresql+psycopg://", 1),

@@ -69,7 +69,7 @@ def select_count(query: Query) -> Select[Any]:
 def _conditions(query: Query) -> list[ColumnElement[bool]]:
     conditions: list[ColumnElement[bool]] = []
     if query.text:
-        pattern = f"%{_escaped(query.text)}%"
+        pattern = f"%{_escape(query.text)}%"
         conditions.append(RESULTS.c.key.ilike(pattern, escape="\\") | _has_label(pattern))
     if query.bucket:
         conditions.append(RESULTS.c.bucket == query.bucket)
@@ -107,5 +107,5 @@ def _prefers_json(headers: object) -> bool:
     return isinstance(accepted, str) and accepted.startswith("application/json")
 
 
-def _escaped(text: str) -> str:
+def _escape(text: str) -> str:
     return text.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")

@@ -15,7 +15,7 @@ from typing import TypeVar, get_args
 
 from infra.audit.compare import Difference, Finding, Recorded, compare
 from infra.audit.listing import FetchPage, Listed, ListingRefused, Look, list_versions
-from infra.audit.rows import Connection, recorded, recorded_key
+from infra.audit.rows import Connection, read_recorded, read_recorded_key
 
 # The journal's row arrives up to 3 s after an upload, its outcome soon after.
 GRACE = timedelta(seconds=5)
@@ -67,8 +67,8 @@ def audit(
     In the order of keys, apart from those that wanted a second look after `grace` (None: one look is enough). What is
     not listed then is looked for by its name with `look`, because MinIO does not list all that it has.
     """
-    listed = _listed(list_versions(fetch, prefix, after), seen)
-    rows = _rows(recorded(connection, bucket, prefix, after, every=every), seen)
+    listed = _note_listed(list_versions(fetch, prefix, after), seen)
+    rows = _rows(read_recorded(connection, bucket, prefix, after, every=every), seen)
     if suffix:
         listed = (entry for entry in listed if entry.key.endswith(suffix))
         rows = (row for row in rows if row.key.endswith(suffix))
@@ -110,11 +110,11 @@ class _Again:
 
     def __call__(self, key: str) -> Iterator[Difference]:
         # The row first: an object that comes in between is then news, and no orphan.
-        rows = recorded_key(self.connection, self.bucket, key, every=self.every)
-        for difference in compare(self._listed(key), rows):
-            yield from self._looked_for(difference)
+        rows = read_recorded_key(self.connection, self.bucket, key, every=self.every)
+        for difference in compare(self._list_key(key), rows):
+            yield from self._look_for(difference)
 
-    def _listed(self, key: str) -> Sequence[Listed]:
+    def _list_key(self, key: str) -> Sequence[Listed]:
         try:
             return list(itertools.takewhile(lambda entry: entry.key == key, list_versions(self.fetch, prefix=key)))
         except ListingRefused as refused:
@@ -123,7 +123,7 @@ class _Again:
                 raise
             return []
 
-    def _looked_for(self, difference: Difference) -> Iterator[Difference]:
+    def _look_for(self, difference: Difference) -> Iterator[Difference]:
         found = None
         if difference.finding == "orphaned" and self.look:
             found = self.look(difference.key, difference.version_id)
@@ -143,7 +143,7 @@ def _hidden(key: str) -> str:
     )
 
 
-def _listed(entries: Iterable[Listed], seen: Seen) -> Iterator[Listed]:
+def _note_listed(entries: Iterable[Listed], seen: Seen) -> Iterator[Listed]:
     for entry in entries:
         if entry.key < seen.key:
             # Merging what is not sorted would report nonsense: better none.

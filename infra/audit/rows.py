@@ -45,7 +45,7 @@ def opened(url: str) -> Iterator[Connection]:
         yield connection
 
 
-def recorded(
+def read_recorded(
     connection: Connection, bucket: str, prefix: str = "", after: str = "", *, every: bool = False
 ) -> Iterator[Recorded]:
     """Every object version the database knows of, ordered by the bytes of its key, read page by page as it is needed.
@@ -59,29 +59,29 @@ def recorded(
     more = True
     while more:
         place = {"bucket": bucket, "prefix": prefix, "key": key, "version_id": version_id, "page": PAGE, "every": every}
-        rows = connection.execute(_recorded_statement(_KEYS_OF_PAGE), place).fetchall()
+        rows = connection.execute(_make_statement(_KEYS_OF_PAGE), place).fetchall()
         full = [max(found) for found in _by_origin(rows).values() if len(found) == PAGE]
         if more := bool(full):
             # Behind the end of the shorter one, it may have more.
             key, version_id = min(full)
             rows = [row for row in rows if _position(row) <= (key, version_id)]
-        yield from _merged(rows)
+        yield from _merge(rows)
 
 
-def recorded_key(connection: Connection, bucket: str, key: str, *, every: bool = False) -> Sequence[Recorded]:
+def read_recorded_key(connection: Connection, bucket: str, key: str, *, every: bool = False) -> Sequence[Recorded]:
     """What the database knows of one key's versions now."""
     place = {"bucket": bucket, "key": key, "page": None, "every": every}
-    return _merged(connection.execute(_recorded_statement(_ONE_KEY), place).fetchall())
+    return _merge(connection.execute(_make_statement(_ONE_KEY), place).fetchall())
 
 
-def _recorded_statement(keys: str) -> str:
+def _make_statement(keys: str) -> str:
     return statements(__file__)["recorded"].replace("keys_wanted", keys)
 
 
-def _merged(rows: Iterable[Mapping[str, Any]]) -> Sequence[Recorded]:
+def _merge(rows: Iterable[Mapping[str, Any]]) -> Sequence[Recorded]:
     """In order; what is stored also tells what is in the inbox."""
     ordered = sorted(rows, key=lambda row: (_position(row), row["origin"] == "inbox"))
-    return [_recorded(next(of_version)) for _, of_version in groupby(ordered, _position)]
+    return [_parse_recorded(next(of_version)) for _, of_version in groupby(ordered, _position)]
 
 
 def _by_origin(rows: Iterable[Mapping[str, Any]]) -> Mapping[str, Sequence[tuple[str, str]]]:
@@ -96,7 +96,7 @@ def _position(row: Mapping[str, Any]) -> tuple[str, str]:
     return row["key"], row["version_id"]
 
 
-def _recorded(row: Mapping[str, Any]) -> Recorded:
+def _parse_recorded(row: Mapping[str, Any]) -> Recorded:
     return Recorded(
         row["key"],
         row["version_id"] or None,
@@ -123,14 +123,14 @@ def enqueue(connection: Connection, bucket: str, differences: Iterable[Differenc
 def event_of(bucket: str, difference: Difference) -> dict[str, Any]:
     """The event that MinIO would have sent, had it sent one."""
     if difference.listed is not None:
-        return _listed_event(bucket, difference.listed)
+        return _make_event(bucket, difference.listed)
     assert difference.recorded is not None
     # The row's own sequencer: a removal wins over what it equals, and anything that came later wins over it.
     described = {"key": quote_plus(difference.key), "sequencer": difference.recorded.sequencer}
     return _event(bucket, "s3:ObjectRemoved:Delete", datetime.now(UTC), described, difference.version_id)
 
 
-def _listed_event(bucket: str, listed: Listed) -> dict[str, Any]:
+def _make_event(bucket: str, listed: Listed) -> dict[str, Any]:
     described: dict[str, Any] = {"key": quote_plus(listed.key), "sequencer": sequencer_of(listed.modified)}
     if listed.marker:
         return _event(bucket, "s3:ObjectRemoved:DeleteMarkerCreated", listed.modified, described, listed.version_id)

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from infra.bench import cost
-from infra.bench.calls import ACTION, inline_body, timed
+from infra.bench.calls import ACTION, inline_body, time_call
 from infra.bench.clients import BenchFailed, Caller
 from infra.bench.cold import call_new_action
 from infra.bench.figures import Spread, round_figures
@@ -52,17 +52,17 @@ def measure_article(deployment: Deployment, plan: ArticlePlan, begin_part: Part)
     return {
         "warm": warm,
         "cold": cold,
-        "cost": cost.compared(memory, warm["mean"], cold["mean"], None),
+        "cost": cost.compare_cost(memory, warm["mean"], cold["mean"], None),
     }
 
 
 def _warm(caller: Caller, body: bytes, count: int, advance: Callable[[int], None]) -> dict[str, Any]:
-    timed(caller, ACTION, body)
+    time_call(caller, ACTION, body)
     since, times = time.time(), []
     for number in range(count):
-        times.append(timed(caller, ACTION, body)[0])
+        times.append(time_call(caller, ACTION, body)[0])
         advance(number + 1)
-    return _described(times, _records(caller, ACTION, since, count))
+    return _describe(times, _records(caller, ACTION, since, count))
 
 
 def _cold(whisk: Whisk, caller: Caller, body: bytes, count: int, advance: Callable[[int], None]) -> dict[str, Any]:
@@ -77,7 +77,7 @@ def _cold(whisk: Whisk, caller: Caller, body: bytes, count: int, advance: Callab
         times.append(milliseconds)
         records += _records(caller, name, since, 1)
         advance(number + 1)
-    return _described(times, records)
+    return _describe(times, records)
 
 
 def _records(caller: Caller, action: str, since: float, count: int) -> Sequence[Mapping[str, Any]]:
@@ -91,7 +91,7 @@ def _records(caller: Caller, action: str, since: float, count: int) -> Sequence[
         time.sleep(PAUSE_LOOK)
 
 
-def _described(times: Sequence[float], records: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+def _describe(times: Sequence[float], records: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     spread = Spread.of(times)
     stages = {name: round_figures(value) for name, value in average_stages(records).items()}
     return {

@@ -67,7 +67,7 @@ class ManyUploads:
 
     def burst(self, count: int, report: Callable[[int], None]) -> Burst:
         """Upload `count` pictures over a few connections, and wait until all are rows."""
-        signed = self._signed(count)
+        signed = self._sign(count)
         began = time.monotonic()
         with self._uploading(signed) as uploading:
             curve = _until_rows(self._count, count, began, report)
@@ -76,7 +76,7 @@ class ManyUploads:
 
     def burst_until_quiet(self, count: int, report: Callable[[int], None], quiet: float) -> int:
         """Upload as above; how many are rows once all are, or none has come for so many seconds."""
-        with self._uploading(self._signed(count)) as uploading:
+        with self._uploading(self._sign(count)) as uploading:
             found, since = 0, time.monotonic()
             while found < count and time.monotonic() - since < quiet:
                 time.sleep(PAUSE_LOOK)
@@ -88,13 +88,13 @@ class ManyUploads:
 
     def put(self, count: int) -> None:
         """Upload so many."""
-        with self._uploading(self._signed(count)) as uploading:
+        with self._uploading(self._sign(count)) as uploading:
             uploading()
 
     def _count(self) -> int:
         return self.rows.count(self.place.bucket, self.prefix)
 
-    def _signed(self, count: int) -> Work:
+    def _sign(self, count: int) -> Work:
         with Uploader(self.place) as uploader:
             return [(uploader.sign(f"{self.prefix}{number}"), next(self.pictures)) for number in range(count)]
 

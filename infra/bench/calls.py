@@ -39,12 +39,12 @@ def measure(
     inline, by_key = inline_body(picture), json.dumps(named).encode()
     calls = Calls()
     for body in (inline, by_key):
-        timed(caller, ACTION, body)
+        time_call(caller, ACTION, body)
     for turn in range(turns):
         calls.alone += worker.times(20)
-        calls.inline += [timed(caller, ACTION, inline)[0] for _ in range(20)]
+        calls.inline += [time_call(caller, ACTION, inline)[0] for _ in range(20)]
         for _ in range(20):
-            milliseconds, result = timed(caller, ACTION, by_key)
+            milliseconds, result = time_call(caller, ACTION, by_key)
             calls.by_key.append(milliseconds)
             calls.resident.append(result["outcomes"][0]["receipt"]["rssMb"])
         report((turn + 1) * 60)
@@ -56,7 +56,7 @@ def inline_body(picture: bytes) -> bytes:
     return json.dumps({"image": base64.b64encode(picture).decode()}).encode()
 
 
-def timed(caller: Caller, action: str, body: bytes) -> tuple[float, dict[str, Any]]:
+def time_call(caller: Caller, action: str, body: bytes) -> tuple[float, dict[str, Any]]:
     """Milliseconds, and the result."""
     began = time.perf_counter()
     result = caller.invoke(action, body)

@@ -13,7 +13,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from infra.bench.calls import ACTION, timed
+from infra.bench.calls import ACTION, time_call
 from infra.bench.clients import BenchFailed, Caller
 from infra.openwhisk.client import Whisk
 
@@ -77,7 +77,7 @@ def _first(whisk: Whisk, caller: Caller, wanted: dict[str, Any], body: bytes) ->
     began = time.perf_counter()
     whisk.put("actions", name, wanted)
     try:
-        milliseconds, _ = timed(caller, name, body)
+        milliseconds, _ = time_call(caller, name, body)
         return _First(name, milliseconds, (time.perf_counter() - began) * 1000)
     finally:
         whisk.delete("actions", name)

@@ -11,7 +11,7 @@ from infra.bench.figures import calls_a_dollar, gigabyte_seconds, percentile, ro
 YEAR_2018 = {"memoryMb": 256, "warmMs": 316.0, "coldMs": 1260.0}
 
 
-def compared(memory: int, warm_ms: float, cold_ms: float, image: Mapping[str, float] | None) -> dict[str, Any]:
+def compare_cost(memory: int, warm_ms: float, cold_ms: float, image: Mapping[str, float] | None) -> dict[str, Any]:
     """Calls of `classify` alone, warm and cold; `image`: what one image of a burst costs, with its row."""
     then_warm = gigabyte_seconds(YEAR_2018["warmMs"], YEAR_2018["memoryMb"])
     then_cold = gigabyte_seconds(YEAR_2018["coldMs"], YEAR_2018["memoryMb"])
@@ -32,7 +32,7 @@ def durations(records: Sequence[Mapping[str, Any]]) -> Sequence[float]:
 
 def image_in_burst(records: Sequence[Mapping[str, Any]]) -> dict[str, float] | None:
     """What one image costs on average, over activations of single actions with the outcomes each returned."""
-    images = sum(len(each["response"]["result"]["outcomes"]) for each in records if _named(each, "store"))
+    images = sum(len(each["response"]["result"]["outcomes"]) for each in records if _has_name(each, "store"))
     if not images:
         return None
     billed = sum(gigabyte_seconds(each["duration"], memory_of(each)) for each in records)
@@ -55,7 +55,7 @@ def memory_of(record: Mapping[str, Any]) -> int:
     return int(limits["memory"])
 
 
-def _named(record: Mapping[str, Any], name: str) -> bool:
+def _has_name(record: Mapping[str, Any], name: str) -> bool:
     return bool(record["name"] == name)
 
 

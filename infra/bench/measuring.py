@@ -151,7 +151,7 @@ class Bench:
         report = self._part("a picture of 12 megapixels", 1)
         key = self._put("large.jpg", pictures.jpeg(*pictures.LARGE))
         body = json.dumps({"bucket": self._deployment.bucket, "key": key}).encode()
-        milliseconds, _ = calls.timed(caller, calls.ACTION, body)
+        milliseconds, _ = calls.time_call(caller, calls.ACTION, body)
         report(1)
         peak = memory.peak_megabytes(lock.holder(self._deployment.data))
         return {"peakMb": peak, "largePictureMs": round_figures(milliseconds), **self._growth}
@@ -189,7 +189,7 @@ class Bench:
         records = caller.activations("pixwhisk/classify", 0)
         memory_mb = 128 if not records else cost.memory_of(records[0])
         warm = cost.typical(records, otherwise=measured["warm"]["byKey"]["p50"])
-        return cost.compared(memory_mb, warm, measured["cold"]["fromNothing"]["p50"], self._image)
+        return cost.compare_cost(memory_mb, warm, measured["cold"]["fromNothing"]["p50"], self._image)
 
     def _put(self, name: str, picture: bytes) -> str:
         """Upload one object; its key."""

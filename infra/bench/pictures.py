@@ -22,11 +22,11 @@ def jpeg(width: int, height: int, size: int, seed: int = 2018) -> bytes:
     least, most = _QUALITIES
     while least < most:
         middle = (least + most + 1) // 2
-        if len(_encoded(picture, middle)) <= size:
+        if len(_encode(picture, middle)) <= size:
             least = middle
         else:
             most = middle - 1
-    return _encoded(picture, least)
+    return _encode(picture, least)
 
 
 def clouds(width: int, height: int, seed: int) -> Image.Image:
@@ -44,7 +44,7 @@ def _noise(source: random.Random, columns: int, width: int, height: int) -> Imag
     return small.resize((width, height), Image.Resampling.BICUBIC)
 
 
-def _encoded(picture: Image.Image, quality: int) -> bytes:
+def _encode(picture: Image.Image, quality: int) -> bytes:
     file = io.BytesIO()
     picture.save(file, "JPEG", quality=quality)
     return file.getvalue()

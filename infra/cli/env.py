@@ -20,16 +20,16 @@ def command(data: Path) -> None:
     Use it as: eval "$(pixwhisk env)". Variables that would lead clients of the embedded services elsewhere are unset.
     """
     from infra.cli.standing import find_started
-    from infra.deployment.ambient import ambient_names, unproxied_variables
-    from infra.deployment.variables import exported_variables, wsk_variables
+    from infra.deployment.ambient import ambient_names, make_unproxied_variables
+    from infra.deployment.variables import export_variables, wsk_variables
 
     with explained():
         deployment = find_started(data)
-        variables = wsk_variables(deployment) | exported_variables(deployment)
+        variables = wsk_variables(deployment) | export_variables(deployment)
         if deployment.embedded:
             # So that `status` and `down` mean this one from anywhere.
             variables["PIXWHISK_DATA"] = str(deployment.data)
-    variables |= unproxied_variables(deployment.external)
+    variables |= make_unproxied_variables(deployment.external)
     if unwanted := ambient_names(deployment.external):
         click.echo(f"unset {' '.join(unwanted)}")
     for name, value in variables.items():

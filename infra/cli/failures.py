@@ -48,11 +48,11 @@ def _failure(error: Exception) -> Failure | None:
 
 def _database_failure(error: psycopg.Error) -> Failure:
     """The driver's first line, and which variables had a say in where it went."""
-    from infra.database.refusal import first_line, refused
+    from infra.database.refusal import first_line, is_refused
     from infra.deployment.ambient import database_variables
 
     named = ", ".join(database_variables())
     words = first_line(error) + (f" (with {named} of the environment)" if named else "")
-    if refused(error):
+    if is_refused(error):
         return Failure(f"Postgres refuses: {words}", Exit.FAILED)
     return Failure(f"Postgres does not answer: {words}", Exit.UNREACHABLE)

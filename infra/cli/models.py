@@ -33,7 +33,7 @@ def list_models(data: Path, as_json: bool) -> None:
     from infra.models.installed import list_installed
 
     with explained():
-        known = [_described(each, counts) for each, counts in _joined(list(list_installed()), _counts(data))]
+        known = [_describe(each, counts) for each, counts in _join(list(list_installed()), _counts(data))]
     if as_json:
         click.echo(json.dumps({"models": known}))
         return
@@ -92,9 +92,9 @@ def use(data: Path, names: tuple[str, ...]) -> None:
         deployment = find_running(data)
         use_models(deployment, chosen, click.echo)
     click.echo(f"active models: {', '.join(each.name for each in chosen)}")
-    from infra.cli.status import unanswered
+    from infra.cli.status import find_unanswered
 
-    for line in unanswered(_counts(data)):
+    for line in find_unanswered(_counts(data)):
         click.echo(line)
 
 
@@ -159,7 +159,7 @@ def _counts(data: Path) -> Sequence[ModelCounts]:
         return []
 
 
-def _joined(
+def _join(
     installed: Sequence[InstalledModel], counts: Sequence[ModelCounts]
 ) -> list[tuple[InstalledModel | None, ModelCounts | None]]:
     """Each model once, by its digest: those at hand first, then those that only rows know."""
@@ -170,7 +170,7 @@ def _joined(
     ]
 
 
-def _described(model: InstalledModel | None, counts: ModelCounts | None) -> Mapping[str, Any]:
+def _describe(model: InstalledModel | None, counts: ModelCounts | None) -> Mapping[str, Any]:
     known = model or counts
     assert known is not None
     return {

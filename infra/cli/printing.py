@@ -80,7 +80,7 @@ def as_csv(rows: Sequence[Row]) -> str:
     text = io.StringIO()
     writer = csv.DictWriter(text, _CSV, extrasaction="ignore", lineterminator="\n")
     writer.writeheader()
-    writer.writerows({**plain(row), "labels": _joined(row["labels"])} for row in rows)
+    writer.writerows({**plain(row), "labels": _join(row["labels"])} for row in rows)
     return text.getvalue().rstrip("\n")
 
 
@@ -96,5 +96,5 @@ def _narrow(row: Row) -> tuple[str, str]:
     return f"{found['what']} {found['sure']}".rstrip(), f"  {found['time']}Z {found['where']}"
 
 
-def _joined(labels: Sequence[Mapping[str, Any]]) -> str:
+def _join(labels: Sequence[Mapping[str, Any]]) -> str:
     return "; ".join(f"{each['label']} {each['probability']:.3f}" for each in labels)

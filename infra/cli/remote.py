@@ -12,7 +12,7 @@ import click
 from actions.settings import api_url
 from infra.cli.failures import Failure
 from infra.cli.standing import not_running
-from infra.deployment.external import named_database_url
+from infra.deployment.external import read_database_url
 from infra.deployment.record import BUCKET, JOURNAL, Deployment, NoDeployment, find_deployment
 from infra.deployment.variables import manifest_variables
 from infra.errors import Exit
@@ -83,7 +83,7 @@ def variables(data: Path, remote: Remote, environ: Mapping[str, str] = os.enviro
 def deployer(data: Path, environ: Mapping[str, str] = os.environ) -> Deployer:
     """The keys that an action gets which has none of its own."""
     if not (data / "deployment.json").is_file():
-        return Deployer(named_database_url(environ), environ.get("AWS_ACCESS_KEY_ID"))
+        return Deployer(read_database_url(environ), environ.get("AWS_ACCESS_KEY_ID"))
     deployment = find_deployment(data, environ)
     return Deployer(deployment.database_url, deployment.credentials.access_key)
 
@@ -92,7 +92,7 @@ def database_url(data: Path, environ: Mapping[str, str] = os.environ) -> str | N
     """The database of somebody's own, whose schema is ours to see to; that of an embedded deployment `up` sees to."""
     if (data / "deployment.json").is_file():
         return find_deployment(data, environ).external.database_url
-    return named_database_url(environ)
+    return read_database_url(environ)
 
 
 _OVERRIDES = (

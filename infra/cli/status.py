@@ -91,20 +91,20 @@ def _print_services(health: Health) -> None:
 
 def _print_counts(health: Health) -> None:
     if counts := health.counts:
-        click.echo(f"  outcomes    {_counted(counts.outcomes) or 'none'}")
+        click.echo(f"  outcomes    {_format_counts(counts.outcomes) or 'none'}")
         for model in counts.models if len(counts.models) > 1 else ():
             unused = "" if model.active else " (not active)"
-            click.echo(f"    by {printable(model.name)}{unused}: {_counted(model.outcomes) or 'none'}")
-        for line in unanswered(counts.models):
+            click.echo(f"    by {printable(model.name)}{unused}: {_format_counts(model.outcomes) or 'none'}")
+        for line in find_unanswered(counts.models):
             click.echo(f"  {line}")
         oldest = f", the oldest for {counts.oldest_pending:.0f} s" if counts.oldest_pending is not None else ""
         click.echo(f"  pending     {counts.pending}{oldest}")
-        click.echo(f"  parked      {_counted(counts.parked) or 0}")
+        click.echo(f"  parked      {_format_counts(counts.parked) or 0}")
         lanes = ", ".join(f"{count} by {lane}" for lane, count in counts.lanes.items())
         click.echo(f"  last hour   {lanes or 'nothing settled'}")
 
 
-def unanswered(models: Sequence[ModelCounts]) -> list[str]:
+def find_unanswered(models: Sequence[ModelCounts]) -> list[str]:
     """Which active models are silent about what a former one answered, and what would have them speak; a line each."""
     return [
         f"unanswered  {model.unanswered} objects have an outcome by a former model and none by"
@@ -114,5 +114,5 @@ def unanswered(models: Sequence[ModelCounts]) -> list[str]:
     ]
 
 
-def _counted(counts: Mapping[str, int]) -> str:
+def _format_counts(counts: Mapping[str, int]) -> str:
     return ", ".join(f"{count} {what}" for what, count in counts.items())

@@ -109,7 +109,7 @@ def _run(data: Path, flags: dict[str, Any], ready_fd: int | None, consent: Conse
             for line in foreign(deployment):
                 report(line)
             with running(deployment, report, consent) as supervisor:
-                for line in (*endpoints(deployment), *gaps(deployment), *_unanswered(deployment)):
+                for line in (*endpoints(deployment), *gaps(deployment), *_find_unanswered(deployment)):
                     report(line)
                 report(f"started    in {time.monotonic() - began:.1f} s")
                 report("ready")
@@ -155,12 +155,12 @@ def gaps(deployment: Deployment) -> list[str]:
     return [] if deployment.external.apihost else [f"undefended {each}" for each in find_gaps()]
 
 
-def _unanswered(deployment: Deployment) -> list[str]:
-    from infra.cli.status import unanswered
+def _find_unanswered(deployment: Deployment) -> list[str]:
+    from infra.cli.status import find_unanswered
     from infra.database.queries import connect, count_by_model
 
     with connect(deployment.database_url) as connection:
-        return unanswered(count_by_model(connection))
+        return find_unanswered(count_by_model(connection))
 
 
 @contextlib.contextmanager

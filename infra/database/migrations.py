@@ -153,7 +153,7 @@ def _locked(url: str) -> Iterator[psycopg.Connection]:
 
 def _version_table(connection: psycopg.Connection) -> str:
     """Where our revision is noted: in Alembic's usual place, unless another program notes its own there."""
-    usual = _noted(connection, "alembic_version")
+    usual = _read_noted(connection, "alembic_version")
     return OWN_VERSION_TABLE if usual and not _is_ours(connection, usual) else "alembic_version"
 
 
@@ -163,10 +163,10 @@ def _is_ours(connection: psycopg.Connection, revision: str) -> bool:
 
 
 def _revision(connection: psycopg.Connection) -> str | None:
-    return _noted(connection, _version_table(connection))
+    return _read_noted(connection, _version_table(connection))
 
 
-def _noted(connection: psycopg.Connection, table: str) -> str | None:
+def _read_noted(connection: psycopg.Connection, table: str) -> str | None:
     found = connection.execute("SELECT to_regclass(%s)", (table,)).fetchone()
     if found is None or found[0] is None:
         return None

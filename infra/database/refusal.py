@@ -12,7 +12,7 @@ SECONDS_PING = 2
 ENDING = frozenset(("57P01", "57P02", "57P03"))
 
 
-def refused(error: psycopg.Error) -> bool:
+def is_refused(error: psycopg.Error) -> bool:
     """A server answered: of our password, its `pg_hba.conf`, a lock that somebody holds; anything but that it ends.
 
     libpq keeps to itself why a connection did not come about, so then the server is asked whether it is there.

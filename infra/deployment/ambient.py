@@ -50,7 +50,7 @@ def database_variables(environ: Mapping[str, str] = os.environ) -> Sequence[str]
     return [name for name in database_names() if name in environ]
 
 
-def unproxied_variables(external: External, environ: Mapping[str, str] = os.environ) -> dict[str, str]:
+def make_unproxied_variables(external: External, environ: Mapping[str, str] = os.environ) -> dict[str, str]:
     """`NO_PROXY`, in both spellings, with loopback added to what it says: no proxy finds what listens there."""
     if external.endpoint and external.apihost:
         return {}

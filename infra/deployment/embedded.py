@@ -12,7 +12,7 @@ from infra.services.openwhisk import OpenWhiskHost
 from infra.services.service import Service
 
 
-def embedded_services(deployment: Deployment, held: HeldPort | None = None) -> Sequence[Service]:
+def make_embedded_services(deployment: Deployment, held: HeldPort | None = None) -> Sequence[Service]:
     """Those whose place nobody else's takes, slowest to start first. OpenWhisk's takes its connections from `held`.
 
     Raises `SecretMissing` before `establish`.

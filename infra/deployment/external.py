@@ -53,7 +53,7 @@ class External:
             if "@" in environ.get(name, ""):
                 raise BadEnvironment(f"{name}: addresses are shown, so there must be no user or password in one")
         return cls(
-            database_url=named_database_url(environ),
+            database_url=read_database_url(environ),
             endpoint=endpoint,
             credentials=Credentials(access, secret) if endpoint and access and secret else None,
             apihost=api_url(apihost) if apihost else None,
@@ -86,7 +86,7 @@ def without_services(environ: Mapping[str, str]) -> dict[str, str]:
     }
 
 
-def named_database_url(environ: Mapping[str, str]) -> str | None:
+def read_database_url(environ: Mapping[str, str]) -> str | None:
     """`DATABASE_URL`. Raises `BadEnvironment`, without repeating it, for one that libpq would not read as it was meant:
     of a password with characters that end something in a URL, libpq's own words hold the rest.
     """

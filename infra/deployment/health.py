@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import psycopg
 
 from infra.database.queries import OutcomeCounts, connect, counts
-from infra.database.refusal import first_line, refused
+from infra.database.refusal import first_line, is_refused
 from infra.deployment.record import Deployment
 from infra.services import lock
 from infra.services.probe import ask_status
@@ -55,7 +55,7 @@ def _database(deployment: Deployment) -> tuple[str, OutcomeCounts | None]:
         with connect(deployment.database_url) as connection:
             return "ok", counts(connection)
     except psycopg.Error as error:
-        return f"refuses: {first_line(error)}" if refused(error) else "does not answer", None
+        return f"refuses: {first_line(error)}" if is_refused(error) else "does not answer", None
 
 
 def _object_store(deployment: Deployment) -> str:

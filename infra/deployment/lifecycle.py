@@ -6,7 +6,7 @@ import contextlib
 from collections.abc import Iterator, Sequence
 
 from infra.deployment.consent import Consent
-from infra.deployment.embedded import embedded_services
+from infra.deployment.embedded import make_embedded_services
 from infra.deployment.record import Deployment, establish
 from infra.orphans import adopt_orphans
 from infra.reports import Report
@@ -27,7 +27,7 @@ def running(deployment: Deployment, report: Report, consent: Consent) -> Iterato
         establish(deployment)
         adopt_orphans()
         away = {"openwhisk": held.refuse} if held else {}
-        supervisor = Supervisor(embedded_services(deployment, held), deployment.logs, away=away, adopting=True)
+        supervisor = Supervisor(make_embedded_services(deployment, held), deployment.logs, away=away, adopting=True)
         try:
             supervisor.spawn()
             # Late: importing the clients takes as long as the services take to start.

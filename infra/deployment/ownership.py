@@ -52,7 +52,7 @@ def _check_secret(path: Path, found: os.stat_result) -> None:
 
 def _check_above(directory: Path) -> None:
     found = directory.stat()
-    if found.st_uid not in _trusted():
+    if found.st_uid not in _find_trusted():
         raise NotPrivate(
             f"{directory} belongs to {_user(found.st_uid)}, who may put another directory in its place: choose a --data"
             " below one of your own"
@@ -108,7 +108,7 @@ def _is_own_group(group: int) -> bool:
     return group == me.pw_gid and members <= {me.pw_name} and grp.getgrgid(group).gr_name == me.pw_name
 
 
-def _trusted() -> frozenset[int]:
+def _find_trusted() -> frozenset[int]:
     """Root and this user; in a user namespace also whoever has no number in it, as root outside."""
     unknown = int(Path("/proc/sys/fs/overflowuid").read_text())
     everybody = Path("/proc/self/uid_map").read_text().split() == ["0", "0", "4294967295"]

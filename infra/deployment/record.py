@@ -140,7 +140,7 @@ def choose_deployment(data: Path, environ: Mapping[str, str] = os.environ, **fla
     forgets what else its own environment says of how to reach those. Raises `NotPrivate`.
     """
     check_ownership(data)
-    settings = _recorded(data) | {name: value for name, value in flags.items() if value is not None}
+    settings = _read_recorded(data) | {name: value for name, value in flags.items() if value is not None}
     external = External.from_env(_outside(data, environ))
     drop_ambient(external)
     return Deployment(data, **settings, external=external)
@@ -151,7 +151,7 @@ def find_deployment(data: Path, environ: Mapping[str, str] = os.environ) -> Depl
     and the environment names no service either. Forgets as `choose_deployment` does. Raises `NotPrivate`.
     """
     check_ownership(data)
-    recorded = _recorded(data)
+    recorded = _read_recorded(data)
     external = External.from_env({**_json(data / "secrets" / "external.json"), **_outside(data, environ)})
     if not recorded and not (external.database_url or external.endpoint or external.apihost):
         raise NoDeployment(f"{data} holds no deployment: start one with `pixwhisk up`, or name another with --data")
@@ -192,7 +192,7 @@ def record_models(deployment: Deployment, model: str) -> Deployment:
 def _outside(data: Path, environ: Mapping[str, str]) -> dict[str, str]:
     """The variables that name services of somebody's own, and how MinIO reaches ours."""
     named = {name: environ[name] for name in (*NAMES, "PIXWHISK_TRIGGER_APIHOST") if environ.get(name)}
-    if not (recorded := _recorded(data)):
+    if not (recorded := _read_recorded(data)):
         return named
     ours = _addresses(Deployment(data, **recorded))
     for group in GROUPS:
@@ -210,7 +210,7 @@ def _addresses(ours: Deployment) -> dict[str, str]:
     return found
 
 
-def _recorded(data: Path) -> dict[str, Any]:
+def _read_recorded(data: Path) -> dict[str, Any]:
     found = _json(data / "deployment.json")
     return {name: found[name] for name in _RECORDED if name in found}
 

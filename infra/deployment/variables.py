@@ -15,7 +15,7 @@ def wsk_variables(deployment: Deployment) -> dict[str, str]:
     return {"WSK_CONFIG_FILE": str(deployment.wskprops)}
 
 
-def exported_variables(deployment: Deployment) -> dict[str, str]:
+def export_variables(deployment: Deployment) -> dict[str, str]:
     """Addresses and keys for shells and clients; some of it is secret."""
     return {
         "WSK_APIHOST": deployment.apihost,

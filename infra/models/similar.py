@@ -66,10 +66,10 @@ def find_duplicates(connection: Connection, bucket: str, near: float | None) -> 
     if near is not None:
         asked = {"bucket": bucket, "least": near, "neighbours": NEIGHBOURS}
         links += [[row["one"], row["other"]] for row in connection.execute(_NEAR, asked)]
-    return joined(links)
+    return join(links)
 
 
-def joined(links: Iterable[Sequence[str]]) -> list[list[str]]:
+def join(links: Iterable[Sequence[str]]) -> list[list[str]]:
     """What is linked, directly or by others, as groups in the order of their first keys."""
     group_of: dict[str, set[str]] = {}
     for link in links:

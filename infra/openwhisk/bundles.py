@@ -60,7 +60,7 @@ def sources(entry: str, root: Path = ROOT) -> Sequence[str]:
         path = _file(waiting.pop(), root)
         if path is not None and path not in found:
             found.add(path)
-            waiting += _imported(path, root)
+            waiting += _find_imported(path, root)
     data = {f"{Path(path).parent}/{file.name}" for path in found for file in _data_beside(root / path)}
     return sorted(found | data)
 
@@ -73,7 +73,7 @@ def _file(module: str, root: Path) -> str | None:
     return None
 
 
-def _imported(path: str, root: Path) -> Iterator[str]:
+def _find_imported(path: str, root: Path) -> Iterator[str]:
     tree = ast.parse((root / path).read_text())
     for node in ast.walk(tree):
         if isinstance(node, ast.Import):

@@ -196,11 +196,11 @@ def _compare_execution(desired: Any, live: Any) -> list[str]:
         if key in desired and there.get(key) != desired[key]
     ]
     if "code" in desired and there.get("code") != desired["code"]:
-        lines.append(f"code: {_named(there.get('code'))} → {manifest.digest(desired['code'])}")
+        lines.append(f"code: {_name_code(there.get('code'))} → {manifest.digest(desired['code'])}")
     return lines
 
 
-def _named(code: object) -> str:
+def _name_code(code: object) -> str:
     try:
         return manifest.digest(code) if isinstance(code, str) else "none"
     except ValueError:

@@ -45,11 +45,11 @@ def find_unintended(changes: Sequence[Change], state: State, deployer: Deployer)
         f"{change.name}: {line}"
         for change in changes
         if change.verb == "update" and isinstance(change.target, WantedEntity)
-        for line in _unintended(change.target, state, deployer)
+        for line in _list_unintended(change.target, state, deployer)
     ]
 
 
-def _unintended(entity: WantedEntity, state: State, deployer: Deployer) -> Iterator[str]:
+def _list_unintended(entity: WantedEntity, state: State, deployer: Deployer) -> Iterator[str]:
     live = _settings(state.entities[entity.collection, entity.name])
     desired = _settings(entity.body)
     for name in sorted(live.keys() & entity.unset):

@@ -71,7 +71,7 @@ def build(base: str, name: str, sources: Sources, preload: str) -> None:
     if fault := card.fault(sources.model, card.recipe(paths.ROOT)):
         raise CannotBuild(f"the model cannot be used, because {fault}: run `make setup`")
     python = probe(base)
-    wanted = labels(sources, preload, inspected(base, "{{.Id}}"))
+    wanted = labels(sources, preload, inspect_image(base, "{{.Id}}"))
     if find_labels(name) != wanted:
         with tempfile.TemporaryDirectory(prefix="pixwhisk-image-") as directory:
             context = Path(directory)
@@ -81,7 +81,7 @@ def build(base: str, name: str, sources: Sources, preload: str) -> None:
             described = [f"--label={key}={value}" for key, value in wanted.items()]
             if output([*command, *settings, *described, str(context)]) is None:
                 raise CannotBuild("`docker build` failed; its words are above")
-    print(f"{name}: {int(inspected(name, '{{.Size}}')) / 1e6:.0f} MB, {wanted[LABEL_MODEL]} {wanted[LABEL_DIGEST]}")
+    print(f"{name}: {int(inspect_image(name, '{{.Size}}')) / 1e6:.0f} MB, {wanted[LABEL_MODEL]} {wanted[LABEL_DIGEST]}")
 
 
 def labels(sources: Sources, preload: str, base: str) -> Mapping[str, str]:
@@ -122,7 +122,7 @@ def number(text: str) -> tuple[int, int]:
     return int(major), int(minor)
 
 
-def inspected(name: str, what: str) -> str:
+def inspect_image(name: str, what: str) -> str:
     return (output(["docker", "image", "inspect", "--format", what, name]) or "").strip()
 
 

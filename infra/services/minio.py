@@ -47,7 +47,7 @@ class WebhookTarget:
     key: str = field(repr=False)
 
     def environment(self) -> dict[str, str]:
-        return _named(
+        return _name_settings(
             "WEBHOOK",
             self.name,
             {"ENABLE": "on", "ENDPOINT": self.endpoint, "AUTH_TOKEN": basic_authorization(self.key)},
@@ -64,7 +64,7 @@ class JournalTarget:
     table: str = "inbox"
 
     def environment(self) -> dict[str, str]:
-        return _named(
+        return _name_settings(
             "POSTGRES",
             self.name,
             {
@@ -150,5 +150,5 @@ def basic_authorization(key: str) -> str:
     return "Basic " + base64.b64encode(key.encode()).decode()
 
 
-def _named(kind: str, name: str, settings: Mapping[str, str]) -> dict[str, str]:
+def _name_settings(kind: str, name: str, settings: Mapping[str, str]) -> dict[str, str]:
     return {f"MINIO_NOTIFY_{kind}_{setting}_{name}": value for setting, value in settings.items()}

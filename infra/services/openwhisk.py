@@ -50,7 +50,7 @@ class OpenWhiskHost:
             name: value for name, value in self.environ.items() if name in _PASSED or name.startswith(_PASSED_PREFIXES)
         }
         # A stem cell loads its model before it knows its action, so the model cannot only be a parameter of that.
-        told = {"PIXWHISK_MODEL": self.model} | trusted_certificates(self.environ)
+        told = {"PIXWHISK_MODEL": self.model} | read_trusted_certificates(self.environ)
         environment |= told | {
             "PIXWHISK_CONTAINER_VARIABLES": ",".join(told),
             "PIXWHISK_READABLE": os.pathsep.join(map(str, self._readable())),
@@ -65,7 +65,7 @@ class OpenWhiskHost:
     def _readable(self) -> Sequence[Path]:
         """The models of the user's cache, those in use, and what else is named for the operator's own actions."""
         named = self.environ.get("PIXWHISK_READABLE", "")
-        trusted = map(Path, trusted_certificates(self.environ).values())
+        trusted = map(Path, read_trusted_certificates(self.environ).values())
         given = (*directories(self.model), *trusted, *directories(named))
         return [paths.models(self.environ), *(each.resolve() for each in given)]
 
@@ -73,7 +73,7 @@ class OpenWhiskHost:
         return ask_status(self.apihost) == 200
 
 
-def trusted_certificates(environ: Mapping[str, str]) -> dict[str, str]:
+def read_trusted_certificates(environ: Mapping[str, str]) -> dict[str, str]:
     """`SSL_CERT_FILE`, the authorities that the user trusts, for processes that may run elsewhere; nothing if unset."""
     named = environ.get("SSL_CERT_FILE")
     return {"SSL_CERT_FILE": str(Path(named).resolve())} if named and Path(named).is_file() else {}

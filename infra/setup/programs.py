@@ -48,7 +48,7 @@ class Programs:
                 last.append(line)
                 if on_line:
                     on_line(line.rstrip())
-        self._ended(program)
+        self._note_end(program)
         if program.returncode:
             raise ProgramFailed(
                 f"{Path(arguments[0]).name} ended with {program.returncode}; all of its output is in {path}\n"
@@ -80,7 +80,7 @@ class Programs:
             self._running.add(program)
         return program
 
-    def _ended(self, program: subprocess.Popen[str]) -> None:
+    def _note_end(self, program: subprocess.Popen[str]) -> None:
         with self._lock:
             self._running.discard(program)
         if self.stopped.is_set():

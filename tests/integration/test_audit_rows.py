@@ -64,14 +64,14 @@ def test_every_version_once_and_in_order(
     work = dict.fromkeys(case.pending, "pending") | dict.fromkeys(case.parked, "parked: x")
     for page in (2, 3, 1000):
         monkeypatch.setattr(rows, "PAGE", page)
-        listed = list(rows.recorded(connection, "images", case.prefix, case.after))
+        listed = list(rows.read_recorded(connection, "images", case.prefix, case.after))
         assert [named(each) for each in listed] == wanted
         found = {named(each): each for each in listed}
         assert {name: each.unsettled for name, each in found.items()} == {name: work.get(name) for name in wanted}
         assert {found[name].etag for name in wanted if name in case.stored} <= {"stored"}
     for key in {key for key, _ in wanted}:
-        every = rows.recorded(connection, "images")
-        assert rows.recorded_key(connection, "images", key) == [each for each in every if each.key == key]
+        every = rows.read_recorded(connection, "images")
+        assert rows.read_recorded_key(connection, "images", key) == [each for each in every if each.key == key]
 
 
 def named(recorded: Recorded) -> Name:
@@ -101,7 +101,7 @@ def test_a_page_is_read_off_the_indexes(database: Database) -> None:
             "INSERT INTO objects (bucket, key) SELECT 'images', 'k' || n FROM generate_series(1, 9999) n"
         )
         with psycopg.ClientCursor(connection) as cursor:
-            found = cursor.execute(f"EXPLAIN {rows._recorded_statement(rows._KEYS_OF_PAGE)}", place).fetchall()
+            found = cursor.execute(f"EXPLAIN {rows._make_statement(rows._KEYS_OF_PAGE)}", place).fetchall()
     plan = "\n".join(row["QUERY PLAN"] for row in found)
     assert "Index Scan using objects_bucket_key_version_id_key on objects" in plan, plan
     assert "Index Scan using inbox_open on inbox" in plan, plan

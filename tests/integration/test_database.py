@@ -18,7 +18,7 @@ from sqlalchemy.pool import NullPool
 from actions.store.results import database_url as sqlalchemy_url
 from actions.store.schema import Base
 from infra.database import migrations as schema
-from infra.database.refusal import refused
+from infra.database.refusal import is_refused
 from infra.database.vectors import INDEX
 from infra.services.postgres import Role
 from tests.fixtures.postgres import Database, Server
@@ -68,13 +68,13 @@ def test_a_server_that_refuses_is_told_from_one_that_is_away(database: Database)
     for refusing in (wrong_password, make_conninfo(database.url(), dbname="nowhere")):
         with pytest.raises(psycopg.OperationalError) as refusal:
             psycopg.connect(refusing)
-        assert refused(refusal.value)
+        assert is_refused(refusal.value)
     with pytest.raises(psycopg.OperationalError) as absence:
         psycopg.connect(make_conninfo(wrong_password, port=1))
-    assert not refused(absence.value)
+    assert not is_refused(absence.value)
     with database.connect() as connection, pytest.raises(psycopg.OperationalError) as ending:
         connection.execute("SELECT pg_terminate_backend(pg_backend_pid())")
-    assert not refused(ending.value)
+    assert not is_refused(ending.value)
 
 
 def test_a_lock_that_is_held_is_a_refusal(database: Database) -> None:
@@ -84,7 +84,7 @@ def test_a_lock_that_is_held_is_a_refusal(database: Database) -> None:
         waiter.execute("SET lock_timeout = '10ms'")
         with pytest.raises(psycopg.OperationalError) as gave_up:
             waiter.execute("SELECT 1 FROM inbox")
-    assert refused(gave_up.value)
+    assert is_refused(gave_up.value)
 
 
 def test_two_migrations_at_once_take_turns(postgres_server: Server) -> None:

@@ -38,8 +38,8 @@ def write(journal: psycopg.Connection, *events: str | bytes) -> None:
 def store(database: Database, *outcomes: dict[str, Any]) -> None:
     configured = StoreSettings(database.url("pixwhisk_store"))
     results.store([Outcome.parse(each) for each in outcomes], configured)
-    results.connected(configured).dispose()
-    results.connected.cache_clear()
+    results.connect(configured).dispose()
+    results.connect.cache_clear()
 
 
 def states(connection: psycopg.Connection) -> list[tuple[Any, ...]]:

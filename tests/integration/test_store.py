@@ -56,8 +56,8 @@ def store(database: Database) -> Iterator[Store]:
 
 def forget(url: str) -> None:
     """Close the connection that the container keeps."""
-    results.connected(StoreSettings(url)).dispose()
-    results.connected.cache_clear()
+    results.connect(StoreSettings(url)).dispose()
+    results.connect.cache_clear()
 
 
 def rows(connection: psycopg.Connection, view: str = "results") -> list[tuple[Any, ...]]:

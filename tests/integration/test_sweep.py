@@ -77,8 +77,8 @@ class StandIn:
         return Done([each.dump() for each in outcomes])
 
     def forget(self) -> None:
-        results.connected(StoreSettings(self.url)).dispose()
-        results.connected.cache_clear()
+        results.connect(StoreSettings(self.url)).dispose()
+        results.connect.cache_clear()
 
 
 @pytest.fixture

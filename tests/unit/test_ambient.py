@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from infra.cli.up import foreign
-from infra.deployment.ambient import ambient_names, database_names, drop_ambient, unproxied_variables
+from infra.deployment.ambient import ambient_names, database_names, drop_ambient, make_unproxied_variables
 from infra.deployment.external import External
 from infra.deployment.record import Deployment
 from infra.services.minio import Credentials
@@ -44,6 +44,6 @@ def test_loopback_is_added_to_what_needs_no_proxy() -> None:
     """What is named already stays as it is, and nothing is said where no service is ours."""
     both = {"NO_PROXY": "a.example,127.0.0.1,localhost"}
     both |= {"no_proxy": both["NO_PROXY"]}
-    assert unproxied_variables(External(), {"no_proxy": "a.example, 127.0.0.1"}) == both
-    assert unproxied_variables(External(), {})["NO_PROXY"] == "127.0.0.1,localhost"
-    assert unproxied_variables(External(endpoint="https://m", apihost="https://o"), {}) == {}
+    assert make_unproxied_variables(External(), {"no_proxy": "a.example, 127.0.0.1"}) == both
+    assert make_unproxied_variables(External(), {})["NO_PROXY"] == "127.0.0.1,localhost"
+    assert make_unproxied_variables(External(endpoint="https://m", apihost="https://o"), {}) == {}

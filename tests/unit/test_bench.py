@@ -67,7 +67,7 @@ def test_time_is_billed_in_steps(milliseconds: float, megabytes: float, expected
 
 def test_a_dollar_of_2018_bought_what_was_published() -> None:
     """Some 600,000 warm and 180,000 cold calls."""
-    compared = cost.compared(128, 9.0, 200.0, None)
+    compared = cost.compare_cost(128, 9.0, 200.0, None)
     assert compared["year2018"]["warm"] == {"gigabyteSeconds": 0.1, "callsADollar": 588_000}
     assert compared["year2018"]["cold"]["callsADollar"] == 181_000
     assert compared["warm"]["callsADollar"] == calls_a_dollar(0.0125) == 4_706_000

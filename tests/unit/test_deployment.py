@@ -10,10 +10,10 @@ import pytest
 
 from infra.cli import remote
 from infra.cli.failures import Failure
-from infra.deployment.embedded import embedded_services
+from infra.deployment.embedded import make_embedded_services
 from infra.deployment.external import BadEnvironment, External
 from infra.deployment.record import Deployment, NoDeployment, choose_deployment, establish, find_deployment
-from infra.deployment.variables import exported_variables, manifest_variables, wsk_variables
+from infra.deployment.variables import export_variables, manifest_variables, wsk_variables
 from infra.services import lock
 from infra.services.kept import SecretMissing
 
@@ -53,10 +53,10 @@ def test_looking_at_a_deployment_makes_nothing(tmp_path: Path) -> None:
     deployment = choose_deployment(tmp_path, {})
     looks: tuple[Callable[[], object], ...] = (
         *(functools.partial(getattr, deployment, name) for name in vars(Deployment) if _is_property(name)),
-        lambda: exported_variables(deployment),
+        lambda: export_variables(deployment),
         lambda: manifest_variables(deployment),
         lambda: wsk_variables(deployment),
-        lambda: embedded_services(deployment),
+        lambda: make_embedded_services(deployment),
         lambda: deployment.postgres.socket_directory,
     )
     refused = [str(error) for error in map(_error_of, looks) if error]
@@ -81,9 +81,9 @@ def test_what_env_printed_does_not_make_services_foreign(tmp_path: Path) -> None
     """After `eval "$(pixwhisk env)"` another `up` still starts its own services."""
     first = choose_deployment(tmp_path, {})
     establish(first)
-    again = choose_deployment(tmp_path, exported_variables(first))
+    again = choose_deployment(tmp_path, export_variables(first))
     assert again.external == External()
-    assert [service.name for service in embedded_services(again)] == ["postgres", "openwhisk", "minio"]
+    assert [service.name for service in make_embedded_services(again)] == ["postgres", "openwhisk", "minio"]
 
 
 def test_services_of_the_environment_replace_the_embedded_ones(tmp_path: Path) -> None:
@@ -91,7 +91,7 @@ def test_services_of_the_environment_replace_the_embedded_ones(tmp_path: Path) -
     started = choose_deployment(tmp_path, OUTSIDE)
     establish(started)
     later = find_deployment(tmp_path, {})
-    assert embedded_services(started) == []
+    assert make_embedded_services(started) == []
     assert later.database_url == OUTSIDE["DATABASE_URL"]
     assert (later.apihost, later.auth) == ("https://whisk.example", "u:p")
     assert later.endpoint == OUTSIDE["AWS_ENDPOINT_URL_S3"]

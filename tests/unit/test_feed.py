@@ -19,7 +19,7 @@ from triggers.feed.subscription import (
     Subscription,
     entries,
     holds,
-    merged,
+    merge,
     own_target,
     resolve_subscription,
     subscription,
@@ -60,8 +60,8 @@ def test_a_merge_keeps_everybody_elses_entries(
     foreign: list[QueueConfig], old: Subscription, new: Subscription
 ) -> None:
     """Merging twice leaves foreign entries in order and the trigger's own as last given, whatever was there."""
-    document = merged(NotificationConfig(queue_config_list=foreign), old.trigger, entries(old))
-    document = merged(document, old.trigger, entries(new) if new.trigger == old.trigger else entries(old))
+    document = merge(NotificationConfig(queue_config_list=foreign), old.trigger, entries(old))
+    document = merge(document, old.trigger, entries(new) if new.trigger == old.trigger else entries(old))
     assert document.queue_config_list[: len(foreign)] == foreign
     assert holds(document, old.trigger, document.queue_config_list[len(foreign) :])
 
@@ -70,18 +70,18 @@ def test_a_merge_keeps_everybody_elses_entries(
 def test_a_subscription_is_read_back_as_it_was_written(foreign: list[QueueConfig], wanted: Subscription) -> None:
     """Through the XML that MinIO stores, a subscription comes out as it went in; taking it away leaves no trace."""
     before = NotificationConfig(queue_config_list=foreign)
-    after = merged(before, wanted.trigger, entries(wanted))
+    after = merge(before, wanted.trigger, entries(wanted))
     stored = NotificationConfig.fromxml(ET.fromstring(marshal(after)))
     assert subscription(stored, wanted.trigger, "images") == wanted
-    assert merged(after, wanted.trigger, []) == before
+    assert merge(after, wanted.trigger, []) == before
 
 
 def test_two_triggers_on_one_bucket_do_not_touch_each_other() -> None:
     """One trigger's name may begin with another's."""
     one, other = (Subscription(f"guest/{name}", "images", ARN) for name in ("a", "a#webhook"))
-    document = merged(NotificationConfig(), one.trigger, entries(one))
-    document = merged(document, other.trigger, entries(other))
-    assert subscription(merged(document, one.trigger, []), other.trigger, "images") == other
+    document = merge(NotificationConfig(), one.trigger, entries(one))
+    document = merge(document, other.trigger, entries(other))
+    assert subscription(merge(document, one.trigger, []), other.trigger, "images") == other
 
 
 FIELDS = st.sampled_from(["triggerName", "authKey", "bucket", "prefix", "suffix", "events", "target", "journal"])

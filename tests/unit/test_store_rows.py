@@ -15,7 +15,7 @@ from actions.events import ObjectEvent, sequence_number
 from actions.messages import Classification, ModelReference, Outcome, Status
 from actions.store.handler import handle
 from actions.store.results import database_url
-from actions.store.rows import as_json, moment, padded, prepare, row, storable
+from actions.store.rows import as_json, moment, pad_sequencer, prepare, row, storable
 from actions.store.settings import StoreSettings
 
 MODEL = ModelReference("lite0", "sha256:aa")
@@ -50,16 +50,16 @@ def test_a_deletion_is_a_tombstone(marker: bool, finality: int) -> None:
 @given(st.integers(0, 2**128 - 1), st.integers(0, 2**128 - 1))
 def test_padded_sequencers_sort_as_numbers(one: int, other: int) -> None:
     """Text order of stored sequencers is the order of the numbers they are."""
-    assert (padded(f"{one:X}") < padded(f"{other:x}")) == (one < other)
-    assert sequence_number(padded(f"{one:X}")) == one
-    assert padded(None) < padded(f"{one:X}")
+    assert (pad_sequencer(f"{one:X}") < pad_sequencer(f"{other:x}")) == (one < other)
+    assert sequence_number(pad_sequencer(f"{one:X}")) == one
+    assert pad_sequencer(None) < pad_sequencer(f"{one:X}")
 
 
 @pytest.mark.parametrize("sequencer", ["-1", "0x1", "1_0", " 1", "g", "1" * 33])
 def test_a_sequencer_that_is_no_number_is_refused(sequencer: str) -> None:
     """Nothing but hexadecimal digits orders events."""
     with pytest.raises(BadRequest):
-        padded(sequencer)
+        pad_sequencer(sequencer)
 
 
 @pytest.mark.parametrize(

@@ -51,10 +51,10 @@ class FeedSettings:
 
 def main(params: dict[str, Any]) -> dict[str, Any]:
     """Answer one lifecycle event; any error is the activation's `error`, as the feed contract wants it."""
-    return answer(_handled, params)
+    return answer(_handle, params)
 
 
-def _handled(params: Mapping[str, Any], environ: Mapping[str, str]) -> dict[str, Any]:
+def _handle(params: Mapping[str, Any], environ: Mapping[str, str]) -> dict[str, Any]:
     settings = FeedSettings.from_params(params, environ)
     return handle(connect(settings), parse_request(params, environ.get("__OW_NAMESPACE") or "_"))
 

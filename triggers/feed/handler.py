@@ -23,7 +23,7 @@ from triggers.feed.subscription import (
     Subscription,
     entries,
     holds,
-    merged,
+    merge,
     own_target,
     resolve_subscription,
     subscription,
@@ -66,12 +66,12 @@ def handle(feed: Feed, request: Request) -> dict[str, Any]:
             case unknown:
                 assert_never(unknown)
     except S3Error as error:
-        raise explained(error) from None
+        raise explain(error) from None
     except (MinioException, HTTPError, OSError):
         raise ObjectStoreUnreachable("MinIO does not answer: check AWS_ENDPOINT_URL_S3, and that it runs") from None
 
 
-def explained(error: S3Error) -> ActionError:
+def explain(error: S3Error) -> ActionError:
     """What the store's refusal means to whoever created the trigger."""
     message = error.message or error.code or "no reason given"
     if error.code == "NoSuchBucket":
@@ -95,7 +95,7 @@ def _subscribe(feed: Feed, trigger: FedTrigger, parameters: FeedParameters, *, u
         raise BadRequest(f"bucket {wanted.bucket} does not exist: create it first, then the trigger")
     document = feed.store.get_bucket_notification(bucket_name=wanted.bucket)
     if _declare_own(feed, trigger, wanted):
-        _write_while_restarting(feed, wanted, merged(document, str(trigger), entries(wanted)))
+        _write_while_restarting(feed, wanted, merge(document, str(trigger), entries(wanted)))
     _write(feed, wanted.bucket, str(trigger), entries(wanted))
     for old in before:
         if old.bucket != wanted.bucket:
@@ -141,7 +141,7 @@ def _write(feed: Feed, bucket: str, trigger: str, wanted: Sequence[QueueConfig])
         document = feed.store.get_bucket_notification(bucket_name=bucket)
         if holds(document, trigger, wanted):
             return
-        feed.store.set_bucket_notification(bucket_name=bucket, config=merged(document, trigger, wanted))
+        feed.store.set_bucket_notification(bucket_name=bucket, config=merge(document, trigger, wanted))
     if not holds(feed.store.get_bucket_notification(bucket_name=bucket), trigger, wanted):
         raise ObjectStoreUnreachable(f"the notifications of bucket {bucket} keep changing under the feed: try again")
 

@@ -61,7 +61,7 @@ def entries(subscription: Subscription) -> list[QueueConfig]:
 
 def subscription(document: NotificationConfig, trigger: str, bucket: str) -> Subscription | None:
     """What a bucket's document says of a trigger; None if it does not listen there."""
-    owned = {entry.config_id: entry for entry in document.queue_config_list if _owned(entry, trigger)}
+    owned = {entry.config_id: entry for entry in document.queue_config_list if _is_owned(entry, trigger)}
     hook = owned.get(entry_prefix(trigger) + WEBHOOK)
     if hook is None:
         return None
@@ -77,15 +77,15 @@ def subscription(document: NotificationConfig, trigger: str, bucket: str) -> Sub
     )
 
 
-def merged(document: NotificationConfig, trigger: str, wanted: Sequence[QueueConfig]) -> NotificationConfig:
+def merge(document: NotificationConfig, trigger: str, wanted: Sequence[QueueConfig]) -> NotificationConfig:
     """The document with exactly `wanted` as the trigger's entries, everybody else's as they were."""
-    foreign = [entry for entry in document.queue_config_list if not _owned(entry, trigger)]
+    foreign = [entry for entry in document.queue_config_list if not _is_owned(entry, trigger)]
     return dataclasses.replace(document, queue_config_list=[*foreign, *wanted])
 
 
 def holds(document: NotificationConfig, trigger: str, wanted: Sequence[QueueConfig]) -> bool:
     """Whether the trigger's entries already are exactly `wanted`, in whatever order MinIO lists them."""
-    owned = [entry for entry in document.queue_config_list if _owned(entry, trigger)]
+    owned = [entry for entry in document.queue_config_list if _is_owned(entry, trigger)]
     return sorted(map(_comparable, owned)) == sorted(map(_comparable, wanted))
 
 
@@ -131,7 +131,7 @@ def without_region(arn: str) -> str:
     return re.sub(r"^(arn:minio:sqs):[^:]*:", r"\1::", arn)
 
 
-def _owned(entry: QueueConfig, trigger: str) -> bool:
+def _is_owned(entry: QueueConfig, trigger: str) -> bool:
     return entry.config_id in (entry_prefix(trigger) + WEBHOOK, entry_prefix(trigger) + JOURNAL)
 
 

@@ -47,7 +47,7 @@ def declare(administration: Administration, target: str, wanted: dict[str, str])
     """Make MinIO know `target` as `wanted`. True if it restarts for that, in a moment."""
     name = f"notify_webhook:{target}"
     try:
-        if _declared(administration, name, wanted):
+        if _is_declared(administration, name, wanted):
             return False
         administration.config_set(name, wanted)
         administration.service_restart()
@@ -65,7 +65,7 @@ def forget(administration: Administration, target: str) -> None:
         return
 
 
-def _declared(administration: Administration, name: str, wanted: dict[str, str]) -> bool:
+def _is_declared(administration: Administration, name: str, wanted: dict[str, str]) -> bool:
     try:
         line = administration.config_get(name)
     except (MinioAdminException, UnboundLocalError):

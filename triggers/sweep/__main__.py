@@ -34,10 +34,10 @@ def sweep(settings: SweepSettings, until: float = float("inf"), stop: Event | No
 
 
 def _sweep_for_a_while(params: Mapping[str, Any], environ: Mapping[str, str]) -> dict[str, Any]:
-    return sweep(SweepSettings.from_params(params, environ), time.monotonic() + _allowed(environ))
+    return sweep(SweepSettings.from_params(params, environ), time.monotonic() + _read_allowed(environ))
 
 
-def _allowed(environ: Mapping[str, str]) -> float:
+def _read_allowed(environ: Mapping[str, str]) -> float:
     """Seconds this activation may begin batches for, from the deadline OpenWhisk gives (ms since the epoch)."""
     try:
         return min(LONGEST, int(environ["__OW_DEADLINE"]) / 1000 - time.time() - RESERVE)

@@ -106,11 +106,11 @@ class Sweep:
     def _more(self, pool: ThreadPoolExecutor) -> bool:
         """Fill the places in flight; False when nothing is in flight and nothing more is to begin."""
         while not self._over():
-            while len(self._in_flight) < self._settings.in_flight and not self._paused() and self._next():
+            while len(self._in_flight) < self._settings.in_flight and not self._is_paused() and self._next():
                 batch = self._large.popleft() if self._large_may_run() else self._waiting.popleft()
                 run = self._runs.invoke_large if batch.large else self._runs.invoke
                 self._in_flight[pool.submit(run, batch.records)] = batch
-            if self._in_flight or not self._paused():
+            if self._in_flight or not self._is_paused():
                 break
             self._stop.wait(min(self._resume, self._until) - time.monotonic())
         return bool(self._in_flight)
@@ -221,7 +221,7 @@ class Sweep:
         self._pause = min(max(self._pause * 2, PAUSE_FIRST), PAUSE_LONGEST)
         self._resume = time.monotonic() + self._pause * (0.75 + random.random() / 2)  # noqa: S311 - jitter
 
-    def _paused(self) -> bool:
+    def _is_paused(self) -> bool:
         return self._pause > 0 and time.monotonic() < self._resume
 
     def _over(self) -> bool:

@@ -120,7 +120,7 @@ def read_answer(status: int, body: bytes, expected: int) -> Answer:
         return _done(activation, expected)
     response = activation.get("response")
     if status == 502 and isinstance(response, Mapping):
-        return _failed(str(response.get("status", "")), response.get("result"))
+        return _read_failure(str(response.get("status", "")), response.get("result"))
     return Refused("over-quota" if status == 429 else "openwhisk-refused", f"{status}: {activation.get('error')}")
 
 
@@ -133,7 +133,7 @@ def _done(activation: Mapping[str, Any], expected: int) -> Answer:
     return Done([_object(outcome) for outcome in outcomes[::models]])
 
 
-def _failed(status: str, result: object) -> Failed:
+def _read_failure(status: str, result: object) -> Failed:
     error = _object(result).get("error")
     if isinstance(error, Mapping) and "code" in error:
         code, detail = str(error["code"]), str(error.get("message"))

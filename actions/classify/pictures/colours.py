@@ -27,7 +27,7 @@ def converter(image: Image.Image, tone: Tone) -> Converter:
         return _sixteen_bit(tone)
     if image.mode in ("I", "F"):
         black, white = _range(image)
-        return _scaled(white, black) if tone.inverted else _scaled(black, white)
+        return _make_scale(white, black) if tone.inverted else _make_scale(black, white)
     if image.has_transparency_data and not _is_wholly_transparent(image):
         return _on_background
     return _plain
@@ -53,7 +53,7 @@ def _is_wholly_transparent(image: Image.Image) -> bool:
 
 def _sixteen_bit(tone: Tone) -> Converter:
     white = tone.white or 65535
-    scaled = _scaled(white, 0) if tone.inverted else _scaled(0, white)
+    scaled = _make_scale(white, 0) if tone.inverted else _make_scale(0, white)
     if tone.key is None:
         return scaled
     # One value stands for transparent, and pages are white.
@@ -67,7 +67,7 @@ def _sixteen_bit(tone: Tone) -> Converter:
     return convert
 
 
-def _scaled(black: float, white: float) -> Converter:
+def _make_scale(black: float, white: float) -> Converter:
     """Brightness of more than eight bits: from `black` to `white` becomes 0 to 255."""
     factor = 255 / ((white - black) or 1)
 

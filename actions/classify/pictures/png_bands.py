@@ -35,10 +35,10 @@ def load(file: BinaryIO, chunks: Chunks, image: PngImageFile, frame: Frame) -> I
     """The whole picture, reduced."""
     scale = factor(image.size, frame)
     bands = (_with_meaning(band, image) for band in _bands(file, chunks, image, scale))
-    return assemble(bands, _reduced_mode(image), image.size, scale)
+    return assemble(bands, _find_reduced_mode(image), image.size, scale)
 
 
-def _reduced_mode(image: PngImageFile) -> str:
+def _find_reduced_mode(image: PngImageFile) -> str:
     if image.mode == "P" or "transparency" in image.info:
         return "RGBA" if image.has_transparency_data else "RGB"
     return image.mode
@@ -59,7 +59,7 @@ def _bands(file: BinaryIO, chunks: Chunks, image: PngImageFile, scale: int) -> I
     rows = band_rows(stride, scale)
     # The numbers mean nothing to the decoder: one of a palette's is as good as one of grey.
     mode = "L" if image.mode == "P" else image.mode
-    above, filtered = bytes(stride), _filtered(file, chunks, stride * rows)
+    above, filtered = bytes(stride), _read_filtered(file, chunks, stride * rows)
     for upper in range(0, height, rows):
         count = min(rows, height - upper)
         body = next(filtered, b"")[: stride * count]
@@ -70,7 +70,7 @@ def _bands(file: BinaryIO, chunks: Chunks, image: PngImageFile, scale: int) -> I
         yield band.crop((0, 1, width, count + 1))
 
 
-def _filtered(file: BinaryIO, chunks: Chunks, size: int) -> Iterator[bytes]:
+def _read_filtered(file: BinaryIO, chunks: Chunks, size: int) -> Iterator[bytes]:
     """Rows as they are in the file, `size` bytes of them at a time; the last of them may be fewer, or more."""
     inflater, held = zlib.decompressobj(), bytearray()
     for piece in open_pixels(file, chunks):

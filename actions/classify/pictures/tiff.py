@@ -121,10 +121,10 @@ def _check_kind(directory: Directory) -> None:
 
 def _open(directory: Directory) -> TiffImageFile:
     try:
-        image = _Tiff(cast("BinaryIO", isolate(directory, _changed(directory))))
+        image = _Tiff(cast("BinaryIO", isolate(directory, _change_entries(directory))))
     except SyntaxError as error:
         if str(error) == "unknown pixel mode":
-            raise _unsupported(directory) from None
+            raise _name_unsupported(directory) from None
         raise
     # The directory stands where it stood, so both libraries find all they want in the real file.
     image.fp = image._fp = directory.file  # noqa: SLF001
@@ -134,7 +134,7 @@ def _open(directory: Directory) -> TiffImageFile:
     return image
 
 
-def _changed(directory: Directory) -> dict[int, Entry]:
+def _change_entries(directory: Directory) -> dict[int, Entry]:
     """White is zero in more kinds of pictures than Pillow can invert: those are inverted when they are small."""
     if not _is_inverted(directory):
         return {}
@@ -152,7 +152,7 @@ def _tone(directory: Directory) -> Tone:
     return Tone(white=whole, inverted=_is_inverted(directory))
 
 
-def _unsupported(directory: Directory) -> UnsupportedFormat | TruncatedImage:
+def _name_unsupported(directory: Directory) -> UnsupportedFormat | TruncatedImage:
     if BITS in directory.entries and not directory.numbers(BITS):
         return TruncatedImage("a TIFF that is cut off: what says how its pixels are stored is missing; upload it again")
     bits = "+".join(map(str, directory.numbers(BITS)[:8])) or "1"

@@ -77,7 +77,7 @@ class Dispatch:
         invocable.check(payload)
         self._throttle.enter(namespace)
         activation_id = new_id()
-        task = self.keep(asyncio.ensure_future(self._admitted(invocable, payload, activation_id, origin)))
+        task = self.keep(asyncio.ensure_future(self._admit(invocable, payload, activation_id, origin)))
         # One turn of the loop lets the pool say at once that it is full, while there is still someone to tell.
         await asyncio.sleep(0)
         if task.done() and isinstance(task.exception(), Busy):
@@ -87,7 +87,7 @@ class Dispatch:
     def keep(self, task: asyncio.Task[Any]) -> asyncio.Task[Any]:
         """Hold a reference to background work until it ends, and hear of its failure."""
         self._under_way.add(task)
-        task.add_done_callback(self._ended)
+        task.add_done_callback(self._note_end)
         return task
 
     async def drain(self, seconds: float) -> None:
@@ -98,15 +98,13 @@ class Dispatch:
         for task in list(self._under_way):
             task.cancel()
 
-    def _ended(self, task: asyncio.Task[Any]) -> None:
+    def _note_end(self, task: asyncio.Task[Any]) -> None:
         self._under_way.discard(task)
         if not task.cancelled() and (error := task.exception()) and not isinstance(error, Busy):
             log.fault("dispatch-failed", error)
 
     # `leave` here and not in `invoke`: the caller may have gone long before the activation ends.
-    async def _admitted(
-        self, invocable: Invocable, payload: Any, activation_id: str, origin: Origin
-    ) -> ActivationRecord:
+    async def _admit(self, invocable: Invocable, payload: Any, activation_id: str, origin: Origin) -> ActivationRecord:
         try:
             return await self._activate(invocable, payload, activation_id, origin)
         finally:

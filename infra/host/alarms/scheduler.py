@@ -89,7 +89,7 @@ class Scheduler:
 
     def feed(self, kind: AlarmKind, parameters: Mapping[str, Any]) -> Mapping[str, Any]:
         """What the feed action `kind` answers. CREATE may be repeated; DELETE of what is gone succeeds."""
-        trigger, namespace = self._addressed(parameters)
+        trigger, namespace = self._read_address(parameters)
         key = f"{namespace}/{trigger}"
         match parameters.get("lifecycleEvent", "CREATE"):
             case "CREATE" | "UPDATE":
@@ -108,7 +108,7 @@ class Scheduler:
                 return self._due[key][1].describe()
         raise BadAlarm("lifecycleEvent: CREATE, READ, UPDATE or DELETE expected")
 
-    def _addressed(self, parameters: Mapping[str, Any]) -> tuple[str, str]:
+    def _read_address(self, parameters: Mapping[str, Any]) -> tuple[str, str]:
         """The trigger's name and namespace; the key must be the namespace's own."""
         key = parameters.get("authKey")
         owner = self._keyring.identify(key) if isinstance(key, str) else None

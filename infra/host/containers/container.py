@@ -92,9 +92,9 @@ class Container:
         try:
             response = await self._request("/init", body, limits)
         except TooSlow:
-            return self._timed_out(limits, " during initialization.")
+            return self._end_late(limits, " during initialization.")
         except Lost:
-            return await self._died(NOT_INITIALIZED)
+            return await self._end_dead(NOT_INITIALIZED)
         if response.status != 200:
             return Ended(2, error_of(response, "The action failed during initialization"))
         self.initialized = True
@@ -105,14 +105,14 @@ class Container:
         try:
             response = await self._request("/run", body, limits)
         except TooSlow:
-            return self._timed_out(limits, ".")
+            return self._end_late(limits, ".")
         except Lost:
-            return await self._died(NOT_RUN)
+            return await self._end_dead(NOT_RUN)
         # An answer came, and does not count: with a cgroup's limit, as Docker sets, the process would have been killed
         # in the moment it went over, and an action must not do here what it cannot do there.
         if self.sandbox.peaked():
             self.sandbox.exhausted = True
-            return await self._died(NOT_RUN)
+            return await self._end_dead(NOT_RUN)
         return outcome(response)
 
     async def _request(self, path: str, body: bytes, limits: ActionLimits) -> Response:
@@ -120,12 +120,12 @@ class Container:
             raise Lost
         return await self._wire.request("POST", path, body, limits.timeout / 1000)
 
-    def _timed_out(self, limits: ActionLimits, phase: str) -> Ended:
+    def _end_late(self, limits: ActionLimits, phase: str) -> Ended:
         self.sandbox.kill()
         message = f"The action exceeded its time limits of {limits.timeout} milliseconds{phase}"
         return Ended(2, {"error": message}, timed_out=True)
 
-    async def _died(self, message: str) -> Ended:
+    async def _end_dead(self, message: str) -> Ended:
         if not await self.sandbox.exits(TIMEOUT_EXIT):
             self.sandbox.kill()
         return Ended(2, {"error": EXHAUSTED if self.sandbox.exhausted else message})

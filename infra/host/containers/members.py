@@ -105,17 +105,17 @@ class Members:
     def make_room(self, memory: int) -> bool:
         """End idle containers, the longest unused first, until `memory` is free; none if that would not do."""
         idle = [each for each in self._members if not each.busy]
-        if self._used() - sum(each.profile.memory for each in idle) + memory > self._memory:
+        if self._count_used() - sum(each.profile.memory for each in idle) + memory > self._memory:
             return False
         return self.end_of(idle, memory)
 
     def end_of(self, dispensable: list[Member], memory: int) -> bool:
         """End as many of these as it takes for `memory` megabytes to be free; whether they are."""
         for member in dispensable:
-            if self._used() + memory <= self._memory:
+            if self._count_used() + memory <= self._memory:
                 break
             self.destroy(member)
-        return self._used() + memory <= self._memory
+        return self._count_used() + memory <= self._memory
 
     def start(self, profile: Profile) -> Member:
         """Start a container. Raises `OSError` or `UnknownKind`."""
@@ -165,7 +165,7 @@ class Members:
             self.destroy(member)
             self._tell_lost(member)
 
-    def _used(self) -> int:
+    def _count_used(self) -> int:
         return sum(each.profile.memory for each in self._members)
 
 
