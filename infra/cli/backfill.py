@@ -74,10 +74,12 @@ def _rescore(deployment: Deployment, name: str, stop: threading.Event) -> None:
         written = count
 
     with connect(deployment.database_url) as connection:
-        known = {each.digest: each for each in count_by_model(connection)}
-        if model.digest not in known or not known[model.digest].active:
+        # One file may have been given several names; each is a model of its own in the database.
+        known = {(each.name, each.digest): each for each in count_by_model(connection)}
+        named = (model.name, model.digest)
+        if named not in known or not known[named].active:
             raise BadModel(f"{name} is not active: `pixwhisk models use {name}` first")
-        with Counting(f"asking {name}", so_far, lambda: known[model.digest].unanswered):
+        with Counting(f"asking {name}", so_far, lambda: known[named].unanswered):
             rescore(connection, model, stop, report)
     click.echo(f"{name}: {written} outcomes from embeddings")
 

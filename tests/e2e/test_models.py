@@ -41,8 +41,10 @@ def models_of(deployment: Deployment, key: str) -> set[str]:
 def test_models_are_switched_under_load_and_speak_about_the_past(deployment: Deployment, other_head: str) -> None:
     """Uploads during a switch lose nothing and land under the model that looked; embeddings answer for the past."""
     prefix, stop = f"switch-{uuid.uuid4().hex[:6]}/", threading.Event()
-    put(deployment, f"{prefix}before.png")
-    eventually(lambda: models_of(deployment, f"{prefix}before.png"), "a row")
+    put(deployment, before := f"{prefix}before.png")
+    # The journal's copy of its event as well, or the sweep would show it to both models.
+    settled = "SELECT FROM inbox WHERE key = %s AND state = 'settled'"
+    eventually(lambda: models_of(deployment, before) and deployment.query(settled, before), "its row and its event")
     uploaded: list[str] = []
 
     def upload() -> None:
@@ -63,12 +65,12 @@ def test_models_are_switched_under_load_and_speak_about_the_past(deployment: Dep
         uploading.join()
     try:
         eventually(lambda: models_of(deployment, uploaded[-1]) == {paths.MODEL_NAME, other_head}, "both models' rows")
-        assert models_of(deployment, f"{prefix}before.png") == {paths.MODEL_NAME}
+        assert models_of(deployment, before) == {paths.MODEL_NAME}
         eventually(lambda: audit(deployment, deployment.bucket)["clean"], "a clean audit")
 
         filled = deployment.pixwhisk("backfill", "--model", other_head).stdout
         assert f"{other_head}: " in filled
-        (row,) = [row for row in deployment.rows(f"{prefix}before.png") if row["model"] == other_head]
+        (row,) = [row for row in deployment.rows(before) if row["model"] == other_head]
         assert (row["label"], row["receipt"]) == (second_word("espresso"), {"rescored": True})
         (looked,) = [row for row in deployment.rows(uploaded[-1]) if row["model"] == other_head]
         assert row["labels"] == looked["labels"]
