@@ -14,7 +14,7 @@ import pytest
 
 from infra.cli.__main__ import run
 from tests.e2e.test_main_job import COFFEE, wait_for
-from tests.e2e.test_unmeant import state_of
+from tests.e2e.test_unmeant import become_quiet, state_of
 from tests.fixtures.deployment import PIXWHISK, Deployment, eventually
 
 USAGE, FAILED, AWAY = 2, 1, 3
@@ -149,6 +149,7 @@ def untouched(deployment: Deployment) -> Iterator[None]:
     # The journal comes a moment after the row.
     arrived = "SELECT FROM inbox WHERE key = 'coffee.png' AND state = 'settled'"
     eventually(lambda: deployment.query(arrived), "the journal")
+    become_quiet(deployment)
     before = state_of(deployment)
     yield
     assert state_of(deployment) == before

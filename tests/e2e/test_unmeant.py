@@ -13,7 +13,7 @@ import httpx
 import pytest
 
 from infra.cli import bench
-from tests.fixtures.deployment import Deployment, environment_of, free_ports, pixwhisk, working_in
+from tests.fixtures.deployment import Deployment, environment_of, eventually, free_ports, pixwhisk, working_in
 
 
 @pytest.fixture
@@ -34,9 +34,20 @@ def loaded(deployment: Deployment) -> Mapping[str, str]:
 @pytest.fixture(autouse=True)
 def untouched(deployment: Deployment) -> Iterator[None]:
     """Entities with their versions and bindings, subscription, objects and rows are afterwards what they were."""
+    become_quiet(deployment)
     before = state_of(deployment)
     yield
     assert state_of(deployment) == before
+
+
+def become_quiet(deployment: Deployment) -> None:
+    """Wait until what others uploaded has been told of in full, and is done."""
+
+    def quiet() -> bool:
+        queued = [path for path in (deployment.data / "minio/journal").rglob("*") if path.is_file()]
+        return not queued and not deployment.query("SELECT FROM work WHERE state = 'pending' LIMIT 1")
+
+    eventually(quiet, "no event in MinIO's queue, and nothing pending")
 
 
 def state_of(deployment: Deployment) -> dict[str, Any]:
