@@ -109,7 +109,10 @@ def require_packages() -> None:
 def contending(deployment: Deployment, own: Place, directory: Path, left_out: LeftOut) -> Iterator[Sequence[Contender]]:
     """pixwhisk, the inline webhook and every peer, ready to be uploaded to."""
     address = bare_minio.choose_address(deployment.s3_port + 10)
-    environment = environment_of(deployment, address) | {"PIXWHISK_BENCH_QUEUE": deployment.database_url}
+    environment = environment_of(deployment, address) | {
+        "PIXWHISK_BENCH_QUEUE": deployment.database_url,
+        "PIXWHISK_BENCH_SCHEMA": SCHEMA_PROCRASTINATE,
+    }
     with ExitStack() as stack:
         peers = _possible(left_out)
         if any(peer.needs_redis for peer in peers):

@@ -9,11 +9,10 @@ from procrastinate import App, PsycopgConnector
 
 from infra.bench.peers import work
 
-SCHEMA = "pixwhisk_bench_procrastinate"
-
 app = App(
     connector=PsycopgConnector(
-        conninfo=os.environ["PIXWHISK_BENCH_QUEUE"], kwargs={"options": f"-c search_path={SCHEMA}"}
+        conninfo=os.environ["PIXWHISK_BENCH_QUEUE"],
+        kwargs={"options": f"-c search_path={os.environ['PIXWHISK_BENCH_SCHEMA']}"},
     )
 )
 
