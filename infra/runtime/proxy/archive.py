@@ -1,7 +1,7 @@
 """Archives: bytes in, files in a directory out."""
 
 # pathlib delays a cold start.
-# ruff: noqa: PTH101, PTH103, PTH118, PTH123
+# ruff: noqa: PTH101, PTH103, PTH118
 
 from __future__ import annotations
 
@@ -66,10 +66,20 @@ def write_entry(entry: ArchiveEntry, path: str, made: set[str]) -> None:
         made.add(parent)
     if not name:
         return
-    with open(path, "wb") as file:
-        file.write(entry.read())
+    write_file(path, entry.read())
     if entry.mode & 0o111:
         os.chmod(path, 0o700)
+
+
+def write_file(path: str, content: bytes) -> None:
+    """Without the buffers that `open` makes: of an action with dozens of files they are a third of its start."""
+    file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o666)
+    try:
+        left = memoryview(content)
+        while left:
+            left = left[os.write(file, left) :]
+    finally:
+        os.close(file)
 
 
 def zip_entries(archive: bytes) -> Iterator[ArchiveEntry]:
@@ -91,7 +101,8 @@ def zip_entry(archive: bytes, start: int) -> tuple[ArchiveEntry, int]:
     if magic != b"PK\x01\x02":
         raise ValueError
     raw = archive[start + 46 : start + 46 + named]
-    name = raw.decode("utf-8" if flags & 0x800 else "cp437")
+    # Most names are ASCII, and cp437's table would have to be imported.
+    name = raw.decode("utf-8" if flags & 0x800 or raw.isascii() else "cp437")
     # The upper half of the attributes holds Unix's mode where the zip was made on Unix (3) or macOS (19).
     mode = mode if host in (3, 19) else 0
     if mode & 0o170000 == 0o120000 or flags & 1 or method not in (0, 8):
