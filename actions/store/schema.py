@@ -2,6 +2,7 @@
 
     objects 1 ──── n outcomes n ──── 1 models        inbox: one row an event, settled by the outcome that covers it
        1 ───────── n embeddings n ── 1 backbones
+       1 ───────── n example_labels
 
 What `store` knows of an object version is one row of `objects`. Events of one version are ordered by
 (`sequencer`, `finality`); an outcome counts only while its `etag` is the one of its object.
@@ -186,6 +187,22 @@ class StoredLabelRule(Base):
     minimum: Mapped[float | None] = mapped_column(DOUBLE_PRECISION)
     hide: Mapped[bool] = mapped_column(server_default=text("false"))
     rename: Mapped[Word | None]
+
+
+class ExampleLabel(Base):
+    """What somebody says that a picture shows, or does not: heads are taught by it. It counts only while its `etag` is
+    the one of its object.
+    """
+
+    __tablename__ = "example_labels"
+    __table_args__ = (CheckConstraint("label <> ''", name="label"),)
+
+    object_id: Mapped[int] = mapped_column(ForeignKey("objects.id", ondelete="CASCADE"), primary_key=True)
+    label: Mapped[str] = mapped_column(Text, primary_key=True)
+    shows: Mapped[bool] = mapped_column(comment="false: somebody said that the picture does not show it")
+    etag: Mapped[Word] = mapped_column(server_default=EMPTY)
+    given_by: Mapped[Word]
+    given_at: Mapped[Moment] = mapped_column(server_default=func.now())
 
 
 class InboxEvent(Base):

@@ -26,6 +26,8 @@ COMMANDS: Mapping[str, str] = {
     "similar": "Find the pictures most like one, which is a key or a file here.",
     "duplicates": "Show groups of objects with the same bytes, or with almost the same picture.",
     "rules": "Show the rules by which view `labels` reads labels, or make or delete one.",
+    "label": "Say what pictures show, or do not show; `pixwhisk teach` learns from it.",
+    "teach": "Teach a head of one's own what `pixwhisk label` said, in seconds; or --suggest what to label next.",
     "models": "See, take in, switch and compare models.",
     "audit": "Compare the bucket with the rows, both ways.",
     "backfill": "Classify what is in the bucket already.",

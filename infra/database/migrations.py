@@ -36,8 +36,8 @@ TIMEOUTS = "-c lock_timeout=10s -c statement_timeout=120s"
 
 # All that a grant is about: what was granted by an earlier release, and is not below, is taken back.
 GRANTED_ON = (
-    *("models", "objects", "outcomes", "inbox", "backbones", "embeddings"),
-    *("results", "current_results", "work", "current_embeddings"),
+    *("models", "objects", "outcomes", "inbox", "backbones", "embeddings", "example_labels"),
+    *("results", "current_results", "work", "current_embeddings", "examples"),
 )
 # Least privilege, role by role. A role that does not exist (one role does all, in somebody's own database) is skipped.
 GRANTS: Mapping[str, Sequence[str]] = {
@@ -53,6 +53,7 @@ GRANTS: Mapping[str, Sequence[str]] = {
     "pixwhisk_view": (
         "SELECT ON models, objects, outcomes, results, current_results, work TO {}",
         "SELECT ON backbones, embeddings, current_embeddings, labels, vocabulary, label_rules TO {}",
+        "SELECT ON example_labels, examples TO {}",
     ),
     # MinIO looks whether the table is there; row security shows it no row.
     "pixwhisk_journal": ("INSERT (event_time, event_data), SELECT (event_time) ON inbox TO {}",),

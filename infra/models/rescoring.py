@@ -95,18 +95,19 @@ class BatchHead:
         from ai_edge_litert.interpreter import Interpreter
 
         self._interpreter = Interpreter(str(model.directory / str(model.card["head"]["file"])), num_threads=2)
-        self._names = [str(name) for name in model.card["labels"]]
+        self.names = [str(name) for name in model.card["labels"]]
 
     def speak(self, embeddings: NDArray[np.float32]) -> Iterator[list[dict[str, Any]]]:
         """The labels of each, as a row keeps them."""
-        probabilities = self._run(embeddings)
+        probabilities = self.ask(embeddings)
         count = min(KEPT, probabilities.shape[1])
         first = np.argsort(-probabilities, axis=1, kind="stable")[:, :count]
         for row, order in zip(probabilities, first, strict=True):
             kept = [index for index in order.tolist() if row[index] >= LEAST]
             yield [self._label(index, float(row[index])) for index in kept]
 
-    def _run(self, embeddings: NDArray[np.float32]) -> NDArray[np.float32]:
+    def ask(self, embeddings: NDArray[np.float32]) -> NDArray[np.float32]:
+        """The probability of each label, a row an embedding."""
         taken, given = self._interpreter.get_input_details()[0], self._interpreter.get_output_details()[0]
         self._interpreter.resize_tensor_input(taken["index"], embeddings.shape)
         self._interpreter.allocate_tensors()
@@ -115,7 +116,7 @@ class BatchHead:
         return np.asarray(self._interpreter.get_tensor(given["index"]), np.float32)
 
     def _label(self, index: int, probability: float) -> dict[str, Any]:
-        name = self._names[index]
+        name = self.names[index]
         return {
             "label": name.split(", ")[0],
             "className": name,
