@@ -189,7 +189,7 @@ class StoredLabelRule(Base):
     rename: Mapped[Word | None]
 
 
-class ExampleLabel(Base):
+class StoredExample(Base):
     """What somebody says that a picture shows, or does not: heads are taught by it. It counts only while its `etag` is
     the one of its object.
     """
