@@ -11,6 +11,7 @@
     ├── WhiskError                      OpenWhisk refused, or an activation failed
     ├── ListingRefused, UsersRefused    MinIO refused
     ├── ForeignDatabase, NewerSchema    a database that is not to be migrated
+    ├── ForeignTargets                  notification targets in a MinIO that are another deployment's
     ├── Held, NotPrivate, NoDeployment, SecretMissing   a data directory that cannot be used
     ├── NotSetUp, BadModel, MinioMissing, PostgresMissing   what `make setup` makes is missing or not as it should be
     ├── PortTaken, ServiceFailed        a service did not start

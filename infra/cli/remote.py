@@ -13,7 +13,8 @@ from actions.settings import api_url
 from infra.cli.failures import Failure
 from infra.cli.standing import not_running
 from infra.deployment.external import read_database_url
-from infra.deployment.record import BUCKET, JOURNAL, Deployment, NoDeployment, find_deployment
+from infra.deployment.record import BUCKET, Deployment, NoDeployment, find_deployment
+from infra.deployment.target_names import name_targets
 from infra.deployment.variables import manifest_variables
 from infra.errors import Exit
 from infra.openwhisk.client import Patience, Whisk
@@ -74,10 +75,12 @@ def variables(data: Path, remote: Remote, environ: Mapping[str, str] = os.enviro
     found = manifest_variables(deployment) if deployment else _of_environment(environ)
     if deployment and deployment.apihost != remote.apihost:
         found.pop("PIXWHISK_MODEL", None)  # a path of this machine; elsewhere the image has the model
+    if deployment is None or "PIXWHISK_DEPLOYMENT" in environ:
+        found |= name_targets(environ).variables()
     # Set but empty counts too: PIXWHISK_JOURNAL_TARGET= says that there is no journal.
     found |= {name: environ[name] for name in _OVERRIDES if name in environ}
     found["PIXWHISK_TRIGGER_APIHOST"] = environ.get("PIXWHISK_TRIGGER_APIHOST") or remote.apihost
-    return {"PIXWHISK_BUCKET": BUCKET, "PIXWHISK_JOURNAL_TARGET": JOURNAL, **found}
+    return {"PIXWHISK_BUCKET": BUCKET, **found}
 
 
 def deployer(data: Path, environ: Mapping[str, str] = os.environ) -> Deployer:
@@ -100,6 +103,7 @@ _OVERRIDES = (
     "PIXWHISK_CLASSIFY_ACCESS_KEY_ID",
     "PIXWHISK_CLASSIFY_SECRET_ACCESS_KEY",
     "PIXWHISK_DECLARE_TARGETS",
+    "PIXWHISK_FAST_TARGET",
     "PIXWHISK_FEED_ACCESS_KEY_ID",
     "PIXWHISK_FEED_SECRET_ACCESS_KEY",
     "PIXWHISK_JOURNAL_TARGET",

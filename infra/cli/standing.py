@@ -65,6 +65,17 @@ def find_running_directories() -> list[Path]:
     return sorted(found)
 
 
+def find_deployment_of(endpoint: str) -> Deployment | None:
+    """The running deployment of this user's whose own MinIO answers at `endpoint`."""
+    from infra.deployment.record import find_deployment
+
+    for directory in find_running_directories():
+        found = find_deployment(directory, {})
+        if found.external.endpoint is None and found.endpoint == endpoint.rstrip("/").replace("localhost", "127.0.0.1"):
+            return found
+    return None
+
+
 def _directory_of(words: list[str], environ: Mapping[str, str], working: Path) -> Path:
     """Where an `up` with this command line keeps its data."""
     named = None

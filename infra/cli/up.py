@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import json
 import os
 import time
@@ -108,6 +109,7 @@ def _run(data: Path, flags: dict[str, Any], ready_fd: int | None, consent: Conse
             deployment = choose_deployment(data, **flags)
             for line in foreign(deployment):
                 report(line)
+            consent = dataclasses.replace(consent, restart_minio=_is_ours(deployment.external.endpoint))
             with running(deployment, report, consent) as supervisor:
                 for line in (*endpoints(deployment), *gaps(deployment), *_find_unanswered(deployment)):
                     report(line)
@@ -117,6 +119,13 @@ def _run(data: Path, flags: dict[str, Any], ready_fd: int | None, consent: Conse
                 supervisor.watch()
     except Stopping:
         report("stopped")
+
+
+def _is_ours(endpoint: str | None) -> bool:
+    """Whether another deployment of this user's started that MinIO."""
+    from infra.cli.standing import find_deployment_of
+
+    return endpoint is not None and find_deployment_of(endpoint) is not None
 
 
 def foreign(deployment: Deployment) -> list[str]:

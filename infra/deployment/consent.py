@@ -8,8 +8,10 @@ from dataclasses import dataclass
 @dataclass(frozen=True, slots=True)
 class Consent:
     """`force`: actions may get more rights than they have, or other services; `use_database`: a database may be used
-    that holds what is not ours.
+    that holds what is not ours; `restart_minio`: a MinIO of another deployment may be restarted, to learn of our
+    targets.
     """
 
     force: bool = False
     use_database: bool = False
+    restart_minio: bool = False

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from infra.deployment.record import FAST, JOURNAL, TRIGGER, Deployment
+from infra.deployment.record import Deployment
+from infra.deployment.targets import make_targets
 from infra.services import minio_binary
 from infra.services.held_port import HeldPort
-from infra.services.minio import JournalTarget, MinioServer, WebhookTarget
+from infra.services.minio import MinioServer
 from infra.services.openwhisk import OpenWhiskHost
 from infra.services.service import Service
 
@@ -34,8 +35,6 @@ def _openwhisk(deployment: Deployment, held: HeldPort | None) -> OpenWhiskHost:
 
 def _minio(deployment: Deployment) -> MinioServer:
     """With both lanes' targets."""
-    hook = f"{deployment.trigger_apihost}/api/v1/namespaces/_/triggers/{TRIGGER}"
     home = deployment.data / "minio"
-    journal = deployment.external.database_url or deployment.postgres.keywords("pixwhisk_journal")
-    targets = (WebhookTarget(FAST, hook, deployment.auth), JournalTarget(JOURNAL, journal, home / "journal"))
+    targets = make_targets(deployment, home / "journal")
     return MinioServer(home, minio_binary.find(), deployment.s3_port, deployment.secrets.credentials("root"), targets)

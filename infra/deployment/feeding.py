@@ -32,10 +32,11 @@ def ask_feed(deployment: Deployment, trigger: str, lifecycle: str, **wish: Any) 
         journal=variables["PIXWHISK_JOURNAL_TARGET"],
         apihost=variables["PIXWHISK_TRIGGER_APIHOST"],
         declare=variables["PIXWHISK_DECLARE_TARGETS"] == "on",
+        mark=variables["PIXWHISK_DEPLOYMENT"],
     )
     asked = {"lifecycleEvent": lifecycle, "triggerName": f"/_/{trigger}", "authKey": deployment.auth, **wish}
     try:
-        answer = handle(connect(settings), parse_request(asked, deployment.namespace))
+        answer = handle(connect(settings), parse_request(asked, deployment.namespace, settings.mark))
     except ActionError as error:
         raise ObjectStoreFailed(f"feed of trigger {trigger}: {error}") from None
     return list(answer["subscriptions"])

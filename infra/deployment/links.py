@@ -1,4 +1,5 @@
-"""Whether MinIO tells this deployment of its bucket's uploads: the subscription, compared with what it should be.
+"""Whether MinIO tells this deployment of its bucket's uploads: subscription and targets, compared with what they should
+be.
 
 Another tool that writes the bucket's notification document, or a bucket that was made again, ends it without a word.
 """
@@ -14,7 +15,8 @@ from urllib3.exceptions import HTTPError
 from actions.events import SUBSCRIBED
 from actions.minio_client import MinioException, S3Error
 from infra.deployment.feeding import ask_feed, feeder_client
-from infra.deployment.record import FAST, JOURNAL, TRIGGER, Deployment
+from infra.deployment.record import TRIGGER, Deployment
+from infra.deployment.target_names import TargetNames
 from triggers.feed import subscription
 from triggers.feed.subscription import journal_arn, webhook_arn
 
@@ -30,7 +32,9 @@ def examine_subscription(deployment: Deployment) -> str | None:
         return f"bucket {deployment.bucket} does not exist" if error.code == "NoSuchBucket" else None
     except (MinioException, HTTPError, OSError):
         return None
-    faults = list(_faults(document.queue_config_list, own=not deployment.external.endpoint))
+    faults = list(_faults(document.queue_config_list, deployment.targets))
+    if deployment.external.endpoint and (fault := _examine_targets(deployment)):
+        faults.append(fault)
     mended = MENDED_BY_DEPLOY if deployment.external.apihost else MENDED_BY
     return f"bucket {deployment.bucket}: {'; '.join(faults)}: {mended}" if faults else "ok"
 
@@ -40,19 +44,34 @@ def restore_subscription(deployment: Deployment) -> bool:
     if deployment.external.apihost:
         return False
     ask_feed(
-        deployment, TRIGGER, "UPDATE", bucket=deployment.bucket, target=FAST, journal=True, events=list(SUBSCRIBED)
+        deployment,
+        TRIGGER,
+        "UPDATE",
+        bucket=deployment.bucket,
+        target=deployment.targets.fast,
+        journal=True,
+        events=list(SUBSCRIBED),
     )
     return True
 
 
-def _faults(entries: Sequence[QueueConfig], *, own: bool) -> Iterator[str]:
-    """`own`: the targets are ours to name."""
-    lanes = {subscription.WEBHOOK: webhook_arn(FAST), subscription.JOURNAL: journal_arn(JOURNAL)}
+def _examine_targets(deployment: Deployment) -> str | None:
+    # Late: MinIO's administration is slow to import, and only asked where MinIO is not our own.
+    from infra.deployment.sharing import examine_targets
+
+    return examine_targets(deployment)
+
+
+def _faults(entries: Sequence[QueueConfig], names: TargetNames) -> Iterator[str]:
+    lanes = {subscription.WEBHOOK: webhook_arn(names.fast), subscription.JOURNAL: journal_arn(names.journal)}
     for lane, arn in lanes.items():
-        found = next((each for each in entries if re.search(rf"/{TRIGGER}#{lane}$", each.config_id or "")), None)
+        ours = re.compile(rf"pixwhisk:{names.mark and f'{names.mark}:'}[^:/]+/{TRIGGER}#{lane}")
+        found = next((each for each in entries if ours.fullmatch(each.config_id or "")), None)
+        if arn is None:
+            continue
         if found is None:
             yield f"not subscribed to the {lane}"
-        elif own and subscription.without_region(found.queue or "") != arn:
+        elif subscription.without_region(found.queue or "") != arn:
             yield f"subscribed to another target ({found.queue}) than our {lane}"
         elif missing := [name for name in SUBSCRIBED if name not in found.events]:
             yield f"not subscribed to {', '.join(missing)} by the {lane}"

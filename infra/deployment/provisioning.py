@@ -47,6 +47,8 @@ def provision(deployment: Deployment, report: Report, consent: Consent) -> None:
         for task in tasks:
             task.result()
     with Whisk(deployment.apihost, deployment.auth) as whisk:
+        if deployment.external.endpoint:
+            deployment = _provide_targets(deployment, whisk, report, consent)
         # The feed's own code, here and now: as an action it would have to start first.
         read = functools.partial(_read_feed, deployment) if not deployment.external.endpoint else None
         wanted, state = plan.prepare(whisk, manifest_variables(deployment), read_feed=read)
@@ -55,9 +57,20 @@ def provision(deployment: Deployment, report: Report, consent: Consent) -> None:
             migrations.activate_models(deployment.database_url, plan.find_serving_models(whisk))
         if read:
             _refresh_targets(deployment, whisk, wanted)
-            # The plan compares what the manifest says; the rest of a subscription may have been changed, or be old.
-            if examine_subscription(deployment) != "ok":
-                restore_subscription(deployment)
+        # The plan compares what the manifest says; the rest of a subscription may have been changed, or be old.
+        if examine_subscription(deployment) not in ("ok", None):
+            restore_subscription(deployment)
+
+
+def _provide_targets(deployment: Deployment, whisk: Whisk, report: Report, consent: Consent) -> Deployment:
+    """The deployment by the names that its targets have there."""
+    # Late: MinIO's administration is slow to import.
+    from infra.deployment.sharing import provide_targets, settle_mark
+
+    settled = settle_mark(deployment)
+    if provide_targets(settled, whisk.namespace(), may_restart=consent.restart_minio):
+        report(f"declared {settled.targets.fast} and {settled.targets.journal} in MinIO at {settled.endpoint}")
+    return settled
 
 
 def _refuse_unintended(deployment: Deployment) -> None:

@@ -21,6 +21,7 @@ from infra.deployment.ambient import drop_ambient
 from infra.deployment.external import GROUPS, NAMES, External
 from infra.deployment.ownership import check_ownership
 from infra.deployment.secrets import DeploymentSecrets
+from infra.deployment.target_names import TargetNames, make_mark, name_targets, read_mark
 from infra.errors import OperatorError
 from infra.files import write_private
 from infra.services.kept import SecretMissing
@@ -29,9 +30,8 @@ from infra.services.postgres import OWNER, Postgres, Role
 
 API_PORT, S3_PORT, BUCKET = 3233, 9000, "images"
 TRIGGER = "image-uploaded"
-FAST, JOURNAL = "FAST", "JOURNAL"
-# What `up` was told, and the next one need not be told again.
-_RECORDED = ("api_port", "s3_port", "bucket", "model")
+# What `up` was told or made, and the next one need not be told again.
+_RECORDED = ("api_port", "s3_port", "bucket", "model", "mark")
 
 
 class NoDeployment(OperatorError):
@@ -51,6 +51,10 @@ class Deployment:
     bucket: str = BUCKET
     # As `PIXWHISK_MODEL` has it; empty: the default model.
     model: str = ""
+    # What tells it from others, on a MinIO that is not its own.
+    mark: str = ""
+    # As `PIXWHISK_JOURNAL_TARGET` has it, where nothing was ever started here.
+    journal: str | None = None
     external: External = field(default_factory=External)
     # False where nothing was ever started here: then only `external` services can be meant.
     embedded: bool = True
@@ -119,6 +123,11 @@ class Deployment:
         return f"{self.apihost}/api/v1/web/guest/pixwhisk/view"
 
     @property
+    def targets(self) -> TargetNames:
+        """What MinIO's two targets of this deployment are called."""
+        return TargetNames(self.mark if self.external.endpoint else "", self.journal)
+
+    @property
     def logs(self) -> Path:
         return self.data / "logs"
 
@@ -140,8 +149,10 @@ def choose_deployment(data: Path, environ: Mapping[str, str] = os.environ, **fla
     forgets what else its own environment says of how to reach those. Raises `NotPrivate`.
     """
     check_ownership(data)
-    settings = _read_recorded(data) | {name: value for name, value in flags.items() if value is not None}
+    recorded = _read_recorded(data)
+    settings = recorded | {name: value for name, value in flags.items() if value is not None}
     external = External.from_env(_outside(data, environ))
+    settings["mark"] = _choose_mark(data, recorded, environ)
     drop_ambient(external)
     return Deployment(data, **settings, external=external)
 
@@ -156,8 +167,7 @@ def find_deployment(data: Path, environ: Mapping[str, str] = os.environ) -> Depl
     if not recorded and not (external.database_url or external.endpoint or external.apihost):
         raise NoDeployment(f"{data} holds no deployment: start one with `pixwhisk up`, or name another with --data")
     drop_ambient(external)
-    named = {"bucket": environ["PIXWHISK_BUCKET"]} if environ.get("PIXWHISK_BUCKET") else {}
-    return Deployment(data, **(recorded or named), external=external, embedded=bool(recorded))
+    return Deployment(data, **(recorded or _read_named(environ)), external=external, embedded=bool(recorded))
 
 
 def establish(deployment: Deployment) -> None:
@@ -177,16 +187,42 @@ def establish(deployment: Deployment) -> None:
         f"APIHOST={deployment.apihost}\nAUTH={deployment.auth}\nNAMESPACE={deployment.namespace}\n",
     )
     # Last: with this file there, commands take the others for granted.
-    recorded = {name: getattr(deployment, name) for name in _RECORDED}
-    write_private(deployment.data / "deployment.json", json.dumps(recorded, indent=1))
+    _record(deployment)
 
 
 def record_models(deployment: Deployment, model: str) -> Deployment:
     """The same deployment with other models, from now on and at its next start."""
-    changed = dataclasses.replace(deployment, model=model)
+    return _record(dataclasses.replace(deployment, model=model))
+
+
+def record_mark(deployment: Deployment, mark: str) -> Deployment:
+    """The same deployment with another mark, from now on."""
+    return _record(dataclasses.replace(deployment, mark=mark))
+
+
+def _record(changed: Deployment) -> Deployment:
     recorded = {name: getattr(changed, name) for name in _RECORDED}
-    write_private(deployment.data / "deployment.json", json.dumps(recorded, indent=1))
+    write_private(changed.data / "deployment.json", json.dumps(recorded, indent=1))
     return changed
+
+
+def _choose_mark(data: Path, recorded: Mapping[str, Any], environ: Mapping[str, str]) -> str:
+    """As the environment says, or as it was, or a new one. Who used another's MinIO before there were marks did so by
+    the names without one, which an operator has declared there.
+    """
+    if (named := read_mark(environ)) is not None:
+        return named
+    if recorded and "mark" not in recorded:
+        before = External.from_env(_json(data / "secrets" / "external.json"))
+        return "" if before.endpoint else make_mark()
+    return str(recorded.get("mark") or "") if recorded else make_mark()
+
+
+def _read_named(environ: Mapping[str, str]) -> dict[str, Any]:
+    """What the environment says of a deployment that was not started here."""
+    names = name_targets(environ)
+    named: dict[str, Any] = {"mark": names.mark, "journal": names.journal_named}
+    return named | ({"bucket": environ["PIXWHISK_BUCKET"]} if environ.get("PIXWHISK_BUCKET") else {})
 
 
 def _outside(data: Path, environ: Mapping[str, str]) -> dict[str, str]:

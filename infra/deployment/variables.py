@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from infra.deployment.record import JOURNAL, Deployment
+from infra.deployment.record import Deployment
 from infra.services.kept import SecretMissing
 
 
@@ -40,7 +40,7 @@ def manifest_variables(deployment: Deployment) -> dict[str, str]:
         "PIXWHISK_VIEW_DATABASE_URL": deployment.database_url_of("pixwhisk_view"),
         "PIXWHISK_SWEEP_DATABASE_URL": deployment.database_url_of("pixwhisk_sweep"),
         "PIXWHISK_TRIGGER_APIHOST": deployment.trigger_apihost,
-        "PIXWHISK_JOURNAL_TARGET": JOURNAL,
+        **deployment.targets.variables(),
         # Restarting somebody else's MinIO is not ours to do.
         "PIXWHISK_DECLARE_TARGETS": "" if deployment.external.endpoint else "on",
         "PIXWHISK_BUCKET": deployment.bucket,

@@ -149,8 +149,10 @@ class _Inputs:
         value = described.get("value") if isinstance(described, Mapping) else described
         if isinstance(value, str) and value.startswith("$"):
             name, value = value[1:], self.variables.get(value[1:])
-            if not value and isinstance(described, Mapping) and described.get("required"):
-                self.missing.append(name)
+            if not value and isinstance(described, Mapping):
+                value = described.get("default")
+                if described.get("required"):
+                    self.missing.append(name)
         return value
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import json
 import secrets
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
@@ -33,9 +33,16 @@ class Credentials:
 
 
 class Target(Protocol):
-    """Something MinIO notifies, as the environment variables that declare it."""
+    """Something MinIO notifies, as the settings that declare it: in its environment, or in its configuration."""
 
-    def environment(self) -> dict[str, str]: ...
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def subsystem(self) -> str:
+        """In MinIO's configuration."""
+
+    def settings(self) -> dict[str, str]: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,13 +52,10 @@ class WebhookTarget:
     name: str
     endpoint: str
     key: str = field(repr=False)
+    subsystem: str = "notify_webhook"
 
-    def environment(self) -> dict[str, str]:
-        return _name_settings(
-            "WEBHOOK",
-            self.name,
-            {"ENABLE": "on", "ENDPOINT": self.endpoint, "AUTH_TOKEN": basic_authorization(self.key)},
-        )
+    def settings(self) -> dict[str, str]:
+        return {"enable": "on", "endpoint": self.endpoint, "auth_token": basic_authorization(self.key)}
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,20 +66,17 @@ class JournalTarget:
     connection: str = field(repr=False)
     queue: Path
     table: str = "inbox"
+    subsystem: str = "notify_postgres"
 
-    def environment(self) -> dict[str, str]:
-        return _name_settings(
-            "POSTGRES",
-            self.name,
-            {
-                "ENABLE": "on",
-                "CONNECTION_STRING": self.connection,
-                "TABLE": self.table,
-                "FORMAT": "access",
-                "QUEUE_DIR": str(self.queue),
-                "QUEUE_LIMIT": str(LIMIT_QUEUE),
-            },
-        )
+    def settings(self) -> dict[str, str]:
+        return {
+            "enable": "on",
+            "connection_string": self.connection,
+            "table": self.table,
+            "format": "access",
+            "queue_dir": str(self.queue),
+            "queue_limit": str(LIMIT_QUEUE),
+        }
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,7 +128,7 @@ class MinioServer:
             "MINIO_CALLHOME_ENABLE": "off",
         }
         for target in self.targets:
-            environment |= target.environment()
+            environment |= make_variables(target)
         return environment
 
 
@@ -150,5 +151,7 @@ def basic_authorization(key: str) -> str:
     return "Basic " + base64.b64encode(key.encode()).decode()
 
 
-def _name_settings(kind: str, name: str, settings: Mapping[str, str]) -> dict[str, str]:
-    return {f"MINIO_NOTIFY_{kind}_{setting}_{name}": value for setting, value in settings.items()}
+def make_variables(target: Target) -> dict[str, str]:
+    """What declares a target in the environment of a MinIO that starts."""
+    prefix = f"MINIO_{target.subsystem.upper()}"
+    return {f"{prefix}_{name.upper()}_{target.name}": value for name, value in target.settings().items()}

@@ -205,3 +205,14 @@ def test_missing_settings_are_all_named(monkeypatch: pytest.MonkeyPatch) -> None
         monkeypatch.delenv(name, raising=False)
     message = feed("READ")["error"]["message"]
     assert "AWS_ENDPOINT_URL_S3, AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY: missing" in message
+
+
+@pytest.mark.usefixtures("client")
+def test_another_deployment_s_target_is_refused(watched: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whose subscription uses it already, in whatever bucket; the own entries of each have its mark."""
+    assert "error" not in feed("CREATE", bucket=watched, target="FAST")
+    monkeypatch.setenv("PIXWHISK_DEPLOYMENT", "TEAM2")
+    refused = feed("CREATE", bucket=watched, target="FAST")["error"]
+    assert refused["code"] == "bad-settings"
+    assert "serves the deployment without a mark" in refused["message"]
+    assert feed("READ")["subscriptions"] == []

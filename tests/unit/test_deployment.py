@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import json
 from collections.abc import Callable
 from pathlib import Path
 
@@ -14,6 +15,7 @@ from infra.deployment.embedded import make_embedded_services
 from infra.deployment.external import BadEnvironment, External
 from infra.deployment.record import Deployment, NoDeployment, choose_deployment, establish, find_deployment
 from infra.deployment.variables import export_variables, manifest_variables, wsk_variables
+from infra.errors import Misconfigured
 from infra.services import lock
 from infra.services.kept import SecretMissing
 
@@ -215,3 +217,35 @@ def test_a_foreign_openwhisk_gets_the_environments_services(tmp_path: Path) -> N
     assert found["PIXWHISK_FEED_ACCESS_KEY_ID"] == "me"
     assert found["PIXWHISK_JOURNAL_TARGET"] == ""
     assert found["PIXWHISK_TRIGGER_APIHOST"] == "http://w"
+
+
+def test_a_mark_is_made_once(tmp_path: Path) -> None:
+    """On a MinIO that others use as well the targets' names end with it; in one of its own they need none."""
+    first = choose_deployment(tmp_path, {})
+    establish(first)
+    assert (first.targets.fast, first.targets.journal) == ("FAST", "JOURNAL")
+    shared = choose_deployment(tmp_path, OUTSIDE)
+    establish(shared)
+    assert shared.mark == first.mark == find_deployment(tmp_path, {}).mark
+    assert (shared.targets.fast, shared.targets.journal) == (f"FAST_{first.mark}", f"JOURNAL_{first.mark}")
+    named = choose_deployment(tmp_path, OUTSIDE | {"PIXWHISK_DEPLOYMENT": "team2"})
+    assert manifest_variables(named)["PIXWHISK_FAST_TARGET"] == "FAST_TEAM2"
+    with pytest.raises(Misconfigured, match="PIXWHISK_DEPLOYMENT"):
+        choose_deployment(tmp_path, OUTSIDE | {"PIXWHISK_DEPLOYMENT": "team/2"})
+
+
+@pytest.mark.parametrize("outside", [{}, OUTSIDE])
+def test_a_deployment_from_before_marks_keeps_its_targets(tmp_path: Path, outside: dict[str, str]) -> None:
+    """What waits in the queue of `JOURNAL` still has its target."""
+    establish(choose_deployment(tmp_path, outside))
+    recorded = tmp_path / "deployment.json"
+    recorded.write_text(json.dumps({name: value for name, value in _recorded(recorded).items() if name != "mark"}))
+    again = choose_deployment(tmp_path, outside)
+    assert (again.targets.fast, again.targets.journal) == ("FAST", "JOURNAL")
+    establish(again)
+    assert choose_deployment(tmp_path, outside).mark == again.mark
+
+
+def _recorded(path: Path) -> dict[str, object]:
+    found: dict[str, object] = json.loads(path.read_text())
+    return found

@@ -118,7 +118,8 @@ def test_the_migration_shown_is_the_newest() -> None:
 def test_the_plan_shown_is_the_manifest_s() -> None:
     """What a first `deploy --dry-run` prints."""
     variables = dict.fromkeys(re.findall(r"\$([A-Z_0-9]+)", manifest.PATH.read_text()), "x") | {
-        "PIXWHISK_BUCKET": "images"
+        "PIXWHISK_BUCKET": "images",
+        "PIXWHISK_FAST_TARGET": "FAST",
     }
     wanted = manifest.read_wanted(manifest.read(), "guest", variables, lambda _: b"", WantedRuntime())
     printed = "".join(f"would {change}\n" for change in plan(wanted, State({}, {})))

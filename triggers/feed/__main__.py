@@ -23,7 +23,8 @@ from triggers.feed.subscription import journal_arn
 class FeedSettings:
     """`journal` is the name or ARN of MinIO's PostgreSQL target, empty for none; `apihost` is OpenWhisk's URL.
 
-    `declare` lets the feed add webhook targets to MinIO's configuration, which restarts MinIO for each new one.
+    `declare` lets the feed add webhook targets to MinIO's configuration, which restarts MinIO for each new one. `mark`
+    is the deployment's, where several share that MinIO.
     """
 
     endpoint: str
@@ -32,6 +33,7 @@ class FeedSettings:
     journal: str
     apihost: str | None
     declare: bool = False
+    mark: str = ""
 
     @classmethod
     def from_params(cls, params: Mapping[str, Any], environ: Mapping[str, str]) -> FeedSettings:
@@ -44,6 +46,7 @@ class FeedSettings:
             journal=read.text("PIXWHISK_JOURNAL_TARGET") or "",
             apihost=read.text("PIXWHISK_TRIGGER_APIHOST", "__OW_API_HOST"),
             declare=read.flag("PIXWHISK_DECLARE_TARGETS"),
+            mark=read.text("PIXWHISK_DEPLOYMENT") or "",
         )
         read.finish()
         return settings
@@ -56,7 +59,8 @@ def main(params: dict[str, Any]) -> dict[str, Any]:
 
 def _handle(params: Mapping[str, Any], environ: Mapping[str, str]) -> dict[str, Any]:
     settings = FeedSettings.from_params(params, environ)
-    return handle(connect(settings), parse_request(params, environ.get("__OW_NAMESPACE") or "_"))
+    request = parse_request(params, environ.get("__OW_NAMESPACE") or "_", settings.mark)
+    return handle(connect(settings), request)
 
 
 def connect(settings: FeedSettings) -> Feed:

@@ -7,7 +7,7 @@ because clients name none when they read or delete.
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, assert_never
 
@@ -22,6 +22,7 @@ from triggers.feed.request import FedTrigger, FeedParameters, Request
 from triggers.feed.subscription import (
     Subscription,
     entries,
+    find_other_owner,
     holds,
     merge,
     own_target,
@@ -60,7 +61,8 @@ def handle(feed: Feed, request: Request) -> dict[str, Any]:
             case "UPDATE":
                 return _subscribe(feed, trigger, request.parameters, update=True)
             case "READ":
-                return {"subscriptions": [found.dump() for found in _subscriptions(feed, str(trigger))]}
+                found = _subscriptions(dict(_documents(feed)), str(trigger))
+                return {"subscriptions": [each.dump() for each in found]}
             case "DELETE":
                 return _unsubscribe(feed, trigger)
             case unknown:
@@ -81,7 +83,7 @@ def explain(error: S3Error) -> ActionError:
     if "destination ARN" in message:
         return BadSettings(
             "MinIO does not know the target: `mc admin info --json` lists the ARNs it knows; pass one as -p target, and"
-            " -p journal false if there is no journal"
+            " -p journal false if there is no journal; a deployment's own targets end with its PIXWHISK_DEPLOYMENT"
         )
     if "overlap" in message.lower():
         return BadRequest(f"{message} This store lets a key match one subscription only: narrow prefix or suffix")
@@ -89,13 +91,15 @@ def explain(error: S3Error) -> ActionError:
 
 
 def _subscribe(feed: Feed, trigger: FedTrigger, parameters: FeedParameters, *, update: bool) -> dict[str, Any]:
-    before = list(_subscriptions(feed, str(trigger)))
+    documents = dict(_documents(feed))
+    before = list(_subscriptions(documents, str(trigger)))
     wanted = resolve_subscription(trigger, parameters, before[0] if update and before else None, feed.journal)
     if not feed.store.bucket_exists(bucket_name=wanted.bucket):
         raise BadRequest(f"bucket {wanted.bucket} does not exist: create it first, then the trigger")
+    _refuse_foreign(documents, wanted, trigger.mark)
     document = feed.store.get_bucket_notification(bucket_name=wanted.bucket)
     if _declare_own(feed, trigger, wanted):
-        _write_while_restarting(feed, wanted, merge(document, str(trigger), entries(wanted)))
+        write_while_restarting(feed.store, wanted.bucket, merge(document, str(trigger), entries(wanted)))
     _write(feed, wanted.bucket, str(trigger), entries(wanted))
     for old in before:
         if old.bucket != wanted.bucket:
@@ -105,24 +109,40 @@ def _subscribe(feed: Feed, trigger: FedTrigger, parameters: FeedParameters, *, u
 
 def _unsubscribe(feed: Feed, trigger: FedTrigger) -> dict[str, Any]:
     own = webhook_arn(own_target(trigger))
-    for old in list(_subscriptions(feed, str(trigger))):
+    for old in _subscriptions(dict(_documents(feed)), str(trigger)):
         _write(feed, old.bucket, str(trigger), [])
         if old.target == own and feed.administration:
             targets.forget(feed.administration, own_target(trigger))
     return {"subscriptions": []}
 
 
-def _subscriptions(feed: Feed, trigger: str) -> Iterator[Subscription]:
+def _documents(feed: Feed) -> Iterator[tuple[str, NotificationConfig]]:
+    """Every bucket's, by its name."""
     for bucket in feed.store.list_buckets():
         try:
-            document = feed.store.get_bucket_notification(bucket_name=bucket.name)
+            yield bucket.name, feed.store.get_bucket_notification(bucket_name=bucket.name)
         except S3Error as error:
             # Buckets that are not ours to see, or that went meanwhile, hold no subscription of ours.
             if error.code not in ("AccessDenied", "NoSuchBucket"):
                 raise
-        else:
-            if found := subscription(document, trigger, bucket.name):
-                yield found
+
+
+def _subscriptions(documents: Mapping[str, NotificationConfig], trigger: str) -> Iterator[Subscription]:
+    for bucket, document in documents.items():
+        if found := subscription(document, trigger, bucket):
+            yield found
+
+
+def _refuse_foreign(documents: Mapping[str, NotificationConfig], wanted: Subscription, mark: str) -> None:
+    """Events for a target that serves another deployment are rows there, and nobody's here."""
+    for bucket, document in documents.items():
+        owner = find_other_owner(document, wanted, mark)
+        if owner is not None:
+            named = " or ".join(arn for arn in (wanted.target, wanted.journal) if arn)
+            raise BadSettings(
+                f"{named} serves the deployment {owner or 'without a mark'} (bucket {bucket}), and would bring it our"
+                " events: declare targets of this deployment's own in MinIO, and name them by PIXWHISK_DEPLOYMENT"
+            )
 
 
 def _declare_own(feed: Feed, trigger: FedTrigger, wanted: Subscription) -> bool:
@@ -146,13 +166,14 @@ def _write(feed: Feed, bucket: str, trigger: str, wanted: Sequence[QueueConfig])
         raise ObjectStoreUnreachable(f"the notifications of bucket {bucket} keep changing under the feed: try again")
 
 
-def _write_while_restarting(feed: Feed, wanted: Subscription, document: NotificationConfig) -> None:
+def write_while_restarting(store: Minio, bucket: str, document: NotificationConfig) -> None:
+    """Write what was read and merged before a new target had MinIO restart; returns once it is taken."""
     # The old process answers a little longer, without the new target; then nobody does; then the new one does. It must
     # be given what was read before: until a starting MinIO knows its targets, it leaves their entries out when asked.
     deadline = time.monotonic() + TIMEOUT_RESTART
     while True:
         try:
-            feed.store.set_bucket_notification(bucket_name=wanted.bucket, config=document)
+            store.set_bucket_notification(bucket_name=bucket, config=document)
         except (MinioException, HTTPError, OSError):
             if time.monotonic() > deadline:
                 raise

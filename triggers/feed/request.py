@@ -22,14 +22,18 @@ _GROUPS = {
 
 @dataclass(frozen=True, slots=True)
 class FedTrigger:
-    """A trigger, its namespace resolved, and the caller's key to fire it with."""
+    """A trigger, its namespace resolved, and the caller's key to fire it with.
+
+    `mark` tells apart the deployments that share a MinIO; empty where there is but one. No namespace has a colon.
+    """
 
     namespace: str
     name: str
     key: str = field(repr=False)
+    mark: str = ""
 
     def __str__(self) -> str:
-        return f"{self.namespace}/{self.name}"
+        return f"{self.mark}:{self.namespace}/{self.name}" if self.mark else f"{self.namespace}/{self.name}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,22 +58,24 @@ class Request:
     parameters: FeedParameters
 
 
-def parse_request(params: Mapping[str, Any], namespace: str) -> Request:
-    """Read the parameters of one feed call; `_` in the trigger's name means `namespace`. Raises `BadRequest`."""
+def parse_request(params: Mapping[str, Any], namespace: str, mark: str = "") -> Request:
+    """Read the parameters of one feed call to the deployment with this mark; `_` in the trigger's name means
+    `namespace`. Raises `BadRequest`.
+    """
     lifecycle: Any = params.get("lifecycleEvent")
     if lifecycle not in get_args(Lifecycle):
         raise BadRequest("lifecycleEvent: expected CREATE, READ, UPDATE or DELETE, as `wsk trigger` sends them")
-    return Request(lifecycle, _trigger(params, namespace), _parameters(params))
+    return Request(lifecycle, _trigger(params, namespace, mark), _parameters(params))
 
 
-def _trigger(params: Mapping[str, Any], namespace: str) -> FedTrigger:
+def _trigger(params: Mapping[str, Any], namespace: str, mark: str) -> FedTrigger:
     match = re.fullmatch(r"/?([^/]+)/([^/]+)", _text(params, "triggerName") or "")
     if not match:
         raise BadRequest("triggerName: expected /namespace/trigger")
     key = _text(params, "authKey") or ""
     if not re.fullmatch(r"[^\s:]+:[^\s:]+", key):
         raise BadRequest("authKey: expected an OpenWhisk key, uuid:secret")
-    return FedTrigger(namespace if match[1] == "_" else match[1], match[2], key)
+    return FedTrigger(namespace if match[1] == "_" else match[1], match[2], key, mark)
 
 
 def _parameters(params: Mapping[str, Any]) -> FeedParameters:

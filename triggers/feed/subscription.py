@@ -1,8 +1,8 @@
 """Subscriptions as entries of a bucket's notification document: made, found and merged, never touching foreign ones.
 
 Every trigger owns up to two entries, by their ids: `pixwhisk:<namespace>/<trigger>#webhook` and, unless it was told not
-to, one ending in `#journal`. So any number of triggers share a bucket, and whoever else wrote entries keeps
-them.
+to, one ending in `#journal`. Where several deployments share a MinIO, the mark of each comes before its namespace. So
+any number of triggers share a bucket, and whoever else wrote entries keeps them.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from actions.events import SUBSCRIBED
 from triggers.feed.request import FedTrigger, FeedParameters
 
 WEBHOOK, JOURNAL = "webhook", "journal"
+_ENTRY = re.compile(r"pixwhisk:(?:(?P<mark>[^:/]*):)?[^:/]+/[^/#]+#(?:webhook|journal)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +88,16 @@ def holds(document: NotificationConfig, trigger: str, wanted: Sequence[QueueConf
     """Whether the trigger's entries already are exactly `wanted`, in whatever order MinIO lists them."""
     owned = [entry for entry in document.queue_config_list if _is_owned(entry, trigger)]
     return sorted(map(_comparable, owned)) == sorted(map(_comparable, wanted))
+
+
+def find_other_owner(document: NotificationConfig, wanted: Subscription, mark: str) -> str | None:
+    """The mark of another deployment whose entries already use a target of `wanted`; None if there is none."""
+    targets = {without_region(arn) for arn in (wanted.target, wanted.journal) if arn}
+    for entry in document.queue_config_list:
+        found = _ENTRY.fullmatch(entry.config_id or "")
+        if found and (found["mark"] or "") != mark and without_region(entry.queue or "") in targets:
+            return found["mark"] or ""
+    return None
 
 
 def resolve_subscription(
