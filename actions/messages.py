@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, get_args
 
@@ -102,7 +102,7 @@ class Outcome:
     event: ObjectEvent
     model: ModelReference
     picture: Picture = Picture()
-    classifications: tuple[Classification, ...] = ()
+    classifications: Sequence[Classification] = ()
     reason: str | None = None
     detail: str | None = None
     embedding: Embedding | None = None
@@ -171,7 +171,7 @@ class Outcome:
             event=event,
             model=ModelReference(raw["model"]["name"], raw["model"]["digest"]),
             picture=Picture(*(raw.get(name) for name in ("size", "sha256", "format", "width", "height"))),
-            classifications=tuple(Classification.parse(each) for each in raw.get("classifications", ())),
+            classifications=[Classification.parse(each) for each in raw.get("classifications", ())],
             reason=raw.get("reason"),
             detail=raw.get("detail"),
             embedding=Embedding.parse(raw["embedding"]) if raw.get("embedding") else None,

@@ -72,12 +72,12 @@ def handle(params: Mapping[str, Any], environ: Mapping[str, str]) -> dict[str, A
 class Sighting:
     """Labels, likeliest first, more of them than are kept; and the embedding, where the model has one."""
 
-    classifications: tuple[Classification, ...]
+    classifications: Sequence[Classification]
     embedding: Embedding | None
 
-    def kept(self) -> tuple[Classification, ...]:
+    def kept(self) -> Sequence[Classification]:
         """What goes into a row."""
-        return tuple(each for each in self.classifications if each.probability >= _LEAST_KEPT)
+        return [each for each in self.classifications if each.probability >= _LEAST_KEPT]
 
 
 # What one model says of one image.
@@ -180,11 +180,9 @@ class _Activation:
         # Of a picture given inline there is no record that a sweep could give to a larger container.
         limits = self._limits if subject.event.bucket else replace(self._limits, larger=0)
         views = {frame: self._view(subject.picture, file, frame, limits, stages) for frame in frames}
-        predictions = tuple(
-            self._predict(model, card, views[model.frame].pixels, stages) for model, card in self._models
-        )
+        predictions = [self._predict(model, card, views[model.frame].pixels, stages) for model, card in self._models]
         # Of the picture itself all views know the same.
-        return replace(subject, picture=next(iter(views.values())).picture, predictions=predictions)
+        return replace(subject, picture=next(iter(views.values())).picture, predictions=tuple(predictions))
 
     def _predict(self, model: Model, card: ModelCard, pixels: bytes | Rejected, stages: Stages) -> Prediction:
         if isinstance(pixels, Rejected):

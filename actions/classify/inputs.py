@@ -75,7 +75,7 @@ def _read_named(params: Mapping[str, Any]) -> ObjectEvent:
 def _records(value: object) -> tuple[ObjectEvent | BadEvent, ...]:
     if not isinstance(value, list):
         raise BadRequest("Records: expected a list")
-    return tuple(_record(each) for each in value)
+    return tuple([_record(each) for each in value])
 
 
 def _record(value: object) -> ObjectEvent | BadEvent:

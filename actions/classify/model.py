@@ -83,15 +83,15 @@ def _share_backbone(directory: Path, part: Part, threads: int, backbones: dict[s
     return backbones.setdefault(opened.digest, Backbone(opened))
 
 
-def best(probabilities: Sequence[float], labels: Sequence[str], count: int) -> tuple[Classification, ...]:
+def best(probabilities: Sequence[float], labels: Sequence[str], count: int) -> Sequence[Classification]:
     """The `count` likeliest labels, likeliest first; the lower index first where equal. Fewer, where there are fewer:
     what the model gives no probability is no label.
     """
     # Sorting keeps equals in order, backwards too; it is quicker than a heap that must be told how to compare.
     order = sorted(range(len(probabilities)), key=probabilities.__getitem__, reverse=True)[:count]
-    return tuple(
-        _classification(index, labels, probabilities[index]) for index in order if probabilities[index] >= _LEAST
-    )
+    # No tuple: up to 2000 freed ones of each length are kept by Python 3.11, but those of 20, and those that a generator
+    # fills, are never taken from there. A container would grow by half a megabyte in its first thousand calls.
+    return [_classification(index, labels, probabilities[index]) for index in order if probabilities[index] >= _LEAST]
 
 
 def _classification(index: int, labels: Sequence[str], probability: float) -> Classification:
