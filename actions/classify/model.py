@@ -89,8 +89,8 @@ def best(probabilities: Sequence[float], labels: Sequence[str], count: int) -> S
     """
     # Sorting keeps equals in order, backwards too; it is quicker than a heap that must be told how to compare.
     order = sorted(range(len(probabilities)), key=probabilities.__getitem__, reverse=True)[:count]
-    # No tuple: up to 2000 freed ones of each length are kept by Python 3.11, but those of 20, and those that a generator
-    # fills, are never taken from there. A container would grow by half a megabyte in its first thousand calls.
+    # No tuple: Python 3.11 keeps up to 2000 freed ones of each length, but those of 20, and those that a generator
+    # fills, it never takes from there. A container would grow by half a megabyte in its first thousand calls.
     return [_classification(index, labels, probabilities[index]) for index in order if probabilities[index] >= _LEAST]
 
 

@@ -86,4 +86,4 @@ def test_two_thousand_calls_leave_a_container_as_it_was(
     lived = classify_container.run(calls[index] for index in order)
     held = [result["outcomes"][0]["receipt"]["rssMb"] for result in lived.results]
     assert len(held) == 2000
-    assert max(held[-200:]) - max(held[200:400]) < 2
+    assert max(held[-200:]) - max(held[200:400]) < 0.5

@@ -104,7 +104,9 @@ outcomes = st.builds(
     ),
     model=st.builds(ModelReference, st.text(), st.text()),
     picture=st.builds(Picture, st.integers(0), optional_text, optional_text, st.integers(1), st.integers(1)),
-    classifications=st.lists(st.builds(Classification, st.integers(0), st.text(), st.text(), probabilities), max_size=5),
+    classifications=st.lists(
+        st.builds(Classification, st.integers(0), st.text(), st.text(), probabilities), max_size=5
+    ),
     receipt=st.dictionaries(st.text(), probabilities, max_size=3),
 )
 
