@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 from urllib3 import PoolManager, Retry, Timeout
@@ -14,8 +15,8 @@ from infra.deployment.variables import manifest_variables
 from infra.errors import ServiceAway
 from infra.services.minio import Credentials
 from triggers.feed.__main__ import FeedSettings, connect
-from triggers.feed.handler import handle
-from triggers.feed.request import parse_request
+from triggers.feed.handler import Feed, handle, restore
+from triggers.feed.request import Request, parse_request
 
 
 class ObjectStoreFailed(ServiceAway):
@@ -24,6 +25,19 @@ class ObjectStoreFailed(ServiceAway):
 
 def ask_feed(deployment: Deployment, trigger: str, lifecycle: str, **wish: Any) -> Sequence[Mapping[str, Any]]:
     """One lifecycle event of a trigger; its subscriptions. Raises `ObjectStoreFailed` with the feed's own words."""
+    feed, request = _prepare(deployment, trigger, {"lifecycleEvent": lifecycle, **wish})
+    with _in_words(trigger):
+        return list(handle(feed, request)["subscriptions"])
+
+
+def restore_feed(deployment: Deployment, trigger: str, **wish: Any) -> None:
+    """Subscribe the deployment's bucket again. Raises as `ask_feed` does."""
+    feed, request = _prepare(deployment, trigger, {"lifecycleEvent": "UPDATE", "bucket": deployment.bucket, **wish})
+    with _in_words(trigger):
+        restore(feed, request.trigger, deployment.bucket, request.parameters)
+
+
+def _prepare(deployment: Deployment, trigger: str, asked: Mapping[str, Any]) -> tuple[Feed, Request]:
     variables = manifest_variables(deployment)
     settings = FeedSettings(
         endpoint=deployment.endpoint,
@@ -34,12 +48,16 @@ def ask_feed(deployment: Deployment, trigger: str, lifecycle: str, **wish: Any) 
         declare=variables["PIXWHISK_DECLARE_TARGETS"] == "on",
         mark=variables["PIXWHISK_DEPLOYMENT"],
     )
-    asked = {"lifecycleEvent": lifecycle, "triggerName": f"/_/{trigger}", "authKey": deployment.auth, **wish}
+    named = {"triggerName": f"/_/{trigger}", "authKey": deployment.auth}
+    return connect(settings), parse_request({**named, **asked}, deployment.namespace, settings.mark)
+
+
+@contextmanager
+def _in_words(trigger: str) -> Iterator[None]:
     try:
-        answer = handle(connect(settings), parse_request(asked, deployment.namespace, settings.mark))
+        yield
     except ActionError as error:
         raise ObjectStoreFailed(f"feed of trigger {trigger}: {error}") from None
-    return list(answer["subscriptions"])
 
 
 def store_client(deployment: Deployment) -> Minio:

@@ -14,7 +14,7 @@ from urllib3.exceptions import HTTPError
 
 from actions.events import SUBSCRIBED
 from actions.minio_client import MinioException, S3Error
-from infra.deployment.feeding import ask_feed, feeder_client
+from infra.deployment.feeding import feeder_client, restore_feed
 from infra.deployment.record import TRIGGER, Deployment
 from infra.deployment.target_names import TargetNames
 from triggers.feed import subscription
@@ -43,15 +43,7 @@ def restore_subscription(deployment: Deployment) -> bool:
     """Subscribe the bucket as it should be, keeping its prefix and suffix. False where only `deploy` can."""
     if deployment.external.apihost:
         return False
-    ask_feed(
-        deployment,
-        TRIGGER,
-        "UPDATE",
-        bucket=deployment.bucket,
-        target=deployment.targets.fast,
-        journal=True,
-        events=list(SUBSCRIBED),
-    )
+    restore_feed(deployment, TRIGGER, target=deployment.targets.fast, journal=True, events=list(SUBSCRIBED))
     return True
 
 

@@ -6,8 +6,8 @@ import json
 import uuid
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from dataclasses import dataclass, field
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -16,21 +16,25 @@ from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 from skimage import data as samples
 
+from tests.fixtures.clock import Clock, go_by
 from tests.fixtures.deployment import Deployment, eventually
+from tests.fixtures.lifecycle import set_rule
 
 PICTURES = [(Path(samples.__file__).parent / name).read_bytes() for name in ("coffee.png", "chelsea.png")]
 KEYS = ("a.png", "b/c d.png")
-LIFECYCLE = """<LifecycleConfiguration><Rule><ID>{kind}</ID><Status>Enabled</Status><Filter><Prefix></Prefix></Filter>
-<Expiration><Days>1</Days>{more}</Expiration></Rule></LifecycleConfiguration>"""
 
 
 @dataclass
 class Bucket:
-    """A bucket that the deployment listens to, with a client whose clock can be set."""
+    """A bucket that the deployment listens to, with a client that goes by the clock."""
 
     deployment: Deployment
     name: str
     s3: Any
+    clock: Clock = field(default_factory=Clock)
+
+    def __post_init__(self) -> None:
+        go_by(self.s3, self.clock)
 
     def audit(self, *flags: str) -> dict[str, Any]:
         done = self.deployment.pixwhisk("audit", "--bucket", self.name, "--grace", "0", "--json", *flags, check=False)
@@ -49,20 +53,6 @@ class Bucket:
     def live(self) -> set[tuple[str, str]]:
         listed = self.s3.list_objects_v2(Bucket=self.name).get("Contents", [])
         return {(each["Key"], each["ETag"].strip('"')) for each in listed}
-
-    @contextmanager
-    def clock(self, ago: timedelta) -> Iterator[None]:
-        """What is done inside was done so long ago, by MinIO's clock."""
-        moment = (datetime.now(UTC) - ago).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
-
-        def set_back(request: Any, **_: Any) -> None:
-            request.headers.add_header("X-Minio-Source-Mtime", moment)
-
-        self.s3.meta.events.register("before-sign.s3", set_back, unique_id="clock")
-        try:
-            yield
-        finally:
-            self.s3.meta.events.unregister("before-sign.s3", unique_id="clock")
 
 
 @contextmanager
@@ -95,7 +85,7 @@ def test_a_repair_settles_any_history(deployment: Deployment, versioned: bool) -
     def settle(history: Sequence[Step]) -> None:
         with subscribed(deployment, versioned=versioned) as bucket:
             for action, key, picture, days in history:
-                with bucket.clock(timedelta(days=days)):
+                with bucket.clock.wrong(-timedelta(days=days)):
                     if action == "put":
                         bucket.s3.put_object(Bucket=bucket.name, Key=key, Body=PICTURES[picture])
                     else:
@@ -113,29 +103,22 @@ def test_a_clock_that_was_put_back_hides_nothing(deployment: Deployment) -> None
         for key in KEYS:
             bucket.s3.put_object(Bucket=bucket.name, Key=key, Body=PICTURES[0])
         eventually(lambda: bucket.current() == bucket.live(), "rows")
-        with bucket.clock(timedelta(days=300)):
+        with bucket.clock.wrong(-timedelta(days=300)):
             bucket.s3.put_object(Bucket=bucket.name, Key=KEYS[0], Body=PICTURES[1])
             bucket.s3.delete_object(Bucket=bucket.name, Key=KEYS[1])
         eventually(lambda: bucket.current() == bucket.live() and len(bucket.current()) == 1, "the newer truth")
         eventually(lambda: bucket.audit()["clean"], "a clean audit")
 
 
-@pytest.mark.parametrize("more", ["", "<ExpiredObjectAllVersions>true</ExpiredObjectAllVersions>"])
-def test_what_a_lifecycle_rule_expires_is_no_current_result(deployment: Deployment, more: str) -> None:
+@pytest.mark.parametrize("all_versions", [False, True])
+def test_what_a_lifecycle_rule_expires_is_no_current_result(deployment: Deployment, all_versions: bool) -> None:
     """Whether it leaves a delete marker, whose making MinIO calls a removal, or removes all versions at once."""
     with subscribed(deployment, versioned=True) as bucket:
-        with bucket.clock(timedelta(days=30)):
+        with bucket.clock.wrong(-timedelta(days=30)):
             for picture in PICTURES:
                 bucket.s3.put_object(Bucket=bucket.name, Key="old.png", Body=picture)
         eventually(bucket.current, "a row")
-        document = LIFECYCLE.format(kind="expire", more=more)
-
-        def put_document(request: Any, **_: Any) -> None:
-            request.data = document.encode()
-
-        bucket.s3.meta.events.register("request-created.s3.PutBucketLifecycleConfiguration", put_document)
-        rule = {"ID": "x", "Status": "Enabled", "Filter": {"Prefix": ""}, "Expiration": {"Days": 1}}
-        bucket.s3.put_bucket_lifecycle_configuration(Bucket=bucket.name, LifecycleConfiguration={"Rules": [rule]})
+        set_rule(bucket.s3, bucket.name, all_versions=all_versions)
         with pytest.raises(bucket.s3.exceptions.ClientError):
             bucket.s3.head_object(Bucket=bucket.name, Key="old.png")  # looked at, it expires
         eventually(lambda: not bucket.current(), "no current result")

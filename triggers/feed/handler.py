@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, assert_never
 
@@ -54,7 +55,7 @@ class Feed:
 def handle(feed: Feed, request: Request) -> dict[str, Any]:
     """Do what one lifecycle event asks. Raises an `ActionError` that says what to do next."""
     trigger = request.trigger
-    try:
+    with _explaining():
         match request.lifecycle:
             case "CREATE":
                 return _subscribe(feed, trigger, request.parameters, update=False)
@@ -67,6 +68,23 @@ def handle(feed: Feed, request: Request) -> dict[str, Any]:
                 return _unsubscribe(feed, trigger)
             case unknown:
                 assert_never(unknown)
+
+
+def restore(feed: Feed, trigger: FedTrigger, bucket: str, wish: FeedParameters) -> None:
+    """Subscribe `bucket` as it should be, with the prefix and suffix it has, and leave alone what other buckets say of
+    the trigger: somebody may have subscribed them by hand. Raises as `handle` does.
+    """
+    with _explaining():
+        documents = dict(_documents(feed))
+        before = subscription(documents[bucket], str(trigger), bucket) if bucket in documents else None
+        _establish(feed, trigger, resolve_subscription(trigger, wish, before, feed.journal), documents)
+
+
+@contextmanager
+def _explaining() -> Iterator[None]:
+    """Whatever MinIO answers, or does not, as an `ActionError`."""
+    try:
+        yield
     except S3Error as error:
         raise explain(error) from None
     except (MinioException, HTTPError, OSError):
@@ -94,6 +112,16 @@ def _subscribe(feed: Feed, trigger: FedTrigger, parameters: FeedParameters, *, u
     documents = dict(_documents(feed))
     before = list(_subscriptions(documents, str(trigger)))
     wanted = resolve_subscription(trigger, parameters, before[0] if update and before else None, feed.journal)
+    _establish(feed, trigger, wanted, documents)
+    for old in before:
+        if old.bucket != wanted.bucket:
+            _write(feed, old.bucket, str(trigger), [])
+    return {"subscriptions": [wanted.dump()]}
+
+
+def _establish(
+    feed: Feed, trigger: FedTrigger, wanted: Subscription, documents: Mapping[str, NotificationConfig]
+) -> None:
     if not feed.store.bucket_exists(bucket_name=wanted.bucket):
         raise BadRequest(f"bucket {wanted.bucket} does not exist: create it first, then the trigger")
     _refuse_foreign(documents, wanted, trigger.mark)
@@ -101,10 +129,6 @@ def _subscribe(feed: Feed, trigger: FedTrigger, parameters: FeedParameters, *, u
     if _declare_own(feed, trigger, wanted):
         write_while_restarting(feed.store, wanted.bucket, merge(document, str(trigger), entries(wanted)))
     _write(feed, wanted.bucket, str(trigger), entries(wanted))
-    for old in before:
-        if old.bucket != wanted.bucket:
-            _write(feed, old.bucket, str(trigger), [])
-    return {"subscriptions": [wanted.dump()]}
 
 
 def _unsubscribe(feed: Feed, trigger: FedTrigger) -> dict[str, Any]:

@@ -6,15 +6,20 @@ A kill is not made good: whatever watches the process is to do that.
 from __future__ import annotations
 
 import contextlib
+import json
 import signal
+import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager
+from datetime import timedelta
+from functools import partial
 from random import Random
 from typing import Any
 
 import httpx
 import psutil
 import psycopg
+from botocore.exceptions import BotoCoreError, ClientError
 from minio import MinioAdmin
 from minio.credentials.providers import StaticProvider
 from minio.error import MinioAdminException
@@ -23,11 +28,14 @@ from urllib3.exceptions import HTTPError
 from infra.deployment.record import find_deployment
 from infra.services.postgres import Postgres
 from tests.e2e.faults.stage import DEFAULT_QUOTAS, Stage
-from tests.fixtures.deployment import eventually
+from tests.e2e.faults.uploads import OLD
+from tests.fixtures.deployment import Deployment, eventually
+from tests.fixtures.lifecycle import set_rule
 
 Fault = Callable[[Stage, Random], AbstractContextManager[None]]
 # Long enough for whatever was killed at the same time to be back.
 PATIENCE = 60.0
+JUMPS = (timedelta(days=-300), timedelta(hours=-1), timedelta(seconds=-2), timedelta(hours=1))
 
 
 def _killing(name: str) -> Fault:
@@ -196,6 +204,45 @@ def misbehaving_action(stage: Stage, _random: Random) -> Iterator[None]:
     yield
 
 
+@contextlib.contextmanager
+def wrong_clock(stage: Stage, random: Random) -> Iterator[None]:
+    """MinIO's clock jumps, by seconds or months, back or ahead; and back again."""
+    with stage.clock.wrong(random.choice(JUMPS)):
+        yield
+
+
+@contextlib.contextmanager
+def expiring_rule(stage: Stage, random: Random) -> Iterator[None]:
+    """A lifecycle rule in every bucket expires what users left there a month ago."""
+    s3 = stage.deployment.s3()
+    buckets = [each["Name"] for each in _patiently(s3.list_buckets)["Buckets"]]
+    all_versions = random.random() < 0.5
+    for bucket in buckets:
+        _patiently(partial(set_rule, s3, bucket, OLD, all_versions=all_versions))
+    yield
+    for bucket in buckets:
+        _patiently(partial(s3.delete_bucket_lifecycle, Bucket=bucket))
+
+
+@contextlib.contextmanager
+def lost_subscription(stage: Stage, _random: Random) -> Iterator[None]:
+    """Another tool writes the own bucket's notification document; an audit that looks at no key brings it back."""
+    s3, own = stage.deployment.s3(), stage.deployment
+    began = time.monotonic()
+    _patiently(partial(s3.put_bucket_notification_configuration, Bucket=own.bucket, NotificationConfiguration={}))
+    try:
+        yield
+        eventually(partial(_resubscribed, own), "the subscription restored", within=PATIENCE)
+    finally:
+        stage.untold.append((began, time.monotonic()))
+
+
+def _resubscribed(deployment: Deployment) -> bool:
+    deployment.pixwhisk("audit", "--repair", "--prefix", "of nobody/", check=False)
+    told = deployment.pixwhisk("status", "--json", check=False).stdout
+    return bool(told) and json.loads(told)["subscription"] == "ok"
+
+
 # Over in a moment; any may come on top of another fault.
 KILLS: Mapping[str, Fault] = {
     "kill -9 openwhisk": _killing("openwhisk"),
@@ -218,6 +265,9 @@ SPELLS: Mapping[str, Fault] = {
     "refusing hooks": refusing_hooks,
     "default quotas": default_quotas,
     "misbehaving action": misbehaving_action,
+    "wrong clock": wrong_clock,
+    "lifecycle rule": expiring_rule,
+    "lost subscription": lost_subscription,
 }
 # `up` starts anew: nothing else may be broken at that moment, or it would rightly refuse.
 RESTARTS: Mapping[str, Fault] = {"kill -9 up": kill_up, "kill -9 everything": kill_everything}
@@ -257,6 +307,18 @@ def _administered(stage: Stage, statement: str) -> bool:
     except psycopg.OperationalError:
         return False
     return True
+
+
+def _patiently(ask: Callable[[], Any]) -> Any:
+    """What the object store answers, as soon as it is there."""
+
+    def answered() -> list[Any]:
+        try:
+            return [ask()]
+        except (BotoCoreError, ClientError):
+            return []
+
+    return eventually(answered, "an answer of the object store", within=PATIENCE)[0]
 
 
 def _administer_store(stage: Stage, change: Callable[[Any], object]) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -44,7 +44,7 @@ def judge(stage: Stage, truth: Truth, buckets: Sequence[str]) -> list[Wrong]:
     models = stage.model_names()
     return [
         *broken,
-        *wrong_rows(truth, listed, rows, models),
+        *wrong_rows(truth, listed, rows, models, untold_names(stage, truth)),
         *wrong_current(stage.deployment, listed, buckets, models),
     ]
 
@@ -60,8 +60,21 @@ def listing(deployment: Deployment, bucket: str) -> Iterator[Listed]:
                 yield Listed(bucket, entry["Key"], version, etag, marker, entry["IsLatest"])
 
 
-def wrong_rows(truth: Truth, listed: Sequence[Listed], rows: Sequence[Row], models: Sequence[str]) -> Iterator[Wrong]:
-    """Objects without exactly one right outcome by each model, and rows about what is not there."""
+def untold_names(stage: Stage, truth: Truth) -> set[Name]:
+    """Of whose changes MinIO was to tell nobody, as its bucket was not subscribed then."""
+    return truth.untold(stage.deployment.bucket, stage.untold)
+
+
+def wrong_rows(
+    truth: Truth,
+    listed: Sequence[Listed],
+    rows: Sequence[Row],
+    models: Sequence[str],
+    untold: Container[Name] = frozenset(),
+) -> Iterator[Wrong]:
+    """Objects without exactly one right outcome by each model, and rows about what is not there. Of what is `untold` no
+    row is wanted once it is gone.
+    """
     found: dict[tuple[Name, str], list[Row]] = defaultdict(list)
     for row in rows:
         found[(row["bucket"], row["key"]), row["version_id"]].append(row)
@@ -76,7 +89,8 @@ def wrong_rows(truth: Truth, listed: Sequence[Listed], rows: Sequence[Row], mode
         said = Counter((row["model"], row["status"], row["finality"]) for row in outcomes)
         if (name, version) not in here and said != gone:
             yield Wrong(name, version, "it is gone, and its row does not say so")
-    yield from _never_noticed(truth, listed, {thing for thing, rows in found.items() if rows})
+    unnoticed = _never_noticed(truth, listed, {thing for thing, rows in found.items() if rows})
+    yield from (wrong for wrong in unnoticed if wrong.name not in untold)
 
 
 def wrong_current(

@@ -20,6 +20,7 @@ import psutil
 
 from infra import paths
 from tests.e2e.faults.hooks import Mode
+from tests.fixtures.clock import Clock
 from tests.fixtures.deployment import (
     Deployment,
     descendants,
@@ -89,6 +90,10 @@ class Stage:
     post: Post
     settings: Mapping[str, str] = field(default_factory=dict)
     models: Sequence[Path] = ()
+    # MinIO's, as users see it.
+    clock: Clock = field(default_factory=Clock)
+    # From when to when its own bucket was not subscribed: nobody told of what was done then.
+    untold: list[tuple[float, float]] = field(default_factory=list)
 
     def up(self) -> None:
         """Start it (again), on the same ports."""

@@ -114,3 +114,13 @@ def test_a_delete_marker_must_be_known_as_one() -> None:
     assert not wrong(truth, [marker], [row])
     assert wrong(truth, [marker], [row | {"finality": 2}])
     assert wrong(truth, [marker], [])
+
+
+def test_what_nobody_was_told_of_may_go_unnoticed() -> None:
+    """What came and went while the bucket was not subscribed needs no row; what is there still does."""
+    truth = known(operation("put", "a", 1, 2), operation("delete", None, 3, 4))
+    untold = truth.untold(NAME[0], [(0.5, 3.5)])
+    assert untold == {NAME}
+    assert truth.untold(NAME[0], [(5, 6)]) == set()
+    assert not list(wrong_rows(truth, [], [], ("default",), untold))
+    assert list(wrong_rows(known(operation("put", "a", 1, 2)), [ENTRY], [], ("default",), untold))

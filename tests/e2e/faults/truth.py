@@ -75,15 +75,19 @@ class Truth:
     @contextmanager
     def doing(self, *operations: Operation) -> Iterator[None]:
         """Remember the operations; they are acknowledged when the block ends, in doubt when it raises."""
+        self.doubt(*operations)
+        yield
+        ended = time.monotonic()
+        for operation in operations:
+            operation.ended = ended
+
+    def doubt(self, *operations: Operation) -> None:
+        """Remember operations that begin now and may end at any time, or never."""
         began = time.monotonic()
         with self._lock:
             for operation in operations:
                 operation.began = began
                 self.operations[operation.bucket, operation.key].append(operation)
-        yield
-        ended = time.monotonic()
-        for operation in operations:
-            operation.ended = ended
 
     def all(self) -> list[Operation]:
         """As they are now; users may go on meanwhile."""
@@ -96,6 +100,14 @@ class Truth:
     def doubtful(self, name: Name) -> bool:
         """Whether some operation on this key never got an answer."""
         return any(operation.doubtful for operation in self.operations[name])
+
+    def untold(self, bucket: str, spans: Sequence[tuple[float, float]]) -> set[Name]:
+        """The bucket's keys on which an operation was under way within one of these spans of time."""
+        return {
+            (each.bucket, each.key)
+            for each in self.all()
+            if each.bucket == bucket and any(each.began < end and each.ended > begin for begin, end in spans)
+        }
 
 
 def possible(operations: Sequence[Operation]) -> set[str | None]:

@@ -5,8 +5,9 @@ from __future__ import annotations
 import hashlib
 import threading
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
+from datetime import timedelta
 from random import Random
 from typing import Any, ClassVar
 
@@ -14,6 +15,7 @@ from botocore.exceptions import BotoCoreError, ClientError, ConnectTimeoutError,
 
 from tests.e2e.faults.gallery import Picture, draw
 from tests.e2e.faults.truth import Operation, Truth
+from tests.fixtures.clock import Clock
 
 PATTERNS = (
     "plain {n}.jpg",
@@ -27,6 +29,8 @@ PATTERNS = (
     "\\back\\slash {n}",
     "trailing.{n}.",
 )
+# Where users leave what lifecycle rules expire, by its age.
+OLD, AGE = "expiring/", timedelta(days=30)
 # Keys that all users write to, and how many versions of its keys a user has.
 SHARED, VERSIONED_KEYS = 4, 5
 # After an operation without an answer, in s.
@@ -47,6 +51,7 @@ class User:
     stop: threading.Event
     shares: ClassVar[Mapping[str, int]] = {}
     random: Random = field(init=False)
+    clock: Clock = field(default_factory=Clock)
     count: int = 0
 
     def __post_init__(self) -> None:
@@ -71,6 +76,19 @@ class User:
         for etag in (etag_of(body), multipart_etag_of(body)):
             self.truth.expect(etag, picture.expected(body))
         return body
+
+    def expire(self) -> None:
+        """Leave something old, and look at it: that is when a rule, if there is one, has it expire."""
+        body, key = self.drawn(), OLD + self.new_key()
+        left = Operation("put", self.bucket, key, etag=etag_of(body))
+        with self.trying(left), self.clock.wrong(-AGE):
+            left.version = self.s3.put_object(Bucket=self.bucket, Key=key, Body=body).get("VersionId")
+        gone = [Operation("delete", self.bucket, key)]
+        gone += [Operation("remove", self.bucket, key, version=left.version)] if left.version else []
+        # Whether or not it has expired by now, it still may.
+        self.truth.doubt(*gone)
+        with suppress(BotoCoreError, ClientError):
+            self.s3.head_object(Bucket=self.bucket, Key=key)
 
     @contextmanager
     def trying(self, *operations: Operation) -> Iterator[None]:
@@ -105,6 +123,7 @@ class PlainUser(User):
         "delete": 12,
         "delete_several": 3,
         "bring_back": 8,
+        "expire": 6,
     }
 
     def put(self) -> None:
@@ -193,7 +212,7 @@ class VersioningUser(User):
 
     versions: list[tuple[str, str]] = field(default_factory=list)
     markers: list[tuple[str, str]] = field(default_factory=list)
-    shares: ClassVar[Mapping[str, int]] = {"put": 8, "mark": 4, "remove_version": 2, "remove_marker": 3}
+    shares: ClassVar[Mapping[str, int]] = {"put": 8, "mark": 4, "remove_version": 2, "remove_marker": 3, "expire": 2}
 
     def put(self) -> None:
         body = self.drawn()
