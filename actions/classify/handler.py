@@ -32,6 +32,10 @@ if TYPE_CHECKING:
 _IN_MEMORY_ALONE = 4 * 2**20
 _IN_MEMORY_BATCH = 2**20
 
+# What each further model that looks at pixels itself takes from decoding, so that EfficientNet-Lite2 fits beside the
+# default one; a head on a backbone that is there takes next to nothing.
+_BODY_BYTES = 12 * 2**20
+
 # How many labels a row keeps, unless the caller wants more, and how likely each must at least be.
 _KEPT = 20
 _LEAST_KEPT = 0.001
@@ -111,8 +115,13 @@ class _Activation:
 
     def __init__(self, settings: ClassifySettings, topk: int, stages: Stages) -> None:
         self._settings, self._topk, self._stages = settings, topk, stages
-        self._limits = pictures.Limits(settings.limit_pixels, settings.limit_decode_bytes, settings.larger_decode_bytes)
         self._models, self._cold = self._load()
+        held = _BODY_BYTES * (len({model.body for model, _ in self._models}) - 1)
+        self._limits = pictures.Limits(
+            settings.limit_pixels,
+            max(0, settings.limit_decode_bytes - held),
+            max(0, settings.larger_decode_bytes - held),
+        )
         # The short answer: the likeliest labels of the first image that has any, by the first model.
         self.results: Sequence[dict[str, Any]] = ()
 

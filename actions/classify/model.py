@@ -37,6 +37,11 @@ class Model(Protocol):
         """How it wants its pictures cut."""
         ...
 
+    @property
+    def body(self) -> str:
+        """The digest of what looks at pixels: models that have it in common have its memory in common."""
+        ...
+
     def classify(self, pixels: bytes) -> Sequence[float]:
         """The probability of each label, for rows of red, green and blue bytes as `frame` says."""
         ...
@@ -130,6 +135,7 @@ class LiteRtModel:
     def __init__(self, directory: Path, card: ModelCard, threads: int, whole: Part) -> None:
         opened = open_part(directory, whole, threads)
         self.reference = ModelReference(card.name, opened.digest)
+        self.body = opened.digest
         self.frame = card.frame
         self._interpreter = opened.interpreter
         _check_input(card, opened.interpreter.input)
@@ -171,6 +177,7 @@ class HeadedModel:
         self.reference = ModelReference(card.name, digest_of((backbone.digest, head.digest)))
         _agree(card.digest, self.reference.digest)
         self.frame = card.frame
+        self.body = backbone.digest
         self._backbone, self._head = backbone, head.interpreter
         _check_input(card, backbone.input)
         if head.interpreter.input.shape != backbone.output.shape:
@@ -275,6 +282,7 @@ class SavedModel:
         tf.config.threading.set_intra_op_parallelism_threads(threads)
         path = directory / str(card.saved_model)
         self.reference = ModelReference(card.name, directory_digest(path))
+        self.body = self.reference.digest
         _agree(card.digest, self.reference.digest)
         self.frame = card.frame
         self._tensorflow = tf

@@ -78,6 +78,35 @@ def import_one(
     )
 
 
+@command.command("build")
+@click.argument("name")
+def build(name: str) -> None:
+    """Build a model that pixwhisk has a recipe for: efficientnet-lite2-int8, say."""
+    from infra import paths
+    from infra.model.environment import LOCKS
+    from infra.model.variants import VARIANTS
+    from infra.models.installed import BadModel
+    from infra.setup import steps
+    from infra.setup.model import ModelStep
+    from infra.setup.programs import Programs
+    from infra.setup.screen import screen
+
+    with explained():
+        if name not in VARIANTS:
+            raise BadModel(f"there is no recipe for {name!r}; there are {', '.join(VARIANTS)}")
+        if not all(lock.is_file() for lock in LOCKS):
+            raise BadModel("an installed pixwhisk does not bring what models are built from: build in a checkout")
+        shown = screen()
+        try:
+            failed = steps.run(
+                [ModelStep(variant=VARIANTS[name])], Programs(paths.cache() / "logs"), shown, paths.cache() / "locks"
+            )
+        finally:
+            shown.close()
+        if failed:
+            raise BadModel(f"{name} was not built: run it again once the problem above is gone")
+
+
 @command.command("use")
 @options.data
 @click.argument("names", metavar="NAME...", nargs=-1, required=True)

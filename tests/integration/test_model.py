@@ -18,6 +18,7 @@ from actions.classify.model import Model, best, load
 from infra import paths
 from infra.model import card, check
 from infra.model.photos import CHECKING, PHOTOS, inputs
+from infra.model.variants import TEMPERATURE
 from tests.fixtures.model import KnownPhoto
 
 TENSORFLOW = """
@@ -42,7 +43,7 @@ def test_the_card_names_the_very_files(model_directory: Path) -> None:
 def test_the_card_says_how_far_to_believe_it(model_directory: Path) -> None:
     """Temperature, calibration error, accuracy and the photos that these were measured on are on the card."""
     said = json.loads((model_directory / card.CARD).read_bytes())
-    assert said["calibration"]["temperature"] == card.TEMPERATURE
+    assert said["calibration"]["temperature"] == TEMPERATURE
     assert {"fittedOn", "measuredOn", "measuredBy", "expectedCalibrationError"} <= said["calibration"].keys()
     assert said["accuracy"]["agreement"]["top1"] >= check.LEAST_TOP1
 

@@ -11,6 +11,7 @@ import pytest
 from actions.classify.card import ModelCard
 from actions.classify.model import directory_digest
 from infra.model import card
+from infra.model.variants import LITE0
 from infra.openwhisk import bundles
 from infra.runtime import context
 from infra.runtime.context import BaseImage, Sources
@@ -35,7 +36,7 @@ def model(tmp_path: Path) -> Path:
         (directory / file).write_bytes(part.encode())
     (directory / card.SAVED_MODEL / "saved_model.pb").write_bytes(b"saved")
     (directory / card.SAVED_MODEL / "variables/data").write_bytes(b"weights")
-    described = card.Card("name-int8", b"backbone", b"head", "sha256:recipe", ["tench, Tinca tinca"], {}).dump()
+    described = card.Card(LITE0, b"backbone", b"head", "sha256:recipe", ["tench, Tinca tinca"], {}).dump()
     (directory / card.CARD).write_text(json.dumps(described))
     return directory
 
@@ -80,7 +81,7 @@ def test_card_of_the_saved_model(model: Path, tmp_path: Path) -> None:
     """The image with TensorFlow has a card of its own: another name, and the digest of the files it serves."""
     context.write_model(tmp_path / "out", Sources(model, "tensorflow"))
     said = ModelCard.read(tmp_path / "out")
-    assert (said.name, said.parts, said.saved_model) == ("name", (), card.SAVED_MODEL)
+    assert (said.name, said.parts, said.saved_model) == ("efficientnet-lite0", (), card.SAVED_MODEL)
     assert said.digest == directory_digest(tmp_path / "out" / card.SAVED_MODEL)
 
 

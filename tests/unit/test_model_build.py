@@ -11,6 +11,7 @@ import pytest
 from infra import paths
 from infra.model import card, check, labels
 from infra.model.build import replacing
+from infra.model.variants import LITE0
 
 
 def outputs(*rows: list[float]) -> list[check.Probabilities]:
@@ -48,7 +49,7 @@ def written(directory: Path, data: bytes = b"model", **changed: object) -> Path:
     (directory / card.SAVED_MODEL / "saved_model.pb").write_bytes(b"")
     (directory / card.BACKBONE).write_bytes(b"backbone")
     (directory / card.HEAD).write_bytes(data)
-    said = card.Card("m", b"backbone", b"model", "sha256:recipe", ["a"], {}).dump()
+    said = card.Card(LITE0, b"backbone", b"model", "sha256:recipe", ["a"], {}).dump()
     (directory / card.CARD).write_text(json.dumps({**said, **changed}))
     return directory
 
@@ -56,6 +57,12 @@ def written(directory: Path, data: bytes = b"model", **changed: object) -> Path:
 def test_an_intact_model_has_no_fault(tmp_path: Path) -> None:
     """Files, card, recipe and SavedModel in order: nothing to build."""
     assert card.fault(written(tmp_path / "m"), "sha256:recipe") is None
+
+
+def test_a_recipe_that_differs_in_words_alone_needs_no_other_build(tmp_path: Path) -> None:
+    """A model of release 0.2.0 is taken as it is."""
+    for number, recipe in enumerate(card.EQUAL_RECIPES):
+        assert card.fault(written(tmp_path / f"{number}", recipe=recipe), "sha256:other") is None
 
 
 def test_every_fault_is_named(tmp_path: Path) -> None:
