@@ -10,6 +10,7 @@
     │   └── Unreachable                 OpenWhisk; a WhiskError as well
     ├── WhiskError                      OpenWhisk refused, or an activation failed
     ├── ListingRefused, UsersRefused    MinIO refused
+    ├── UnknownKeys                     there is no row about what was to be labelled
     ├── ForeignDatabase, NewerSchema    a database that is not to be migrated
     ├── ForeignTargets                  notification targets in a MinIO that are another deployment's
     ├── Held, NotPrivate, NoDeployment, SecretMissing   a data directory that cannot be used
