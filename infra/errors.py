@@ -15,6 +15,7 @@
     ├── ForeignTargets                  notification targets in a MinIO that are another deployment's
     ├── Held, NotPrivate, NoDeployment, SecretMissing   a data directory that cannot be used
     ├── NotSetUp, BadModel, MinioMissing, PostgresMissing   what `make setup` makes is missing or not as it should be
+    ├── NoTensorFlow                    its environment cannot be had, or what ran there failed
     ├── PortTaken, ServiceFailed        a service did not start
     └── Unintended                      a deploy would have changed more than was meant
 

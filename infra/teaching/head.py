@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import shutil
-import tempfile
 from collections.abc import Collection, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
@@ -14,14 +13,12 @@ import numpy as np
 
 from actions.classify.card import digest_of
 from infra import paths
-from infra.model import environment
 from infra.model.card import BACKBONE, CARD, HEAD, digest
 from infra.models.importing import try_out
 from infra.models.installed import NAME, BadModel, InstalledModel, find_installed, list_installed
+from infra.models.staging import staging
 from infra.reports import Report
-from infra.setup import model as set_up
-from infra.setup.programs import ProgramFailed, Programs
-from infra.setup.steps import holding
+from infra.setup.tensorflow import run_tensorflow
 from infra.teaching.lesson import Lesson
 from infra.teaching.training import LESSON, REPORT
 
@@ -39,50 +36,22 @@ def check_name(name: str, active: Collection[str]) -> None:
 
 
 def train_head(name: str, base: InstalledModel, lesson: Lesson, report: Report) -> InstalledModel:
-    """Train, try and install it, in place of one of the same name. Raises `BadModel`; then nothing has changed."""
-    python = find_tensorflow(report)
-    paths.models().mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix=f".{name}-", dir=paths.models()) as beside:
-        fresh = Path(beside, "fresh")
+    """Train, try and install it, in place of one of the same name. Where that raises, nothing has changed."""
+    with staging(name) as beside:
+        fresh = beside / "fresh"
         fresh.mkdir()
-        np.savez(Path(beside, LESSON), numbers=lesson.numbers, allowed=lesson.allowed)
-        _run_training(python, Path(beside))
+        np.savez(beside / LESSON, numbers=lesson.numbers, allowed=lesson.allowed)
+        run_tensorflow("infra.teaching.training", str(beside), "teach", report)
         shutil.copy2(base.directory / str(base.card["backbone"]["file"]), fresh / BACKBONE)
-        shutil.move(Path(beside, HEAD), fresh / HEAD)
-        said = json.loads(Path(beside, REPORT).read_text())
+        shutil.move(beside / HEAD, fresh / HEAD)
+        said = json.loads((beside / REPORT).read_text())
         (fresh / CARD).write_text(json.dumps(_describe(name, base, lesson, said, fresh), ensure_ascii=False, indent=1))
         try_out(fresh)
         place = paths.models() / name
         if place.exists():
-            place.rename(Path(beside, "former"))
+            place.rename(beside / "former")
         fresh.rename(place)
     return find_installed(name)
-
-
-def find_tensorflow(report: Report) -> Path:
-    """The interpreter that has TensorFlow, installed if need be. Raises `BadModel` where it cannot be."""
-    if not all(lock.is_file() for lock in environment.LOCKS):
-        raise BadModel("an installed pixwhisk does not bring what TensorFlow is installed by: teach from a checkout")
-    if python := environment.python():
-        return python
-    programs = Programs(paths.cache() / "logs")
-    locks = paths.cache() / "locks"
-    locks.mkdir(parents=True, exist_ok=True)
-    try:
-        with holding(locks / "model.lock", programs, report):
-            return environment.python() or set_up.install(programs, report)
-    except ProgramFailed as problem:
-        raise BadModel(f"TensorFlow cannot be installed: {str(problem).splitlines()[0]}") from None
-
-
-def _run_training(python: Path, directory: Path) -> None:
-    told = {"PYTHONPATH": str(paths.ROOT), "TF_CPP_MIN_LOG_LEVEL": "3", "CUDA_VISIBLE_DEVICES": ""}
-    try:
-        Programs(paths.cache() / "logs").run(
-            [python, "-m", "infra.teaching.training", directory], environment=told, log="teach"
-        )
-    except ProgramFailed as problem:
-        raise BadModel(f"the training failed: {str(problem).splitlines()[0]}") from None
 
 
 def _describe(

@@ -6,21 +6,19 @@ what people called so, the photos that come along, and stored pictures that are 
 
 from __future__ import annotations
 
-import io
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 import psycopg
 from numpy.typing import NDArray
-from PIL import Image, ImageOps
+from PIL import Image
 
-from actions.classify import pictures
-from actions.classify.model import load
-from infra import paths
+from actions.classify.model import Model, load
 from infra.models.installed import BadModel, InstalledModel
+from infra.models.own_photos import cut_pixels, read_own_photos
 
 OTHER = "other"
 LEAST_EXAMPLES = 5
@@ -140,26 +138,11 @@ def _allow(each: _Seen, taught: Sequence[str]) -> list[bool]:
 def _look_at_own_photos(base: InstalledModel) -> Numbers:
     """What the backbone makes of the photos that come along: as they are, mirrored, and parts of them."""
     model, _ = load(base.directory, 1)
-    return np.stack(
-        [_make_numbers(model, part) for path in sorted(paths.PHOTOS.glob("*.jpg")) for part in _parts(path)]
-    )
+    return np.stack([_make_numbers(model, image) for image in read_own_photos()])
 
 
-def _parts(path: Any) -> Iterator[Image.Image]:
-    with Image.open(path) as opened:
-        image = opened.convert("RGB")
-    width, height = image.size
-    yield image
-    yield ImageOps.mirror(image)
-    for left, top in ((0, 0), (width // 3, 0), (0, height // 3), (width // 3, height // 3)):
-        yield image.crop((left, top, left + 2 * width // 3, top + 2 * height // 3))
-
-
-def _make_numbers(model: Any, image: Image.Image) -> Numbers:
-    file = io.BytesIO()
-    image.save(file, "BMP")
-    examined = pictures.examine(file, model.frame)
-    embedding = model.embed(pictures.fit(examined, pictures.decode(examined), model.frame))
+def _make_numbers(model: Model, image: Image.Image) -> Numbers:
+    embedding = model.embed(cut_pixels(image, model.frame))
     if embedding is None:
         raise BadModel("a model in one piece has no backbone on which a head could be taught")
     given = {"numbers": embedding.values, "scale": embedding.scale, "zero_point": embedding.zero_point}
