@@ -71,7 +71,7 @@ def import_model(
     with staging(name) as beside:
         fresh = beside / "fresh"
         fresh.mkdir()
-        converted = _bring_in(path, fresh / FILE, framing, report, quantise=quantise)
+        converted = _take_in(path, fresh / FILE, framing, report, quantise=quantise)
         data = (fresh / FILE).read_bytes()
         card = {
             "name": name,
@@ -91,7 +91,7 @@ def import_model(
     return find_installed(name), trial
 
 
-def _bring_in(
+def _take_in(
     path: Path, target: Path, framing: InputFraming, report: Report, *, quantise: bool
 ) -> Mapping[str, Any] | None:
     """Copy or convert it; what a conversion found. Raises `BadModel` for what is neither."""
