@@ -138,15 +138,22 @@ def use(data: Path, names: tuple[str, ...]) -> None:
 @click.option(
     "-n", "--limit", metavar="N", type=Number(1), default=10, show_default=True, help="At most so many pairs of labels."
 )
+@click.option("--html", metavar="FILE", callback=options.check_output, help="Also as a page, with the pictures.")
 @options.as_json
-def diff(data: Path, left: str, right: str, limit: int, as_json: bool) -> None:
+def diff(*, data: Path, left: str, right: str, limit: int, html: Path | None, as_json: bool) -> None:
     """Compare what two models said of the same objects."""
     from infra.cli.standing import find_running
     from infra.database.queries import connect
     from infra.models.comparing import compare_models
 
-    with explained(), connect(find_running(data).database_url) as connection:
-        found = compare_models(connection, left, right, limit)
+    with explained():
+        deployment = find_running(data)
+        with connect(deployment.database_url) as connection:
+            found = compare_models(connection, left, right, limit)
+        if html is not None:
+            from infra.models.diff_page import make_fetch, render_page
+
+            html.write_text(render_page(found, make_fetch(deployment)), "utf-8")
     if as_json:
         click.echo(json.dumps(found.dump()))
     else:
@@ -172,7 +179,8 @@ def _print_comparison(found: ModelComparison) -> None:
     share = found.agreed / found.compared
     click.echo(f"{found.compared} objects with both, the same first label for {found.agreed} ({share:.1%})")
     for name, milliseconds in found.milliseconds.items():
-        click.echo(f"  {printable(name)}: {milliseconds:.1f} ms")
+        size = f", {found.sizes[name] / 1e6:.1f} MB" if name in found.sizes else ""
+        click.echo(f"  {printable(name)}: {milliseconds:.1f} ms{size}")
     for flip in found.flips:
         examples = ", ".join(map(printable, flip.keys))
         click.echo(f"{flip.count:6}  {printable(flip.left):24}  {printable(flip.right):24}  {examples}")

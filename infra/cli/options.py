@@ -30,7 +30,8 @@ def _bucket(_context: click.Context, _parameter: click.Parameter, value: str | N
     return value
 
 
-def _output(_context: click.Context, _parameter: click.Parameter, value: str | None) -> Path | None:
+def check_output(_context: click.Context, _parameter: click.Parameter, value: str | None) -> Path | None:
+    """A file that can be written, for an option that names one."""
     if value is None:
         return None
     path = Path(value)
@@ -60,7 +61,7 @@ use_database = click.option(
 )
 as_json = click.option("--json", "as_json", is_flag=True, help="One JSON document, for programs.")
 output = click.option(
-    "-o", "--output", metavar="FILE", callback=_output, help="Into a file instead of onto the screen."
+    "-o", "--output", metavar="FILE", callback=check_output, help="Into a file instead of onto the screen."
 )
 
 

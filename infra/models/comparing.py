@@ -8,7 +8,7 @@ from typing import Any
 
 import psycopg
 
-from infra.models.installed import BadModel
+from infra.models.installed import BadModel, list_installed
 
 EXAMPLES = 3
 
@@ -49,7 +49,8 @@ class Flip:
 @dataclass(frozen=True, slots=True)
 class ModelComparison:
     """`compared` objects have both models' outcome, `agreed` of them the same label first. `milliseconds` is the usual
-    time of an activation's classifying by model; all models that were active then share it.
+    time of an activation's classifying by model; all models that were active then share it. `sizes` are those of the
+    files, in bytes, of models that are at hand.
     """
 
     left: str
@@ -58,6 +59,7 @@ class ModelComparison:
     agreed: int
     flips: Sequence[Flip]
     milliseconds: Mapping[str, float]
+    sizes: Mapping[str, int]
 
     def dump(self) -> dict[str, Any]:
         """Stable keys, for programs."""
@@ -68,6 +70,7 @@ class ModelComparison:
             "agreed": self.agreed,
             "flips": [each.dump() for each in self.flips],
             "milliseconds": dict(self.milliseconds),
+            "sizes": dict(self.sizes),
         }
 
 
@@ -94,4 +97,5 @@ def compare_models(
         sum(row["count"] for row in found if row["left_label"] == row["right_label"]),
         flips[:limit],
         {row["model"]: row["milliseconds"] for row in costs},
+        {each.name: each.card["size"] for each in list_installed() if each.name in (left, right)},
     )

@@ -33,7 +33,7 @@ def put(deployment: Deployment, key: str, body: bytes) -> None:
     deployment.s3().put_object(Bucket=deployment.bucket, Key=key, Body=body)
 
 
-def test_a_head_taught_with_thirty_photos_finds_the_rest(deployment: Deployment, head: str) -> None:
+def test_a_head_taught_with_thirty_photos_finds_the_rest(deployment: Deployment, head: str, tmp_path: Path) -> None:
     """Under a steady load of uploads: taught, used beside the default model, asked about the past, compared; the audit
     is clean afterwards.
     """
@@ -68,6 +68,9 @@ def test_a_head_taught_with_thirty_photos_finds_the_rest(deployment: Deployment,
         deployment.pixwhisk("backfill", "--model", head)
         compared = json.loads(deployment.pixwhisk("models", "diff", paths.MODEL_NAME, head, "--json").stdout)
         assert compared["compared"] >= len(every)
+        page = tmp_path / "diff.html"
+        deployment.pixwhisk("models", "diff", paths.MODEL_NAME, head, "--html", str(page))
+        assert page.read_text().count('<img src="data:image/jpeg;base64,') >= len(EMBLEMS)
     finally:
         stop.set()
         uploading.join()
