@@ -205,6 +205,42 @@ class StoredExample(Base):
     given_at: Mapped[Moment] = mapped_column(server_default=func.now())
 
 
+class StoredAudit(Base):
+    """What one audit of a bucket found; `infra.audit.records` keeps it."""
+
+    __tablename__ = "audits"
+    __table_args__ = (Index(None, "bucket", "ended_at"),)
+
+    id: Mapped[NumberedRow]
+    bucket: Mapped[Exact]
+    prefix: Mapped[Word] = mapped_column(server_default=EMPTY)
+    suffix: Mapped[Word] = mapped_column(server_default=EMPTY)
+    complete: Mapped[bool] = mapped_column(comment="it looked at all that the bucket's subscription tells of")
+    began_at: Mapped[Moment]
+    ended_at: Mapped[Moment] = mapped_column(server_default=func.now())
+    clean: Mapped[bool]
+    versions: Mapped[Large]
+    rows: Mapped[Large]
+    findings: Mapped[dict[str, int]] = mapped_column(JSONB, server_default=text("'{}'"))
+    unseen: Mapped[dict[str, int]] = mapped_column(JSONB, server_default=text("'{}'"))
+    repaired: Mapped[Large] = mapped_column(server_default=text("0"))
+    subscription: Mapped[Word | None]
+
+
+class StoredSubscription(Base):
+    """Since when a bucket is subscribed as it should be, as far as anybody has looked."""
+
+    __tablename__ = "subscriptions"
+
+    bucket: Mapped[Exact] = mapped_column(primary_key=True)
+    document: Mapped[Word]
+    since: Mapped[Moment] = mapped_column(
+        server_default=func.now(),
+        comment="when it was first seen to be as it should be, no fault being seen since",
+    )
+    seen_at: Mapped[Moment] = mapped_column(server_default=func.now())
+
+
 class InboxEvent(Base):
     """One event of the journal. MinIO fills the first two columns, a trigger reads the rest out of them.
 

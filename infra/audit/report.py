@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from typing import TypeVar, get_args
+from typing import Literal, TypeVar, get_args
 
 from infra.audit.compare import Difference, Finding, Recorded, compare
 from infra.audit.listing import FetchPage, Listed, ListingRefused, Look, list_versions
@@ -24,15 +24,22 @@ LIMIT_SECOND_LOOKS = 10_000
 
 Entry = TypeVar("Entry", Listed, Recorded)
 
+# Behind an object that has the name of their folder; or of a name that the store lets nobody list, such as `a//`.
+Unseen = Literal["behind-an-object", "unlistable-name"]
+
 
 @dataclass
 class Seen:
-    """How far an audit has come: entries listed, rows read, the last key listed, and differences by finding."""
+    """How far an audit has come: entries listed, rows read, the last key listed, and differences by finding.
+
+    `unseen` is how many keys are known of that no listing shows, by why.
+    """
 
     listed: int = 0
     rows: int = 0
     key: str = ""
     findings: dict[str, int] = field(default_factory=lambda: dict.fromkeys(get_args(Finding), 0))
+    unseen: dict[str, int] = field(default_factory=lambda: dict.fromkeys(get_args(Unseen), 0))
 
     # Of the bucket's subscription: `ok`, or what was wrong with it; None where it was not looked at or cannot be seen.
     subscription: str | None = None
@@ -74,7 +81,7 @@ def audit(
         rows = (row for row in rows if row.key.endswith(suffix))
     found = compare(listed, rows)
     if grace is not None:
-        found = _twice(found, grace, _Again(fetch, connection, bucket, every, look))
+        found = _twice(found, grace, _Again(fetch, connection, bucket, every, look, seen))
     for difference in found:
         seen.findings[difference.finding] += 1
         yield difference
@@ -107,12 +114,14 @@ class _Again:
     bucket: str
     every: bool
     look: Look | None
+    seen: Seen
 
     def __call__(self, key: str) -> Iterator[Difference]:
         # The row first: an object that comes in between is then news, and no orphan.
         rows = read_recorded_key(self.connection, self.bucket, key, every=self.every)
-        for difference in compare(self._list_key(key), rows):
-            yield from self._look_for(difference)
+        found = [each for difference in compare(self._list_key(key), rows) for each in self._look_for(difference)]
+        self.seen.unseen["behind-an-object"] += any(each.finding == "hidden" for each in found)
+        yield from found
 
     def _list_key(self, key: str) -> Sequence[Listed]:
         try:
@@ -121,6 +130,7 @@ class _Again:
             # Anybody who may put can put what no listing can be asked for (`a/__XLDIR__`): it stops no audit.
             if refused.code in ("AccessDenied", "NoSuchBucket"):
                 raise
+            self.seen.unseen["unlistable-name"] += 1
             return []
 
     def _look_for(self, difference: Difference) -> Iterator[Difference]:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import json
 import sys
 import time
-from collections.abc import Iterator
-from datetime import timedelta
+from collections.abc import Iterator, Sequence
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,15 +16,24 @@ import click
 
 from infra.cli import options
 from infra.cli.failures import Failure, explained
-from infra.cli.printing import printable
+from infra.cli.moments import Duration
+from infra.cli.printing import printable, shown_time
 from infra.cli.progress import Counting
 from infra.cli.wording import Number, examples, nearest
 from infra.errors import Exit
 
 if TYPE_CHECKING:
     from infra.audit.compare import Difference
+    from infra.audit.records import Scope
     from infra.audit.report import Seen
+    from infra.audit.rows import Connection
+    from infra.deployment.links import SeenSubscription
     from infra.deployment.record import Deployment
+
+UNSEEN = {
+    "behind-an-object": "for an object has the name of their folder",
+    "unlistable-name": "for their names cannot be asked for",
+}
 
 
 @click.command(epilog=examples("pixwhisk audit", "pixwhisk audit --prefix 2026/ --repair"))
@@ -40,9 +50,22 @@ if TYPE_CHECKING:
     show_default=True,
     help="Look twice at what is younger.",
 )
+@click.option(
+    "--every", metavar="DURATION", type=Duration(), help="For ever: one audit so long after the other, such as 1h."
+)
+@click.option("--later", is_flag=True, hidden=True)
 @options.as_json
 def command(
-    *, data: Path, bucket: str | None, prefix: str, suffix: str, repair: bool, grace: float, as_json: bool
+    *,
+    data: Path,
+    bucket: str | None,
+    prefix: str,
+    suffix: str,
+    repair: bool,
+    grace: float,
+    every: timedelta | None,
+    later: bool,
+    as_json: bool,
 ) -> None:
     """Compare the bucket with the rows, both ways.
 
@@ -51,24 +74,36 @@ def command(
     see), each with its key and reason; --repair sees to the first three. What may only be on its way is looked at once
     more after --grace seconds. Of the deployment's own bucket it also says whether MinIO still tells of what is put
     there, and --repair subscribes it again. Of a bucket that is subscribed with a prefix or a suffix, name these.
-    Exits 0 if nothing differs, 1 if something does, 3 if it could not look.
+    What was found is kept, and `status` says how long ago that was; `up` audits by itself. Exits 0 if nothing differs,
+    1 if something does, 3 if it could not look.
     """
+    if every is not None:
+        given = {"--bucket": bucket, "--prefix": prefix, "--suffix": suffix, "--grace": f"{grace:g}"}
+        typed = [word for name, value in given.items() if value for word in (name, value)]
+        flags = [name for name, is_set in (("--repair", repair), ("--json", as_json)) if is_set]
+        _watch(data, bucket, every, [*typed, *flags], at_once=not later)
+        return
     from infra.audit.listing import find_listing
+    from infra.audit.records import Scope
     from infra.audit.report import Seen, audit
     from infra.audit.rows import enqueue, opened
     from infra.cli.standing import find_running
 
     with _looking(), explained():
-        deployment, seen, began = find_running(data), Seen(), time.monotonic()
+        deployment, seen, began, start = find_running(data), Seen(), time.monotonic(), datetime.now(UTC)
         bucket = bucket or deployment.bucket
         show = _Json(bucket, prefix, suffix) if as_json else _Text()
         with (
             Counting(f"auditing {bucket}", lambda: _so_far(seen)),
             opened(deployment.database_url) as connection,
         ):
+            scope = Scope(bucket, prefix, suffix, complete=not (prefix or suffix))
             if bucket == deployment.bucket:
                 # First: what is put from now on is told of, what was put before is listed.
-                seen.subscription = _see_subscription(deployment, repair=repair)
+                told = _see_subscription(deployment, connection, repair=repair)
+                seen.subscription = told.state
+                complete = told.prefix.startswith(prefix) and told.suffix.endswith(suffix)
+                scope = dataclasses.replace(scope, complete=complete)
             store = find_listing(deployment)
             found = audit(
                 store.fetcher(bucket),
@@ -84,18 +119,61 @@ def command(
             repaired = enqueue(connection, bucket, found, "audit") if repair else sum(0 for _ in found)
             if prefix and not (seen.listed or seen.rows):
                 _warn_of_prefix(prefix, deployment.database_url)
-        show.end(seen, repaired, time.monotonic() - began)
+            since = _record(connection, scope, start, seen, repaired)
+        show.end(seen, repaired, time.monotonic() - began, since)
     sys.exit(Exit.OK if seen.clean else Exit.FAILED)
 
 
-def _see_subscription(deployment: Deployment, *, repair: bool) -> str | None:
-    """What was found; a repair restores what is wrong."""
-    from infra.deployment.links import examine_subscription, restore_subscription
+def _watch(data: Path, bucket: str | None, every: timedelta, arguments: Sequence[str], *, at_once: bool) -> None:
+    from infra.cli.audit_watch import watch
+    from infra.cli.standing import find_running
 
-    found = examine_subscription(deployment)
-    if repair and found not in ("ok", None) and restore_subscription(deployment):
+    with explained():
+        deployment = find_running(data)
+        own = ["--data", str(data), *arguments]
+        watch(deployment, bucket or deployment.bucket, every, own, at_once=at_once)
+
+
+def _see_subscription(deployment: Deployment, connection: Connection, *, repair: bool) -> SeenSubscription:
+    """What was found; a repair restores what is wrong."""
+    from infra.deployment.links import restore_subscription, see_subscription
+
+    found = see_subscription(deployment)
+    _note(connection, deployment.bucket, found)
+    if repair and found.state not in ("ok", None) and restore_subscription(deployment):
         click.echo(f"subscribed bucket {deployment.bucket} again", err=True)
+        _note(connection, deployment.bucket, see_subscription(deployment))
     return found
+
+
+def _note(connection: Connection, bucket: str, found: SeenSubscription) -> None:
+    from infra.audit.records import note_subscription
+
+    with _keeping():
+        note_subscription(connection, bucket, found.document, found.state)
+
+
+def _record(connection: Connection, scope: Scope, began: datetime, seen: Seen, repaired: int) -> datetime | None:
+    """Keep what was found; since when the subscription is as it should be."""
+    from infra.audit.records import read_standing, record_audit
+
+    with _keeping():
+        record_audit(connection, scope, began, seen, repaired)
+        return read_standing(connection, scope.bucket).subscribed_since
+    return None
+
+
+@contextlib.contextmanager
+def _keeping() -> Iterator[None]:
+    """A database that may only be read, or has an older schema, is no reason not to look."""
+    import psycopg
+
+    try:
+        yield
+    except (psycopg.errors.InsufficientPrivilege, psycopg.errors.ReadOnlySqlTransaction) as error:
+        click.echo(f"warning: what was found is not kept: {printable(str(error).splitlines()[0])}", err=True)
+    except psycopg.errors.UndefinedTable:
+        click.echo("warning: what was found is not kept, for the schema is older: `pixwhisk migrate`", err=True)
 
 
 @contextlib.contextmanager
@@ -131,12 +209,17 @@ class _Text:
             click.echo(f"{difference.finding:9} {printable(difference.key)}{version}: {difference.reason}")
             yield difference
 
-    def end(self, seen: Seen, repaired: int, seconds: float) -> None:
+    def end(self, seen: Seen, repaired: int, seconds: float, since: datetime | None) -> None:
         counts = ", ".join(f"{count} {finding}" for finding, count in seen.findings.items() if count) or "clean"
         rate = seen.listed / seconds if seconds else 0
         click.echo(f"{counts}: {seen.listed} versions against {seen.rows} rows in {seconds:.1f} s ({rate:.0f}/s)")
+        for why, count in seen.unseen.items():
+            if count:
+                click.echo(f"{count} keys are there that no listing shows, {UNSEEN[why]}; there may be more")
         if seen.subscription not in ("ok", None):
             click.echo(f"subscription was broken: {printable(seen.subscription or '')}")
+        elif since:
+            click.echo(f"subscribed as it should be since {shown_time(since)} UTC")
         if repaired:
             click.echo(f"{repaired} put into the inbox: `pixwhisk status` shows them go")
 
@@ -155,11 +238,13 @@ class _Json:
             separator = ",\n"
             yield difference
 
-    def end(self, seen: Seen, repaired: int, seconds: float) -> None:
+    def end(self, seen: Seen, repaired: int, seconds: float, since: datetime | None) -> None:
         rest = {
             "clean": seen.clean,
             "subscription": seen.subscription,
+            "subscribed_since": since.astimezone(UTC).isoformat() if since else None,
             "counts": seen.findings,
+            "unseen": seen.unseen,
             "listed": seen.listed,
             "rows": seen.rows,
             "repaired": repaired,

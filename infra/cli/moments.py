@@ -30,6 +30,35 @@ def read_moment(text: str, now: datetime) -> datetime:
         raise ValueError(text) from None
 
 
+def read_duration(text: str) -> timedelta:
+    """`90s`, `10m`, `2h`, `3d`, `1w`. Raises `ValueError` for anything else, and for none at all."""
+    found = re.fullmatch(r"(\d{1,6})\s*([smhdw])", text.strip().lower(), re.ASCII)
+    if not found or not int(found[1]):
+        raise ValueError(text)
+    return timedelta(**{_UNITS[found[2]]: int(found[1])})
+
+
+def ago(since: timedelta) -> str:
+    """How long something is past, in the largest unit that says it."""
+    seconds = since.total_seconds()
+    for unit, size in (("days", 86400), ("hours", 3600), ("minutes", 60)):
+        if seconds >= 2 * size:
+            return f"{seconds / size:.0f} {unit} ago"
+    return f"{max(seconds, 0):.0f} seconds ago"
+
+
+class Duration(click.ParamType[timedelta]):
+    """An option's value."""
+
+    name = "duration"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> timedelta:
+        try:
+            return value if isinstance(value, timedelta) else read_duration(str(value))
+        except ValueError:
+            self.fail(f"{value!r} is no length of time such as 90s, 10m, 1h, 3d or 1w", param, ctx)
+
+
 class Moment(click.ParamType[datetime]):
     """An option's value."""
 

@@ -36,6 +36,12 @@ if TYPE_CHECKING:
     callback=lambda _context, _option, value: value and _absolute(value),
     help="The model's directory; of several, each gives every image a row.  [default: what set-up built]",
 )
+@click.option(
+    "--audit-every",
+    metavar="DURATION",
+    callback=lambda _context, _option, value: value and _check_interval(value),
+    help="How long after one audit the next is, or never.  [default: 1h]",
+)
 @options.force
 @options.use_database
 @click.option("-d", "--detach", is_flag=True, help="Return when all is ready; `pixwhisk down` stops it.")
@@ -47,6 +53,7 @@ def command(
     api_port: int | None,
     s3_port: int | None,
     model: str | None,
+    audit_every: str | None,
     force: bool,
     use_database: bool,
     detach: bool,
@@ -54,12 +61,14 @@ def command(
 ) -> None:
     """Start Postgres, MinIO and OpenWhisk, deploy, and keep it all running.
 
-    Stays in the foreground until Ctrl-C or SIGTERM. Ports, bucket and model are remembered in the data directory.
+    Stays in the foreground until Ctrl-C or SIGTERM. Ports, bucket, model and how often to audit are remembered in the
+    data directory.
     Services named by DATABASE_URL, AWS_ENDPOINT_URL_S3 or WSK_APIHOST are used instead of starting our own.
     """
     if api_port is not None and api_port == s3_port:
         raise click.UsageError("--api-port and --s3-port: each service needs a port of its own")
     flags: dict[str, Any] = {"bucket": bucket, "api_port": api_port, "s3_port": s3_port, "model": model}
+    flags["audit_every"] = audit_every
     if ready_fd is None and (holder := lock.holder(data)):
         _show_running(data, flags, holder)
         return
@@ -93,6 +102,16 @@ def _absolute(value: str) -> str:
     if missing := [str(each) for each in found if not (each / "card.json").is_file()]:
         raise click.BadParameter(f"no card.json in {', '.join(missing)}")
     return os.pathsep.join(map(str, found))
+
+
+def _check_interval(value: str) -> str:
+    from infra.cli.moments import read_duration
+    from infra.services.auditor import NEVER
+
+    try:
+        return value if value == NEVER else value * bool(read_duration(value))
+    except ValueError:
+        raise click.BadParameter(f"{value!r} is neither never nor a length of time such as 30m, 1h or 1d") from None
 
 
 def _run(data: Path, flags: dict[str, Any], ready_fd: int | None, consent: Consent) -> None:

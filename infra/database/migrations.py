@@ -37,7 +37,7 @@ TIMEOUTS = "-c lock_timeout=10s -c statement_timeout=120s"
 # All that a grant is about: what was granted by an earlier release, and is not below, is taken back.
 GRANTED_ON = (
     *("models", "objects", "outcomes", "inbox", "backbones", "embeddings", "example_labels"),
-    *("results", "current_results", "work", "current_embeddings", "examples"),
+    *("results", "current_results", "work", "current_embeddings", "audits", "subscriptions", "examples"),
 )
 # Least privilege, role by role. A role that does not exist (one role does all, in somebody's own database) is skipped.
 GRANTS: Mapping[str, Sequence[str]] = {
@@ -51,7 +51,7 @@ GRANTS: Mapping[str, Sequence[str]] = {
         "UPDATE (state, claim, settled_at) ON inbox TO {}",
     ),
     "pixwhisk_view": (
-        "SELECT ON models, objects, outcomes, results, current_results, work TO {}",
+        "SELECT ON models, objects, outcomes, results, current_results, work, audits, subscriptions TO {}",
         "SELECT ON backbones, embeddings, current_embeddings, labels, vocabulary, label_rules TO {}",
         "SELECT ON example_labels, examples TO {}",
     ),

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import TYPE_CHECKING
 
 import psycopg
 
+from infra.audit.records import Standing, read_standing
 from infra.database.queries import OutcomeCounts, connect, counts
 from infra.database.refusal import first_line, is_refused
 from infra.deployment.record import Deployment
@@ -36,26 +38,34 @@ class Health:
     counts: OutcomeCounts | None
     # Whether MinIO tells us of the bucket's uploads: `ok`, or why not; None where it cannot be seen.
     subscription: str | None = None
+    # By the audits; None where the database cannot say. `overdue`: none was clean within the operator's own limit.
+    standing: Standing | None = None
+    overdue: bool = False
 
     @property
     def healthy(self) -> bool:
-        return all(state == "ok" for state in self.services.values()) and self.subscription in ("ok", None)
+        answer = all(state == "ok" for state in self.services.values())
+        return answer and self.subscription in ("ok", None) and not self.overdue
 
 
-def examine(deployment: Deployment) -> Health:
-    """Ask each service once, with the deployment's own keys; none is waited for longer than a few seconds."""
-    database, found = _database(deployment)
+def examine(deployment: Deployment, audited_within: timedelta | None = None) -> Health:
+    """Ask each service once, with the deployment's own keys; none is waited for longer than a few seconds.
+
+    `audited_within` is how long ago the last clean audit may be.
+    """
+    database, found, standing = _database(deployment)
     services = {"postgres": database, "minio": _object_store(deployment), "openwhisk": _openwhisk(deployment)}
     subscription = _subscription(deployment) if services["minio"] == "ok" else None
-    return Health(deployment.embedded, lock.holder(deployment.data), services, found, subscription)
+    overdue = standing is not None and standing.overdue(audited_within)
+    return Health(deployment.embedded, lock.holder(deployment.data), services, found, subscription, standing, overdue)
 
 
-def _database(deployment: Deployment) -> tuple[str, OutcomeCounts | None]:
+def _database(deployment: Deployment) -> tuple[str, OutcomeCounts | None, Standing | None]:
     try:
         with connect(deployment.database_url) as connection:
-            return "ok", counts(connection)
+            return "ok", counts(connection), read_standing(connection, deployment.bucket)
     except psycopg.Error as error:
-        return f"refuses: {first_line(error)}" if is_refused(error) else "does not answer", None
+        return f"refuses: {first_line(error)}" if is_refused(error) else "does not answer", None, None
 
 
 def _object_store(deployment: Deployment) -> str:

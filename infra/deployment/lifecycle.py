@@ -10,7 +10,7 @@ from infra.deployment.embedded import make_embedded_services
 from infra.deployment.record import Deployment, establish
 from infra.orphans import adopt_orphans
 from infra.reports import Report
-from infra.services import lock, ports, sweeper
+from infra.services import auditor, lock, ports, sweeper
 from infra.services.held_port import hold_port
 from infra.services.supervisor import Supervisor, stopping_on_signals
 
@@ -37,6 +37,8 @@ def running(deployment: Deployment, report: Report, consent: Consent) -> Iterato
             provision(deployment, report, consent)
             if sweeper.available():
                 supervisor.add(sweeper.Sweeper(deployment.data))
+            if deployment.audit_every != auditor.NEVER:
+                supervisor.add(auditor.Auditor(deployment.data, deployment.audit_every))
             if not deployment.external.apihost:
                 warm_up(deployment, report)
             yield supervisor

@@ -15,10 +15,12 @@ from actions.classify.settings import directories
 from actions.messages import ModelReference
 from actions.minio_client import MinioException, S3Error
 from infra import paths
+from infra.audit.records import note_subscription
 from infra.database import migrations
+from infra.database.queries import connect
 from infra.deployment.consent import Consent
 from infra.deployment.feeding import ObjectStoreFailed, ask_feed, store_client
-from infra.deployment.links import examine_subscription, restore_subscription
+from infra.deployment.links import restore_subscription, see_subscription
 from infra.deployment.record import Deployment
 from infra.deployment.variables import manifest_variables
 from infra.errors import OperatorError
@@ -57,9 +59,16 @@ def provision(deployment: Deployment, report: Report, consent: Consent) -> None:
             migrations.activate_models(deployment.database_url, plan.find_serving_models(whisk))
         if read:
             _refresh_targets(deployment, whisk, wanted)
-        # The plan compares what the manifest says; the rest of a subscription may have been changed, or be old.
-        if examine_subscription(deployment) not in ("ok", None):
-            restore_subscription(deployment)
+        _see_to_subscription(deployment)
+
+
+def _see_to_subscription(deployment: Deployment) -> None:
+    """The plan compares what the manifest says; the rest of a subscription may have been changed, or be old."""
+    found = see_subscription(deployment)
+    if found.state not in ("ok", None) and restore_subscription(deployment):
+        found = see_subscription(deployment)
+    with connect(deployment.database_url) as connection:
+        note_subscription(connection, deployment.bucket, found.document, found.state)
 
 
 def _provide_targets(deployment: Deployment, whisk: Whisk, report: Report, consent: Consent) -> Deployment:

@@ -29,9 +29,10 @@ from infra.services.minio import Credentials
 from infra.services.postgres import OWNER, Postgres, Role
 
 API_PORT, S3_PORT, BUCKET = 3233, 9000, "images"
+AUDIT_EVERY = "1h"
 TRIGGER = "image-uploaded"
 # What `up` was told or made, and the next one need not be told again.
-_RECORDED = ("api_port", "s3_port", "bucket", "model", "mark")
+_RECORDED = ("api_port", "s3_port", "bucket", "model", "mark", "audit_every")
 
 
 class NoDeployment(OperatorError):
@@ -53,6 +54,8 @@ class Deployment:
     model: str = ""
     # What tells it from others, on a MinIO that is not its own.
     mark: str = ""
+    # How long after one audit the next is, as people type it; or `never`.
+    audit_every: str = AUDIT_EVERY
     # As `PIXWHISK_JOURNAL_TARGET` has it, where nothing was ever started here.
     journal: str | None = None
     external: External = field(default_factory=External)

@@ -131,6 +131,7 @@ def test_a_key_that_cannot_be_listed_stops_no_audit(deployment: Deployment) -> N
         bucket.s3.put_object(Bucket=bucket.name, Key="a/__XLDIR__", Body=PICTURES[0])
         bucket.s3.put_object(Bucket=bucket.name, Key="b.png", Body=PICTURES[0])
         eventually(lambda: deployment.rows("b.png", bucket.name) and deployment.rows("a//", bucket.name), "both rows")
+        assert bucket.audit()["unseen"]["unlistable-name"] == 1
         eventually(bucket.mended, "a clean audit")
         assert [key for key, _ in bucket.current()] == ["b.png"]
 
@@ -144,6 +145,9 @@ def test_what_is_hidden_is_never_clean(deployment: Deployment) -> None:
         found = eventually(lambda: _settled(bucket.audit("--repair")), "only the hidden")
         assert [each["key"] for each in found["differences"]] == ["a.png/b.png"]
         assert (found["clean"], found["counts"]["hidden"], found["repaired"]) == (False, 1, 0)
+        assert found["unseen"] == {"behind-an-object": 1, "unlistable-name": 0}
+        shown = deployment.pixwhisk("audit", "--bucket", bucket.name, "--grace", "0", check=False).stdout
+        assert "1 keys are there that no listing shows, for an object has the name of their folder" in shown
         assert len(bucket.current()) == 2
 
 
