@@ -279,3 +279,14 @@ class InboxEvent(Base):
     received_at: Mapped[Moment] = mapped_column(server_default=func.now())
     settled_at: Mapped[Moment | None]
     failed_at: Mapped[Moment | None]
+
+
+class StoredBurst(Base):
+    """That a sweep has switched a rule off, and until when that sweep is known to live: then anybody switches it on."""
+
+    __tablename__ = "bursts"
+
+    rule: Mapped[Word] = mapped_column(primary_key=True)
+    since: Mapped[Moment] = mapped_column(server_default=func.now())
+    holder: Mapped[Any] = mapped_column(UUID)
+    until: Mapped[Moment]

@@ -13,6 +13,7 @@ from infra.cli.failures import explained
 from infra.cli.wording import examples
 
 if TYPE_CHECKING:
+    from infra.cli.remote import Remote
     from infra.openwhisk.client import Whisk
 
 # Of each invoker. The memory must be the actions' own.
@@ -94,7 +95,7 @@ def command(
             plan.apply(whisk, target.auth, changes, click.echo)
             if warm and warming.RUNS & {change.name for change in changes}:
                 _warm(whisk, warm)
-            changed = url is not None and _activate_models(whisk, url)
+            changed = url is not None and _complete(whisk, url, target)
     if not (changes or migrated or changed):
         click.echo("nothing to change")
 
@@ -109,6 +110,17 @@ def _warm(whisk: Whisk, containers: int) -> None:
         click.echo(f"the actions do not work yet: {error}", err=True)
     else:
         click.echo(f"warmed {containers} of classify and {containers} of store in {seconds:.1f} s")
+
+
+def _complete(whisk: Whisk, url: str, target: Remote) -> bool:
+    """What the database has to do with it. True if that changed anything."""
+    from infra.deployment.bursts import look_at_burst
+
+    activated = _activate_models(whisk, url)
+    mended = look_at_burst(url, target.apihost, target.auth).mended
+    if mended:
+        click.echo("enabled rule classify-uploads, which a sweep that is gone had left switched off")
+    return activated or mended
 
 
 def _activate_models(whisk: Whisk, url: str) -> bool:

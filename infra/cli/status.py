@@ -68,6 +68,7 @@ def document(health: Health) -> dict[str, Any]:
         "services": dict(health.services),
         "subscription": health.subscription,
         "audit": _describe_audit(health.standing, overdue=health.overdue) if health.standing else None,
+        "burst_since": health.burst.isoformat() if health.burst else None,
         "outcomes": dict(counts.outcomes) if counts else None,
         "models": [_model(each) for each in counts.models] if counts else None,
         "pending": counts.pending if counts else None,
@@ -114,6 +115,10 @@ def _print_services(health: Health) -> None:
     if health.subscription:
         since = health.standing.subscribed_since if health.standing and health.subscription == "ok" else None
         click.echo(f"  subscribed  {health.subscription}{f' since {shown_time(since)} UTC' if since else ''}")
+    if health.burst:
+        click.echo(f"  burst       by batch since {shown_time(health.burst)} UTC")
+    if health.mended:
+        click.echo("  mended      a sweep that is gone had left uploads to batches: they go by their events again")
     if health.standing:
         click.echo(f"  audited     {_word_audit(health.standing)}{', which is too long ago' if health.overdue else ''}")
 

@@ -17,6 +17,7 @@ from infra.errors import Exit
 
 if TYPE_CHECKING:
     from infra.deployment.record import Deployment
+    from triggers.sweep.hearing import ListenSettings
     from triggers.sweep.settings import SweepSettings
 
 
@@ -49,7 +50,7 @@ def command(*, data: Path, watch: float | None, batch: int, in_flight: int | Non
         check_running(deployment)
         settings = settings_of(deployment, batch=batch, in_flight=in_flight)
         try:
-            _run(settings, stop, watch)
+            _run(settings, choose_listener(deployment), stop, watch)
         except ActionError as error:
             raise Failure(str(error), Exit.UNREACHABLE if error.retryable else Exit.FAILED) from None
 
@@ -69,7 +70,20 @@ def settings_of(deployment: Deployment, *, batch: int | None = None, in_flight: 
     return dataclasses.replace(settings, batch=batch or settings.batch, in_flight=in_flight or settings.in_flight)
 
 
-def _run(settings: SweepSettings, stop: threading.Event, watch: float | None) -> None:
+def choose_listener(deployment: Deployment) -> ListenSettings | None:
+    """Where this deployment's sweep hears of uploads at once; None where nothing says how MinIO is reached."""
+    from triggers.sweep.hearing import ListenSettings
+
+    if not (deployment.embedded or deployment.external.endpoint):
+        return None
+    named = [os.environ.get(f"PIXWHISK_SWEEP_{name}") for name in ("ACCESS_KEY_ID", "SECRET_ACCESS_KEY")]
+    if deployment.external.endpoint and named[0] and named[1]:
+        return ListenSettings(deployment.endpoint, named[0], named[1], deployment.bucket)
+    keys = deployment.listener
+    return ListenSettings(deployment.endpoint, keys.access_key, keys.secret_key, deployment.bucket)
+
+
+def _run(settings: SweepSettings, listening: ListenSettings | None, stop: threading.Event, watch: float | None) -> None:
     from infra.logs import choose_report, start_logging
     from triggers.sweep.__main__ import sweep
     from triggers.sweep.invoking import Invoker
@@ -80,4 +94,13 @@ def _run(settings: SweepSettings, stop: threading.Event, watch: float | None) ->
         click.echo(f"{left['pending']} pending, {left['parked']} parked: `pixwhisk status` says more")
     else:
         start_logging(os.environ)
-        sweep_for_ever(settings, Invoker(settings), stop, watch, choose_report(os.environ, click.echo))
+        runs = Invoker(settings)
+        sweep_for_ever(
+            settings,
+            runs,
+            stop,
+            watch,
+            choose_report(os.environ, click.echo),
+            listening=listening,
+            warm=lambda: runs.warm(settings.in_flight),
+        )

@@ -36,7 +36,7 @@ TIMEOUTS = "-c lock_timeout=10s -c statement_timeout=120s"
 
 # All that a grant is about: what was granted by an earlier release, and is not below, is taken back.
 GRANTED_ON = (
-    *("models", "objects", "outcomes", "inbox", "backbones", "embeddings", "example_labels"),
+    *("models", "objects", "outcomes", "inbox", "backbones", "embeddings", "example_labels", "bursts"),
     *("results", "current_results", "work", "current_embeddings", "audits", "subscriptions", "examples"),
 )
 # Least privilege, role by role. A role that does not exist (one role does all, in somebody's own database) is skipped.
@@ -61,6 +61,7 @@ GRANTS: Mapping[str, Sequence[str]] = {
         "SELECT ON models, objects, outcomes, results, current_results, work TO {}",
         "SELECT, UPDATE, DELETE ON inbox TO {}",
         "INSERT (event_time, event_data, lane) ON inbox TO {}",
+        "SELECT, INSERT, UPDATE, DELETE ON bursts TO {}",
     ),
 }
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
 import psycopg
@@ -12,17 +12,16 @@ import psycopg
 from infra.audit.records import Standing, read_standing
 from infra.database.queries import OutcomeCounts, connect, counts
 from infra.database.refusal import first_line, is_refused
+from infra.deployment.bursts import look_at_burst
 from infra.deployment.record import Deployment
 from infra.services import lock
 from infra.services.probe import ask_status
+from triggers.sweep.rule import RULE
 
 if TYPE_CHECKING:
     from infra.openwhisk.client import Whisk
 
 TIMEOUT = 2.0
-
-# By which uploads go to the actions.
-RULE = "classify-uploads"
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +40,10 @@ class Health:
     # By the audits; None where the database cannot say. `overdue`: none was clean within the operator's own limit.
     standing: Standing | None = None
     overdue: bool = False
+    # Since when uploads go by batch, as they come faster than one by one would do; None: by their events.
+    burst: datetime | None = None
+    # A sweep that is gone had left the rule switched off; that is mended now.
+    mended: bool = False
 
     @property
     def healthy(self) -> bool:
@@ -54,10 +57,20 @@ def examine(deployment: Deployment, audited_within: timedelta | None = None) -> 
     `audited_within` is how long ago the last clean audit may be.
     """
     database, found, standing = _database(deployment)
-    services = {"postgres": database, "minio": _object_store(deployment), "openwhisk": _openwhisk(deployment)}
-    subscription = _subscription(deployment) if services["minio"] == "ok" else None
-    overdue = standing is not None and standing.overdue(audited_within)
-    return Health(deployment.embedded, lock.holder(deployment.data), services, found, subscription, standing, overdue)
+    burst = look_at_burst(deployment.database_url, deployment.apihost, deployment.auth)
+    openwhisk = _openwhisk(deployment, by_batch=burst.since is not None)
+    services = {"postgres": database, "minio": _object_store(deployment), "openwhisk": openwhisk}
+    return Health(
+        embedded=deployment.embedded,
+        holder=lock.holder(deployment.data),
+        services=services,
+        counts=found,
+        subscription=_subscription(deployment) if services["minio"] == "ok" else None,
+        standing=standing,
+        overdue=standing is not None and standing.overdue(audited_within),
+        burst=burst.since,
+        mended=burst.mended,
+    )
 
 
 def _database(deployment: Deployment) -> tuple[str, OutcomeCounts | None, Standing | None]:
@@ -93,7 +106,7 @@ def _subscription(deployment: Deployment) -> str | None:
     return examine_subscription(deployment)
 
 
-def _openwhisk(deployment: Deployment) -> str:
+def _openwhisk(deployment: Deployment, *, by_batch: bool) -> str:
     """With the deployment's own key, whether it has a namespace for us, and passes uploads on there."""
     from infra.openwhisk.client import Unauthorized, Unreachable, Whisk, WhiskError
 
@@ -102,7 +115,7 @@ def _openwhisk(deployment: Deployment) -> str:
     try:
         with Whisk(deployment.apihost, deployment.auth) as whisk:
             whisk.namespace()
-            return _describe_passing(whisk)
+            return _describe_passing(whisk, by_batch=by_batch)
     except Unauthorized:
         return "refuses our key"
     except Unreachable:
@@ -111,10 +124,10 @@ def _openwhisk(deployment: Deployment) -> str:
         return f"refuses: {error}"
 
 
-def _describe_passing(whisk: Whisk) -> str:
+def _describe_passing(whisk: Whisk, *, by_batch: bool) -> str:
     rule = whisk.get("rules", RULE)
     if rule is None:
         return f"has no rule {RULE}: `pixwhisk deploy`"
-    if rule["status"] != "active":
+    if rule["status"] != "active" and not by_batch:
         return f"brings no upload at once, as its rule {RULE} is inactive: `wsk rule enable {RULE}`"
     return "ok"

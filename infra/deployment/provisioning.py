@@ -18,6 +18,7 @@ from infra import paths
 from infra.audit.records import note_subscription
 from infra.database import migrations
 from infra.database.queries import connect
+from infra.deployment.bursts import look_at_burst
 from infra.deployment.consent import Consent
 from infra.deployment.feeding import ObjectStoreFailed, ask_feed, store_client
 from infra.deployment.links import restore_subscription, see_subscription
@@ -29,7 +30,8 @@ from infra.openwhisk.client import Whisk, WhiskError
 from infra.openwhisk.rights import Deployer, Unintended, find_unintended
 from infra.openwhisk.warming import warm
 from infra.reports import Report
-from infra.services.minio_users import FEED, READER, User, UsersRefused, provide
+from infra.services.minio_users import FEED, LISTENER, READER, User, UsersRefused, provide
+from triggers.sweep.rule import RULE
 
 
 class NotSetUp(OperatorError):
@@ -55,6 +57,11 @@ def provision(deployment: Deployment, report: Report, consent: Consent) -> None:
         read = functools.partial(_read_feed, deployment) if not deployment.external.endpoint else None
         wanted, state = plan.prepare(whisk, manifest_variables(deployment), read_feed=read)
         plan.apply(whisk, deployment.auth, plan.plan(wanted, state), report)
+        # In an OpenWhisk of our own nobody else's sweep runs: whatever is noted was left behind.
+        if look_at_burst(
+            deployment.database_url, deployment.apihost, deployment.auth, whoever=not deployment.external.apihost
+        ).mended:
+            report(f"enabled rule {RULE}, which a sweep that is gone had left switched off")
         if deployment.external.apihost:
             migrations.activate_models(deployment.database_url, plan.find_serving_models(whisk))
         if read:
@@ -157,5 +164,6 @@ def _make_users(deployment: Deployment) -> None:
     users = (
         User("pixwhisk-classify", READER, deployment.reader),
         User("pixwhisk-feed", FEED, deployment.feeder),
+        User("pixwhisk-sweep", LISTENER, deployment.listener),
     )
     provide(deployment.endpoint, deployment.credentials, users, deployment.data / "minio" / "users")

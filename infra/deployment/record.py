@@ -104,6 +104,11 @@ class Deployment:
         return self.external.credentials or self._own("AWS_ACCESS_KEY_ID").secrets.credentials("feed")
 
     @property
+    def listener(self) -> Credentials:
+        """Of the sweep, which hears of uploads."""
+        return self.external.credentials or self._own("AWS_ACCESS_KEY_ID").secrets.credentials("sweep")
+
+    @property
     def apihost(self) -> str:
         return self.external.apihost or f"http://127.0.0.1:{self._own('WSK_APIHOST').api_port}"
 

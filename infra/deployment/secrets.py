@@ -12,8 +12,8 @@ from infra.services.kept import keep_secret, read_secret
 from infra.services.minio import Credentials
 
 # MinIO's users: its root, and one for each part that has rights of its own.
-User = Literal["root", "classify", "feed"]
-USERS: tuple[User, ...] = ("root", "classify", "feed")
+User = Literal["root", "classify", "feed", "sweep"]
+USERS: tuple[User, ...] = ("root", "classify", "feed", "sweep")
 
 
 @dataclass(frozen=True, slots=True)

@@ -59,6 +59,20 @@ FEED: Mapping[str, Any] = {
 }
 
 
+# It hears what happens, and sees which of it is subscribed to; it can read, write and change nothing.
+LISTENER: Mapping[str, Any] = {
+    "Version": "2012-10-17",
+    "Statement": [
+        {
+            "Effect": "Allow",
+            "Action": ["s3:ListenBucketNotification", "s3:GetBucketNotification", "s3:GetBucketLocation"],
+            "Resource": [_ALL],
+        },
+        _OWN_KEYS,
+    ],
+}
+
+
 class UsersRefused(OperatorError):
     """MinIO would not make the users; the message has its words."""
 

@@ -501,7 +501,7 @@ def test_a_batch_is_one_blocking_invocation_of_the_sequence(
     apihost, handler = openwhisk
     handler.status, handler.body = 429, b'{"error": "Too many requests", "code": "x"}'
     invoker = Invoker(replace(settings, apihost=apihost))
-    assert invoker.invoke([{"a": 1}, {"b": 2}]) == Refused("over-quota", "429: Too many requests")
+    assert invoker.invoke([{"a": 1}, {"b": 2}]) == Refused("over-quota", "429: Too many requests", "minute")
     path = "/api/v1/namespaces/_/actions/pixwhisk/classify-and-store?blocking=true"
     assert handler.asked == [(path, "Basic dTpr", {"Records": [{"a": 1}, {"b": 2}]})]
     invoker.close()

@@ -40,7 +40,18 @@ def test_the_largest_batch_fits() -> None:
     ("status", "body", "expected"),
     [
         (202, b'{"activationId": "x"}', Running()),
-        (429, b'{"error": "Too many requests", "code": "1"}', Refused("over-quota", "429: Too many requests")),
+        (
+            429,
+            b'{"error": "Too many requests", "code": "1"}',
+            Refused("over-quota", "429: Too many requests", "minute"),
+        ),
+        (
+            429,
+            b'{"error": "Too many concurrent requests in flight (count: 9, allowed: 8)."}',
+            Refused(
+                "too-many-in-flight", "429: Too many concurrent requests in flight (count: 9, allowed: 8).", "place"
+            ),
+        ),
         (404, b'{"error": "gone", "code": "1"}', Refused("openwhisk-refused", "404: gone")),
         (500, b"<html>", Refused("openwhisk-refused", "500: None")),
         (413, b"{}", Failed("too-large", "OpenWhisk refuses the payload", "record", final=True)),

@@ -11,6 +11,8 @@ from actions.boundary import answer
 from triggers.sweep.handler import Sweep
 from triggers.sweep.inbox import opened
 from triggers.sweep.invoking import Invoker
+from triggers.sweep.lease import mend
+from triggers.sweep.rule import UploadRule
 from triggers.sweep.settings import SweepSettings
 
 # Time to note what is in flight when the activation's own time is nearly over, in s: a batch takes a second or two.
@@ -26,6 +28,11 @@ def main(params: Mapping[str, Any]) -> dict[str, Any]:
 def sweep(settings: SweepSettings, until: float = float("inf"), stop: Event | None = None) -> dict[str, Any]:
     """One sweep, until nothing is due. Raises `DatabaseUnavailable`."""
     with opened(settings.database_url, settings.lease) as inbox:
+        # An alarm may be all that comes after a sweep that was killed in a burst.
+        rule = UploadRule(settings.apihost, settings.auth)
+        if mend(inbox.connection, rule):
+            print("sweep: the rule was left switched off by a sweep that is gone: it is on again")
+        rule.close()
         score = Sweep(inbox, Invoker(settings), settings, stop or Event(), until).run()
         inbox.prune()
         left = inbox.counts()

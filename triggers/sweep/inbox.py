@@ -18,6 +18,7 @@ import psycopg
 from actions.errors import DatabaseUnavailable
 from actions.messages import make_storable
 from actions.statements import statements
+from triggers.sweep.wake import Wake
 
 CHANNEL = "pixwhisk_inbox"
 OPTIONS = "-c statement_timeout=20s -c lock_timeout=10s -c idle_in_transaction_session_timeout=30s"
@@ -30,13 +31,15 @@ PRUNE_AFTER, PRUNE_AT_ONCE = timedelta(days=7), 10_000
 class ClaimedEvent:
     """A claimed row. `attempts` are those that failed so far; `event_data` is as MinIO wrote it.
 
-    `revision` is which row about the object version was stored at the claim; None for none.
+    `revision` is which row about the object version was stored at the claim; None for none. `live`: an upload's own
+    event rather than a backfill's.
     """
 
     id: int
     event_data: str
     attempts: int
     revision: str | None = None
+    live: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +78,11 @@ class Inbox:
         """Let go of what was claimed before the connection was lost."""
         self._execute("recover")
 
+    @property
+    def connection(self) -> psycopg.Connection:
+        """What it is a hold on, for what else this sweep asks of the database."""
+        return self._connection
+
     def listen(self) -> None:
         """From now on `notified` hears of new rows."""
         self._connection.execute(f"LISTEN {CHANNEL}")
@@ -82,6 +90,10 @@ class Inbox:
     def notified(self, timeout: float) -> bool:
         """Whether a row has come since it was last asked, or comes within `timeout` seconds."""
         return any(True for _ in self._connection.notifies(timeout=timeout, stop_after=1))
+
+    def wait(self, wake: Wake, timeout: float) -> bool:
+        """The same; but `wake` ends it, too."""
+        return self.notified(0) or (wake.wait(timeout, self._connection.fileno()) and self.notified(0))
 
     def counts(self) -> Counts:
         """What is not done."""

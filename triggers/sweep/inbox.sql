@@ -32,7 +32,7 @@ FROM looked WHERE inbox.id = looked.id
 RETURNING inbox.id, event_data, attempts, (
     SELECT objects.xmin::text FROM objects
     WHERE objects.bucket = inbox.bucket AND objects.key = inbox.key AND objects.version_id = inbox.version_id
-) AS revision, state;
+) AS revision, NOT backfill AS live, state;
 
 -- name: renew
 WITH held AS (

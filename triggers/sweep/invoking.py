@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -42,10 +43,14 @@ class Failed:
 
 @dataclass(frozen=True, slots=True)
 class Refused:
-    """OpenWhisk did not run it: over quota, away, or without the sequence. Nothing can be said of the records."""
+    """OpenWhisk did not run it: over quota, away, or without the sequence. Nothing can be said of the records.
+
+    `until`: a place is free, which is soon; the next minute; or somebody has mended it.
+    """
 
     reason: str
     detail: str
+    until: Literal["place", "minute", "mended"] = "mended"
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +78,12 @@ class Invoker:
         """Run one batch to its end."""
         return self._invoke(self._sequence, records)
 
+    def warm(self, containers: int) -> None:
+        """Run nothing, that often at once, so that OpenWhisk keeps as many containers; whether it works or not."""
+        with ThreadPoolExecutor(containers) as pool:
+            for _ in range(containers):
+                pool.submit(self._invoke, self._sequence, [])
+
     def invoke_large(self, records: Sequence[Mapping[str, Any]]) -> Answer:
         """Run it where there is more memory."""
         return self._invoke(self._sequence_large, records)
@@ -96,8 +107,12 @@ def payload(records: Sequence[Mapping[str, Any]]) -> bytes:
 
 
 def slim(event_data: str) -> Mapping[str, Any]:
-    """The one record of a journal row, with what `classify` reads: the rest would only fill activation records."""
-    record = json.loads(event_data)["Records"][0]
+    """The one record of a journal row, with what `classify` reads."""
+    return slim_record(json.loads(event_data)["Records"][0])
+
+
+def slim_record(record: Mapping[str, Any]) -> Mapping[str, Any]:
+    """A record with what `classify` reads: the rest would only fill activation records."""
     described = record["s3"]["object"]
     kept = ("key", "size", "eTag", "versionId", "sequencer")
     return {
@@ -121,13 +136,22 @@ def read_answer(status: int, body: bytes, expected: int) -> Answer:
     response = activation.get("response")
     if status == 502 and isinstance(response, Mapping):
         return _read_failure(str(response.get("status", "")), response.get("result"))
-    return Refused("over-quota" if status == 429 else "openwhisk-refused", f"{status}: {activation.get('error')}")
+    return _read_refusal(status, f"{status}: {activation.get('error')}")
+
+
+def _read_refusal(status: int, words: str) -> Refused:
+    if status != 429:
+        return Refused("openwhisk-refused", words)
+    # Its own words are all that tells a place that will be free in a moment from a minute's quota.
+    if "in flight" in words:
+        return Refused("too-many-in-flight", words, "place")
+    return Refused("over-quota", words, "minute")
 
 
 def _done(activation: Mapping[str, Any], expected: int) -> Answer:
     result = _object(_object(activation.get("response")).get("result"))
     outcomes = result.get("outcomes")
-    if not isinstance(outcomes, list) or not outcomes or len(outcomes) % expected or "stored" not in result:
+    if not isinstance(outcomes, list) or not outcomes or len(outcomes) % max(expected, 1) or "stored" not in result:
         return Failed("no-outcome", f"expected {expected} stored outcomes", "record")
     models = len(outcomes) // expected
     return Done([_object(outcome) for outcome in outcomes[::models]])

@@ -1,14 +1,21 @@
-"""Sweeping for ever: woken by the journal's NOTIFY, and now and then without."""
+"""Sweeping for ever: woken by the journal's NOTIFY, by what is heard of uploads, and now and then without."""
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
+from dataclasses import dataclass, field
 from threading import Event
 
 from actions.errors import DatabaseUnavailable
+from triggers.sweep.burst import LaneSwitch
 from triggers.sweep.handler import Runs, Score, Sweep
+from triggers.sweep.heard import Heard
+from triggers.sweep.hearing import Listener, ListenSettings
 from triggers.sweep.inbox import Inbox, opened
+from triggers.sweep.rule import UploadRule
 from triggers.sweep.settings import SweepSettings
+from triggers.sweep.wake import Wake
 
 Report = Callable[[str], None]
 
@@ -18,49 +25,124 @@ PAUSE_DATABASE = 1.0
 PATIENCE = 0.5
 PRUNE_EVERY = 500
 PAUSE_GATHER = 0.1
+# In a burst there is a batch every moment: what they did is said together, so often, in s.
+REPORT_EVERY = 5.0
+# OpenWhisk takes containers away that were idle for ten minutes.
+WARM_EVERY = 240.0
 
 
-def watch(settings: SweepSettings, runs: Runs, stop: Event, seconds: float, report: Report) -> None:
-    """Returns soon after `stop` is set. `seconds`: how often to look without being woken, for rows that failed."""
-    away = False
-    while not stop.is_set():
-        try:
-            with opened(settings.database_url, settings.lease) as inbox:
-                if away:
-                    report("sweep: postgres is back")
-                away = False
-                _follow(inbox, settings, runs, stop=stop, seconds=seconds, report=report)
-        except DatabaseUnavailable as error:
-            if not away:
-                report(f"sweep: {error}")
-            away = True
-            stop.wait(PAUSE_DATABASE)
+def watch(
+    settings: SweepSettings,
+    runs: Runs,
+    stop: Event,
+    seconds: float,
+    report: Report,
+    *,
+    listening: ListenSettings | None = None,
+    warm: Callable[[], None] | None = None,
+) -> None:
+    """Returns soon after `stop` is set. `seconds`: how often to look without being woken, for rows that failed.
+
+    `listening`: where to hear of uploads before the journal tells; `warm` is called when nothing was run for minutes.
+    """
+    wake, rule = Wake(), UploadRule(settings.apihost, settings.auth)
+    heard = Heard(wake.set)
+    burst = LaneSwitch(heard, rule, settings.in_flight, report)
+    listener = Listener(listening, heard.hear, report) if listening else None
+    if listener:
+        burst.listen(listener)
+    watcher = _Watcher(settings, runs, stop, seconds, report, burst, wake, warm)
+    try:
+        watcher.watch()
+    finally:
+        if listener:
+            listener.close()
+        rule.close()
+        wake.close()
 
 
-def _follow(inbox: Inbox, settings: SweepSettings, runs: Runs, *, stop: Event, seconds: float, report: Report) -> None:
-    inbox.listen()
-    rounds, woken, prunable = 0, False, False
-    while not stop.is_set():
-        score = Sweep(inbox, runs, settings, stop, report=report).run()
+@dataclass
+class _Watcher:
+    """One watch; what it holds outlives each connection to the database."""
+
+    settings: SweepSettings
+    runs: Runs
+    stop: Event
+    seconds: float
+    report: Report
+    burst: LaneSwitch
+    wake: Wake
+    warm: Callable[[], None] | None
+    _score: Score = field(default_factory=Score)
+    _reported: float = 0.0
+    _ran: float = field(default_factory=time.monotonic)
+
+    def watch(self) -> None:
+        away = False
+        while not self.stop.is_set():
+            try:
+                with opened(self.settings.database_url, self.settings.lease) as inbox:
+                    if away:
+                        self.report("sweep: postgres is back")
+                    away = False
+                    self.burst.attach(inbox.connection)
+                    self._follow(inbox)
+            except DatabaseUnavailable as error:
+                if not away:
+                    self.report(f"sweep: {error}")
+                away = True
+                self.stop.wait(PAUSE_DATABASE)
+        self.burst.abandon()
+
+    def _follow(self, inbox: Inbox) -> None:
+        inbox.listen()
+        rounds, woken, prunable = 0, False, False
+        while not self.stop.is_set():
+            score = Sweep(
+                inbox,
+                self.runs,
+                self.settings,
+                self.stop,
+                report=self.report,
+                burst=self.burst,
+                wake=self.wake,
+            ).run()
+            self._note(score)
+            # As long as there is more, every round: one prune in so many rounds is slower than events may come.
+            if prunable or rounds % PRUNE_EVERY == 0:
+                prunable = inbox.prune()
+            rounds += 1
+            # What has just come and was the fast lane's is due after the grace time; nobody wakes us for that.
+            patience = self.settings.grace.total_seconds() if woken else self.seconds
+            woken = self._wait_for_work(inbox, max(patience, PAUSE_GATHER))
+            if woken and not self.burst.active:
+                # The journal tells one by one of many that came together.
+                self.stop.wait(PAUSE_GATHER)
+        self.burst.end()
+
+    def _wait_for_work(self, inbox: Inbox, seconds: float) -> bool:
+        """Until something is to be run, at most `seconds`; False where nobody told of anything."""
+        end = time.monotonic() + seconds
+        while not self.stop.is_set() and (left := end - time.monotonic()) > 0:
+            due = self.burst.due()
+            if due == 0:
+                return True
+            if inbox.wait(self.wake, min(left, PATIENCE, PATIENCE if due is None else due)):
+                return True
+            self.burst.look(idle=True)
+            self._keep_warm()
+        self.burst.mend()
+        return False
+
+    def _note(self, score: Score) -> None:
         if score != Score():
-            report("sweep: " + " ".join(f"{name}={count}" for name, count in score.dump().items()))
-        # As long as there is more, every round: one prune in so many rounds is slower than events may come.
-        if prunable or rounds % PRUNE_EVERY == 0:
-            prunable = inbox.prune()
-        rounds += 1
-        # What has just come and was the fast lane's is due after the grace time; nobody wakes us for that.
-        patience = settings.grace.total_seconds() if woken else seconds
-        woken = _woken(inbox, stop, max(patience, PAUSE_GATHER))
-        if woken:
-            # The journal tells one by one of many that came together.
-            stop.wait(PAUSE_GATHER)
+            self._ran = time.monotonic()
+        self._score += score
+        if self._score != Score() and not (self.burst.active and time.monotonic() - self._reported < REPORT_EVERY):
+            self.report("sweep: " + " ".join(f"{name}={count}" for name, count in self._score.dump().items()))
+            self._score, self._reported = Score(), time.monotonic()
 
-
-def _woken(inbox: Inbox, stop: Event, seconds: float) -> bool:
-    """Wait for a notification, at most `seconds`."""
-    left = seconds
-    while left > 0 and not stop.is_set():
-        if inbox.notified(min(left, PATIENCE)):
-            return True
-        left -= PATIENCE
-    return False
+    def _keep_warm(self) -> None:
+        if self.warm and time.monotonic() - self._ran > WARM_EVERY:
+            self._ran = time.monotonic()
+            self.warm()
