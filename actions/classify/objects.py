@@ -16,6 +16,7 @@ from urllib.parse import urlsplit
 
 import urllib3
 
+from actions.causes import name_cause
 from actions.classify.encodings import Unpacking
 from actions.classify.fetched import Fetched, Removed
 from actions.classify.settings import ClassifySettings
@@ -214,10 +215,8 @@ def _s3_error(error: S3Error, event: ObjectEvent) -> PixwhiskError:
 
 
 def _unreachable(error: Exception) -> ObjectStoreUnreachable:
-    # Only the kind: the words of urllib3 hold the whole URL, query and all.
-    reason = getattr(error, "reason", None)
     return ObjectStoreUnreachable(
-        f"the store cannot be reached ({type(reason or error).__name__}); see that MinIO runs and AWS_ENDPOINT_URL_S3"
+        f"the store cannot be reached ({name_cause(error)}); see that MinIO runs and AWS_ENDPOINT_URL_S3"
     )
 
 

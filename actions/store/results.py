@@ -19,6 +19,7 @@ from sqlalchemy import Engine, create_engine
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError
 
+from actions.causes import name_database_cause
 from actions.errors import BadRequest, BadSettings, DatabaseUnavailable
 from actions.messages import Outcome
 from actions.settings import DATABASE_URL_EXPECTED
@@ -146,5 +147,9 @@ def _translate(failure: DBAPIError) -> BadRequest | DatabaseUnavailable:
     if state.startswith((DATA_EXCEPTION, INTEGRITY_VIOLATION)):
         return BadRequest(f"outcomes: a value does not fit its column (SQLSTATE {state})")
     if state:
-        return DatabaseUnavailable(f"Postgres refused (SQLSTATE {state}): see its log; `pixwhisk up` migrates it")
-    return DatabaseUnavailable("Postgres cannot be reached: see whether the server that DATABASE_URL names is running")
+        named = name_database_cause(failure.orig or failure)
+        return DatabaseUnavailable(f"Postgres refused (SQLSTATE {named}): see its log; `pixwhisk up` migrates it")
+    return DatabaseUnavailable(
+        f"Postgres cannot be reached ({name_database_cause(failure.orig or failure)}): see whether the server that"
+        " DATABASE_URL names is running"
+    )

@@ -279,6 +279,7 @@ class InboxEvent(Base):
     received_at: Mapped[Moment] = mapped_column(server_default=func.now())
     settled_at: Mapped[Moment | None]
     failed_at: Mapped[Moment | None]
+    failing_since: Mapped[Moment | None]
 
 
 class StoredBurst(Base):

@@ -12,6 +12,7 @@ from sqlalchemy import Engine, create_engine
 from sqlalchemy.exc import OperationalError
 
 from actions.boundary import answer
+from actions.causes import name_database_cause
 from actions.errors import DatabaseUnavailable
 from actions.view.handler import PICTURE_LIFETIME, Pictures, Row, respond
 from actions.view.settings import ViewSettings
@@ -51,8 +52,9 @@ def _rows(engine: Engine, statement: sqlalchemy.Select[Any]) -> Sequence[Row]:
     try:
         with engine.connect() as connection:
             return [dict(row) for row in connection.execute(statement).mappings()]
-    except OperationalError:
-        raise DatabaseUnavailable("the results database does not answer: see `pixwhisk status`") from None
+    except OperationalError as error:
+        named = name_database_cause(error.orig or error)
+        raise DatabaseUnavailable(f"the results database does not answer ({named}): see `pixwhisk status`") from None
 
 
 def _pictures(settings: ViewSettings) -> Pictures | None:

@@ -19,6 +19,7 @@ import urllib3
 from minio.credentials.credentials import Credentials
 from minio.signer import presign_v4
 
+from actions.causes import name_cause
 from actions.events import is_folder_marker
 from infra.errors import OperatorError, ServiceAway
 
@@ -118,9 +119,8 @@ class StoreListing:
         try:
             return pool.request(method, url.geturl())
         except urllib3.exceptions.HTTPError as error:
-            why = type(getattr(error, "reason", None) or error).__name__
             raise ObjectStoreAway(
-                f"no object store answers at {self.endpoint} ({why}): is it up? (`pixwhisk status`)"
+                f"no object store answers at {self.endpoint} ({name_cause(error)}): is it up? (`pixwhisk status`)"
             ) from None
 
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import psycopg
 
+from actions.causes import name_cause
 from infra.audit.records import Standing, read_standing
 from infra.database.queries import OutcomeCounts, connect, counts
 from infra.database.refusal import first_line, is_refused
@@ -89,13 +90,17 @@ def _object_store(deployment: Deployment) -> str:
     from actions.minio_client import MinioException, S3Error
     from infra.deployment.feeding import store_client
 
-    if (status := ask_status(deployment.endpoint, timeout=TIMEOUT)) is None:
+    status = ask_status(deployment.endpoint, timeout=TIMEOUT)
+    if status is None and not deployment.endpoint.startswith("https:"):
         return "does not answer"
     try:
         found = store_client(deployment).bucket_exists(bucket_name=deployment.bucket)
     except S3Error as error:
         return f"refuses our key: {error.code}"
-    except (MinioException, HTTPError, OSError):
+    except (MinioException, HTTPError, OSError) as error:
+        # What keeps TLS from coming about, only the client says.
+        if status is None:
+            return f"does not answer: {name_cause(error)}"
         return f"answers {status}, and not as an object store does"
     return "ok" if found else f"has no bucket {deployment.bucket}"
 
@@ -110,7 +115,7 @@ def _openwhisk(deployment: Deployment, *, by_batch: bool) -> str:
     """With the deployment's own key, whether it has a namespace for us, and passes uploads on there."""
     from infra.openwhisk.client import Unauthorized, Unreachable, Whisk, WhiskError
 
-    if ask_status(deployment.apihost, timeout=TIMEOUT) is None:
+    if ask_status(deployment.apihost, timeout=TIMEOUT) is None and not deployment.apihost.startswith("https:"):
         return "does not answer"
     try:
         with Whisk(deployment.apihost, deployment.auth) as whisk:
@@ -118,8 +123,8 @@ def _openwhisk(deployment: Deployment, *, by_batch: bool) -> str:
             return _describe_passing(whisk, by_batch=by_batch)
     except Unauthorized:
         return "refuses our key"
-    except Unreachable:
-        return "does not answer"
+    except Unreachable as error:
+        return error.why
     except WhiskError as error:
         return f"refuses: {error}"
 

@@ -11,6 +11,7 @@ from typing import Any
 
 from urllib3.exceptions import HTTPError
 
+from actions.causes import name_cause
 from actions.classify.settings import directories
 from actions.messages import ModelReference
 from actions.minio_client import MinioException, S3Error
@@ -155,7 +156,7 @@ def _provision_store(deployment: Deployment) -> None:
     except UsersRefused as error:
         raise ObjectStoreFailed(str(error)) from None
     except (MinioException, HTTPError, OSError) as error:
-        raise ObjectStoreFailed(f"MinIO at {deployment.endpoint} does not answer: {type(error).__name__}") from None
+        raise ObjectStoreFailed(f"MinIO at {deployment.endpoint} does not answer: {name_cause(error)}") from None
     except ValueError as error:
         raise ObjectStoreFailed(f"bucket {deployment.bucket}: {error}; choose another with --bucket") from None
 

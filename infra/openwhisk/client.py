@@ -25,6 +25,7 @@ from urllib.parse import quote, urlencode
 import urllib3
 from urllib3.exceptions import HTTPError, SSLError
 
+from actions.causes import name_cause
 from actions.settings import api_url
 from infra.errors import OperatorError, ServiceAway
 
@@ -45,8 +46,11 @@ class WhiskError(OperatorError):
 
 
 class Unreachable(WhiskError, ServiceAway):
-    def __init__(self, apihost: str, why: str = "does not answer: is it running, and is the address right?") -> None:
-        super().__init__(f"OpenWhisk at {apihost} {why}")
+    """`why` is said without what to do about it."""
+
+    def __init__(self, apihost: str, why: str = "does not answer", advice: str = "") -> None:
+        super().__init__(f"OpenWhisk at {apihost} {why}{advice}")
+        self.why = why
 
 
 class OpenWhiskRefused(WhiskError):
@@ -223,9 +227,8 @@ class Whisk:
             response = self._http.request(method, url, body=data, headers=self._headers, redirect=False)
         except HTTPError as error:
             if isinstance(getattr(error, "reason", error), SSLError):
-                untrusted = "has a certificate that nothing here trusts: name its authority's file in SSL_CERT_FILE"
-                raise Unreachable(self.apihost, untrusted) from None
-            raise Unreachable(self.apihost) from None
+                raise Unreachable(self.apihost, f"does not answer: {name_cause(error)}") from None
+            raise Unreachable(self.apihost, advice=": is it running, and is the address right?") from None
         return Answer(response.status, response.data)
 
 

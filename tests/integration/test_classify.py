@@ -474,20 +474,66 @@ def test_what_answers_but_is_no_store_is_unreachable(call: Call, monkeypatch: py
         assert call(bucket="images", key="k")["error"]["code"] == "object-store-unreachable"
 
 
-@contextlib.contextmanager
-def answering_404() -> Iterator[str]:
+@pytest.mark.parametrize(
+    ("status", "code", "meant"),
+    [
+        (400, "InvalidRequest", "object-unreadable"),
+        (403, "InvalidObjectState", "object-unreadable"),
+        (451, "UnavailableForLegalReasons", "object-unreadable"),
+        (403, "AccessDenied", "object-store-refused"),
+        (408, "RequestTimeout", "object-store-unreachable"),
+        (429, "TooManyRequests", "object-store-unreachable"),
+        (503, "SlowDown", "object-store-unreachable"),
+    ],
+)
+def test_what_a_store_says_of_one_object_is_final(
+    call: Call, monkeypatch: pytest.MonkeyPatch, status: int, code: str, meant: str
+) -> None:
+    """Unless it says that it is failing, busy, or that our key is wrong: then it is the store's, and may pass."""
+    said = f"<Error><Code>{code}</Code><Message>no</Message></Error>".encode()
+    with answering(status, {"x-amz-request-id": "1", "Content-Type": "application/xml"}, said) as endpoint:
+        monkeypatch.setenv("AWS_ENDPOINT_URL_S3", endpoint)
+        answer = call(Records=[record("images", "k", eTag="e", size=9)])
+        found = answer["error"]["code"] if "error" in answer else answer["outcomes"][0]["reason"]
+        assert found == meant
+
+
+def test_a_store_that_nothing_here_trusts_is_named_as_that(
+    tmp_path: Path, model_directory: Path, coffee: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With what has it trusted."""
+    need(shutil.which("openssl"), "there is no `openssl` to make a certificate with")
+    monkeypatch.delenv("SSL_CERT_FILE", raising=False)
+    with running_secure_minio(tmp_path) as (running, client):
+        client.make_bucket(bucket_name="images")
+        raw = put(client, "images", "k", coffee)
+        endpoint = running.endpoint.replace("http:", "https:")
+        call = container(endpoint, running.access_key, running.secret_key, model_directory, monkeypatch)
+        error = call(Records=[raw])["error"]
+        assert error["code"] == "object-store-unreachable"
+        assert "its certificate is not trusted: self-signed certificate" in error["message"]
+        assert "SSL_CERT_FILE" in error["message"]
+
+
+def answering_404() -> contextlib.AbstractContextManager[str]:
     """The URL of a web server that has nothing."""
+    return answering(404, {"Content-Type": "text/html"}, b"hello")
+
+
+@contextlib.contextmanager
+def answering(status: int, headers: Mapping[str, str], body: bytes) -> Iterator[str]:
+    """The URL of a web server that says the same to everybody."""
 
     class Page(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
-            self.send_response(404)
-            self.send_header("Content-Type", "text/html")
-            self.send_header("Content-Length", "5")
-            self.end_headers()
-            self.wfile.write(b"hello")
+            self.do_HEAD()
+            self.wfile.write(body)
 
         def do_HEAD(self) -> None:
-            self.send_response(404)
+            self.send_response(status)
+            for name, value in headers.items():
+                self.send_header(name, value)
+            self.send_header("Content-Length", str(len(body)))
             self.end_headers()
 
         def log_message(self, format: str, *args: object) -> None:  # noqa: A002 (the base class names it)

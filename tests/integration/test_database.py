@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
 
 import psycopg
 import pytest
@@ -15,13 +16,18 @@ from psycopg.conninfo import make_conninfo
 from sqlalchemy import create_engine
 from sqlalchemy.pool import NullPool
 
+from actions.causes import name_database_cause
+from actions.errors import DatabaseUnavailable
+from actions.store.__main__ import main as store
 from actions.store.results import database_url as sqlalchemy_url
 from actions.store.schema import Base
 from infra.database import migrations as schema
 from infra.database.refusal import is_refused
 from infra.database.vectors import INDEX
 from infra.services.postgres import Role
+from tests.fixtures.outcomes import outcome
 from tests.fixtures.postgres import Database, Server
+from triggers.sweep.inbox import opened
 
 
 def test_migrations_and_schema_agree(database: Database) -> None:
@@ -75,6 +81,32 @@ def test_a_server_that_refuses_is_told_from_one_that_is_away(database: Database)
     with database.connect() as connection, pytest.raises(psycopg.OperationalError) as ending:
         connection.execute("SELECT pg_terminate_backend(pg_backend_pid())")
     assert not is_refused(ending.value)
+
+
+def test_why_no_connection_came_about_keeps_its_name(database: Database, postgres_server: Server) -> None:
+    """Of too many connections, above all: libpq has no code for it, and the actions do not hand its words on."""
+    limit = "ALTER ROLE pixwhisk_sweep CONNECTION LIMIT {}"
+    url = database.url("pixwhisk_sweep")
+    postgres_server.administer(sql.SQL(limit).format(sql.Literal(0)))
+    try:
+        with (
+            pytest.raises(DatabaseUnavailable, match="53300 too_many_connections"),
+            opened(url, timedelta(seconds=1)),
+        ):
+            pass
+        refused = store({"outcomes": [outcome("a", "1")], "DATABASE_URL": url})["error"]
+        assert "53300 too_many_connections" in refused["message"]
+        assert "pixwhisk_sweep" not in refused["message"]
+    finally:
+        postgres_server.administer(sql.SQL(limit).format(sql.Literal(-1)))
+    for wrong, named in (
+        (make_conninfo(database.url(), password="wrong"), "28P01: our key is refused"),
+        ("host=127.0.0.1 port=1", "connection refused"),
+        ("host=nowhere.invalid", "its host's name is not known"),
+    ):
+        with pytest.raises(psycopg.OperationalError) as failure:
+            psycopg.connect(wrong)
+        assert name_database_cause(failure.value) == named
 
 
 def test_a_lock_that_is_held_is_a_refusal(database: Database) -> None:

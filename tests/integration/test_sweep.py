@@ -34,6 +34,7 @@ from triggers.sweep.settings import SweepSettings
 from triggers.sweep.watch import watch
 
 NOW = timedelta(0)
+DAY = timedelta(days=1)
 UNREACHABLE = Failed("object-store-unreachable", "no answer", "service")
 CRASHED = Failed("action-failed", "command exited", "record")
 
@@ -261,7 +262,7 @@ def test_a_failed_row_waits_longer_every_time(connection: psycopg.Connection, in
     for _ in range(4):
         make_due(connection)
         (row,) = inbox.claim(1, NOW)
-        inbox.retry(row, "action-failed", "x", most=99, counts=True)
+        inbox.retry(row, "action-failed", "x", most=99, counts=True, age=DAY)
         waits += connection.execute("SELECT extract(epoch FROM next_at - failed_at)::float FROM inbox").fetchone() or ()
     for attempt, seconds in enumerate(waits, 1):
         assert 2**attempt * 0.5 <= seconds <= 2**attempt * 1.5
@@ -332,6 +333,29 @@ def test_an_object_that_no_service_can_read_is_parked_in_the_end(
     assert connection.execute("SELECT count(*) FROM results").fetchone() == (8,)
 
 
+def test_what_fails_for_too_long_is_parked_though_nobody_is_at_fault(
+    connection: psycopg.Connection, inbox: Inbox, sequence: StandIn, settings: SweepSettings
+) -> None:
+    """Seldom tried meanwhile, and then seen as a dead letter; once replayed, its age begins anew."""
+    sequence.always = UNREACHABLE
+    owe(connection, "a")
+    run(inbox, sequence, settings, seconds=0.1)
+    connection.execute("UPDATE inbox SET failing_since = failing_since - interval '5 minutes'")
+    make_due(connection)
+    run(inbox, sequence, settings, seconds=0.1)
+    assert states(connection)["a"] == ("pending", 0, "object-store-unreachable")
+    waits = "SELECT extract(epoch FROM next_at - failed_at)::float FROM inbox"
+    (wait,) = connection.execute(waits).fetchone() or (0.0,)
+    assert 15 <= wait <= 46
+    connection.execute("UPDATE inbox SET failing_since = now() - %s", [settings.age])
+    make_due(connection)
+    assert run(inbox, sequence, settings, seconds=0.1).parked == 1
+    assert states(connection)["a"] == ("parked", 0, "object-store-unreachable")
+    replay(connection, "all")
+    assert run(inbox, sequence, settings, seconds=0.1).parked == 0
+    assert states(connection)["a"] == ("pending", 0, "object-store-unreachable")
+
+
 def test_a_full_quota_is_waited_for(
     connection: psycopg.Connection, inbox: Inbox, sequence: StandIn, settings: SweepSettings
 ) -> None:
@@ -364,7 +388,15 @@ def test_nothing_that_is_done_is_read_to_find_what_is_not(connection: psycopg.Co
     owe(connection, "a")
     values = {"claim": uuid.uuid4(), "lease": NOW, "grace": NOW, "most": 50, "id": 1, "ids": [1, 2, 3]}
     values |= {"finalities": [0, None, 2], "etags": ["a", "", ""]}
-    values |= {"counts": False, "first": NOW, "longest": NOW, "reason": "x", "detail": "x"}
+    values |= {
+        "counts": False,
+        "first": NOW,
+        "longest": NOW,
+        "blameless": NOW,
+        "age": NOW,
+        "reason": "x",
+        "detail": "x",
+    }
     known, work = statements(sweep_inbox.__file__), "SELECT * FROM work"
     with psycopg.ClientCursor(connection) as cursor:
         for statistics in ("", "ANALYZE"):

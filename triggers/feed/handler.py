@@ -17,6 +17,7 @@ from minio.error import MinioException, S3Error
 from minio.notificationconfig import NotificationConfig, QueueConfig
 from urllib3.exceptions import HTTPError
 
+from actions.causes import name_cause
 from actions.errors import ActionError, BadRequest, BadSettings, ObjectStoreRefused, ObjectStoreUnreachable
 from triggers.feed import targets
 from triggers.feed.request import FedTrigger, FeedParameters, Request
@@ -87,8 +88,10 @@ def _explaining() -> Iterator[None]:
         yield
     except S3Error as error:
         raise explain(error) from None
-    except (MinioException, HTTPError, OSError):
-        raise ObjectStoreUnreachable("MinIO does not answer: check AWS_ENDPOINT_URL_S3, and that it runs") from None
+    except (MinioException, HTTPError, OSError) as error:
+        raise ObjectStoreUnreachable(
+            f"MinIO does not answer ({name_cause(error)}): check AWS_ENDPOINT_URL_S3, and that it runs"
+        ) from None
 
 
 def explain(error: S3Error) -> ActionError:

@@ -287,7 +287,12 @@ class Sweep:
             return
         self.score.failed += 1
         self.score.parked += self._inbox.retry(
-            row, failed.reason, failed.detail, most=self._settings.attempts, counts=failed.fault != "service"
+            row,
+            failed.reason,
+            failed.detail,
+            most=self._settings.attempts,
+            counts=failed.fault != "service",
+            age=self._settings.age,
         )
 
     def _park(self, row: ClaimedEvent, reason: str, detail: str) -> None:

@@ -15,6 +15,7 @@ from typing import Literal
 
 import psycopg
 
+from actions.causes import name_database_cause
 from actions.errors import DatabaseUnavailable
 from actions.messages import make_storable
 from actions.statements import statements
@@ -24,6 +25,8 @@ CHANNEL = "pixwhisk_inbox"
 OPTIONS = "-c statement_timeout=20s -c lock_timeout=10s -c idle_in_transaction_session_timeout=30s"
 # The first wait of a row that failed, doubled with every attempt of its own up to the longest.
 BACKOFF_FIRST, BACKOFF_LONGEST = timedelta(seconds=1), timedelta(seconds=600)
+# The longest wait while nobody is known to be at fault, a tenth of the time that it goes on.
+BACKOFF_BLAMELESS = timedelta(seconds=60)
 PRUNE_AFTER, PRUNE_AT_ONCE = timedelta(days=7), 10_000
 
 
@@ -137,8 +140,9 @@ class Inbox:
         """Let go of rows that were not tried: they are due again, and no attempt is counted."""
         self._note("requeue", rows, after=after)
 
-    def retry(self, row: ClaimedEvent, reason: str, detail: str, *, most: int, counts: bool) -> bool:
-        """Make a row that failed on its own due again later, or park it at `most` attempts; True if it was parked.
+    def retry(self, row: ClaimedEvent, reason: str, detail: str, *, most: int, counts: bool, age: timedelta) -> bool:
+        """Make a row that failed on its own due again later, or park it at `most` attempts, or once it has failed for
+        longer than `age`, whoever was at fault; True if it was parked.
 
         `counts=False` says that a service failed rather than the row. The attempt is then counted only if another
         object was classified since the row last failed: while none can be, no row is at fault.
@@ -152,6 +156,8 @@ class Inbox:
             counts=counts,
             first=BACKOFF_FIRST,
             longest=BACKOFF_LONGEST,
+            blameless=BACKOFF_BLAMELESS,
+            age=age,
         ).fetchone()
         return answer == ("parked",)
 
@@ -183,7 +189,7 @@ def opened(url: str, lease: timedelta) -> Iterator[Inbox]:
             yield inbox
     except psycopg.Error as error:
         raise DatabaseUnavailable(
-            f"Postgres cannot be used (SQLSTATE {error.sqlstate or 'none'}): see whether it runs"
+            f"Postgres cannot be used ({name_database_cause(error)}): see whether it runs"
         ) from None
 
 

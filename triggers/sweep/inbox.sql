@@ -72,10 +72,11 @@ WITH held AS (
 UPDATE inbox SET next_at = now() + %(after)s, claim = NULL
 FROM held WHERE inbox.id = held.id;
 
--- `counts` is false where a service failed; the attempt then counts only if another object was classified since.
+-- `counts` is false where a service failed; the attempt then counts only if another object was classified since. What
+-- fails for too long is parked all the same, so that somebody sees it.
 -- name: retry
 WITH judged AS (
-    SELECT id, attempts + CASE WHEN NOT %(counts)s AND (
+    SELECT id, now() - coalesce(failing_since, now()) AS failing, attempts + CASE WHEN NOT %(counts)s AND (
         -- The newest, by its index: for `EXISTS` all outcomes are read, as if any of them might do.
         SELECT stored_at FROM outcomes JOIN objects ON objects.id = object_id
         WHERE stored_at > coalesce(failed_at, received_at) AND status = 'classified' AND objects.bucket <> ''
@@ -85,9 +86,10 @@ WITH judged AS (
 )
 UPDATE inbox SET
     attempts = tried,
-    state = CASE WHEN tried >= %(most)s THEN 'parked' ELSE 'pending' END,
-    next_at = now() + least(%(first)s * 2 ^ least(tried, 20), %(longest)s) * (0.5 + random()),
-    claim = NULL, failed_at = now(), reason = %(reason)s, detail = %(detail)s
+    state = CASE WHEN tried >= %(most)s OR failing > %(age)s THEN 'parked' ELSE 'pending' END,
+    next_at = now() + (0.5 + random()) * least(
+        greatest(%(first)s * 2 ^ least(tried, 20), least(failing / 10, %(blameless)s)), %(longest)s),
+    claim = NULL, failed_at = now(), failing_since = now() - failing, reason = %(reason)s, detail = %(detail)s
 FROM judged WHERE inbox.id = judged.id
 RETURNING state;
 
@@ -109,6 +111,7 @@ SELECT coalesce(reason, '') AS reason, count(*) FROM inbox WHERE state = 'parked
 -- Null: of any key, for any reason.
 -- name: replay
 UPDATE inbox SET
-    state = 'pending', attempts = 0, next_at = now(), claim = NULL, reason = NULL, detail = NULL, failed_at = NULL
+    state = 'pending', attempts = 0, next_at = now(), claim = NULL, reason = NULL, detail = NULL, failed_at = NULL,
+    failing_since = NULL
 WHERE state = 'parked'
   AND (%(key)s::text IS NULL OR key = %(key)s) AND (%(reason)s::text IS NULL OR reason = %(reason)s);

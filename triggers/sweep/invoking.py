@@ -10,6 +10,7 @@ from typing import Any, Literal
 
 import urllib3
 
+from actions.causes import name_cause
 from triggers.sweep.settings import SweepSettings
 
 # OpenWhisk takes 1 MiB, merged with what is bound.
@@ -97,7 +98,7 @@ class Invoker:
                 "POST", f"{self._actions}/{sequence}?blocking=true", body=body, headers=self._headers
             )
         except urllib3.exceptions.HTTPError as error:
-            return Refused("openwhisk-unreachable", type(error).__name__)
+            return Refused("openwhisk-unreachable", name_cause(error))
         return read_answer(answer.status, answer.data, len(records))
 
 

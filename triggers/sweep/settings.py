@@ -18,7 +18,7 @@ class SweepSettings:
     `apihost` is a URL. A batch holds `batch` records. `in_flight` of them are run at once, one more than there are
     cores to classify: while one is stored and noted another has begun, but many more containers than cores is ruin.
     Events are left to the fast lane until they are `grace` old; a claim lasts for `lease` unless it is renewed; after
-    `attempts` failures of its own a row is parked.
+    `attempts` failures of its own a row is parked, and after `age` of failing for whatever reason.
     """
 
     database_url: str = field(repr=False)
@@ -29,6 +29,7 @@ class SweepSettings:
     batch: int = 50
     in_flight: int = field(default_factory=lambda: len(os.sched_getaffinity(0)) + 1)
     attempts: int = 6
+    age: timedelta = timedelta(hours=24)
     grace: timedelta = timedelta(seconds=2)
     lease: timedelta = timedelta(seconds=20)
 

@@ -1,0 +1,1 @@
+ALTER TABLE inbox ADD COLUMN failing_since timestamptz;
