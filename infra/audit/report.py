@@ -32,11 +32,14 @@ Unseen = Literal["behind-an-object", "unlistable-name"]
 class Seen:
     """How far an audit has come: entries listed, rows read, the last key listed, and differences by finding.
 
+    `removed` is how many of the rows say that their object is gone, `versioned` whether anything listed has a version.
     `unseen` is how many keys are known of that no listing shows, by why.
     """
 
     listed: int = 0
     rows: int = 0
+    removed: int = 0
+    versioned: bool = False
     key: str = ""
     findings: dict[str, int] = field(default_factory=lambda: dict.fromkeys(get_args(Finding), 0))
     unseen: dict[str, int] = field(default_factory=lambda: dict.fromkeys(get_args(Unseen), 0))
@@ -47,6 +50,11 @@ class Seen:
     @property
     def differences(self) -> int:
         return sum(self.findings.values())
+
+    @property
+    def settled(self) -> int:
+        """How many of what was listed have the outcome that they should have."""
+        return max(0, self.listed - self.findings["missing"] - self.findings["stale"])
 
     @property
     def clean(self) -> bool:
@@ -161,6 +169,7 @@ def _note_listed(entries: Iterable[Listed], seen: Seen) -> Iterator[Listed]:
                 f"the object store lists {entry.key!r} after {seen.key!r}: not in the order of their bytes"
             )
         seen.listed += 1
+        seen.versioned |= entry.version_id is not None
         seen.key = entry.key
         yield entry
 
@@ -168,4 +177,5 @@ def _note_listed(entries: Iterable[Listed], seen: Seen) -> Iterator[Listed]:
 def _rows(rows: Iterable[Recorded], seen: Seen) -> Iterator[Recorded]:
     for row in rows:
         seen.rows += 1
+        seen.removed += row.removed
         yield row

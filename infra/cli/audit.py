@@ -212,7 +212,9 @@ class _Text:
     def end(self, seen: Seen, repaired: int, seconds: float, since: datetime | None) -> None:
         counts = ", ".join(f"{count} {finding}" for finding, count in seen.findings.items() if count) or "clean"
         rate = seen.listed / seconds if seconds else 0
-        click.echo(f"{counts}: {seen.listed} versions against {seen.rows} rows in {seconds:.1f} s ({rate:.0f}/s)")
+        listed = f"{seen.settled} of {seen.listed} {'versions' if seen.versioned else 'objects'}"
+        gone = f"; {seen.removed} row{'s' * (seen.removed != 1)} about deleted ones" if seen.removed else ""
+        click.echo(f"{counts}: {listed}{gone}; {seconds:.1f} s, {rate:.0f}/s")
         for why, count in seen.unseen.items():
             if count:
                 click.echo(f"{count} keys are there that no listing shows, {UNSEEN[why]}; there may be more")
@@ -246,7 +248,9 @@ class _Json:
             "counts": seen.findings,
             "unseen": seen.unseen,
             "listed": seen.listed,
+            "settled": seen.settled,
             "rows": seen.rows,
+            "removed": seen.removed,
             "repaired": repaired,
             "seconds": round(seconds, 3),
         }

@@ -67,6 +67,27 @@ def test_a_backfill_gives_every_old_object_its_outcome(deployment: Deployment, s
     assert labels[KEYS[0]] != "espresso"
 
 
+def test_the_last_line_says_which_rows_have_no_object_any_more(deployment: Deployment) -> None:
+    """Objects and rows are counted apart: fewer objects than rows is how a bucket with deletions stands."""
+    name = f"plain-{uuid.uuid4().hex[:8]}"
+    s3 = deployment.s3()
+    s3.create_bucket(Bucket=name)
+    for key in KEYS[:3]:
+        s3.put_object(Bucket=name, Key=key, Body=COFFEE)
+    deployment.pixwhisk("backfill", "--bucket", name)
+    s3.delete_object(Bucket=name, Key=KEYS[0])
+    deployment.pixwhisk("audit", "--bucket", name, "--grace", "0", "--repair", check=False)
+    eventually(lambda: audit(deployment, name)["clean"], "a clean audit")
+    said = deployment.pixwhisk("audit", "--bucket", name, "--grace", "0").stdout
+    assert said.startswith("clean: 2 of 2 objects; 1 row about deleted ones; ")
+    assert {key: audit(deployment, name)[key] for key in ("listed", "settled", "rows", "removed")} == {
+        "listed": 2,
+        "settled": 2,
+        "rows": 3,
+        "removed": 1,
+    }
+
+
 def test_a_repair_mends_what_events_did_not_tell(deployment: Deployment, silent: str) -> None:
     """An unseen put, delete, marker and version are found with their kind, and gone after the sweep."""
     s3 = deployment.s3()

@@ -245,7 +245,7 @@ def test_uploads_become_rows_by_either_lane(deployed: Elsewhere) -> None:
     eventually(lambda: deployed.pixwhisk("sweep").stdout.startswith("sweep: done=1"), "a sweep of what is due")
     labels = deployed.query("SELECT key, label FROM current_results ORDER BY key")
     assert labels == [("breakfast/coffee.png", "espresso"), ("lunch/coffee.png", "espresso")]
-    assert deployed.pixwhisk("audit", "--grace", "0").stdout.startswith("clean: 2 versions")
+    assert deployed.pixwhisk("audit", "--grace", "0").stdout.startswith("clean: 2 of 2 ")
 
 
 def test_deploying_twice_changes_nothing(deployed: Elsewhere) -> None:
