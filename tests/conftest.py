@@ -5,6 +5,7 @@ import signal
 from hypothesis import HealthCheck, settings
 
 pytest_plugins = [
+    "tests.fixtures.copies",
     "tests.fixtures.deployment",
     "tests.fixtures.minio",
     "tests.fixtures.model",

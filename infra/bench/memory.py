@@ -1,4 +1,4 @@
-"""What the processes of `classify` hold at most, as the kernel has counted since each took its first call."""
+"""What the processes of `classify` hold, as the kernel counts it."""
 
 from __future__ import annotations
 
@@ -15,9 +15,19 @@ MODULE = "actions.classify.__main__"
 
 
 def peak_megabytes(holder: Holder | None) -> float | None:
-    """The highest of all of them, in MB (10⁶ bytes); None where they are not this machine's."""
+    """The most that any has held since its first call, in MB (10⁶ bytes); None where they are not this machine's."""
     peaks = [peak for process in _containers(holder) if (peak := _peak(process))]
     return round(max(peaks) / 1e6, 1) if peaks else None
+
+
+def further_megabytes(holder: Holder | None) -> float | None:
+    """What one more of them takes: the most that any shares with no other, in MB; None where none can be looked at.
+
+    The oldest is what the others are copies of.
+    """
+    copies = sorted(_containers(holder), key=lambda process: process.create_time())[1:]
+    private = [found for process in copies if (found := _private(process))]
+    return round(max(private) / 1e6, 1) if private else None
 
 
 def _containers(holder: Holder | None) -> Iterator[psutil.Process]:
@@ -31,4 +41,11 @@ def _containers(holder: Holder | None) -> Iterator[psutil.Process]:
 def _peak(process: psutil.Process) -> int:
     with suppress(OSError):
         return peak_bytes(Path(f"/proc/{process.pid}/status").read_bytes())
+    return 0
+
+
+def _private(process: psutil.Process) -> int:
+    with suppress(OSError):
+        lines = Path(f"/proc/{process.pid}/smaps_rollup").read_text().splitlines()
+        return sum(int(line.split()[1]) * 1024 for line in lines if line.startswith("Private_"))
     return 0

@@ -57,7 +57,7 @@ class Host:
         self.registry.close()
 
     def _prewarm(self) -> None:
-        self.pool.prewarm(self.resolver.stem_cells())
+        self.pool.prewarm(self.resolver.find_preloaded())
 
 
 def assemble(settings: HostSettings, pool: Pool, runtimes: Runtimes, clock: Callable[[], float] = time.time) -> Host:

@@ -22,8 +22,8 @@ class Executable:
     """What a container is initialised with. Two equal `revision`s may share warm containers; others never do.
 
     `runtime` is the resolved kind (`python:3.11`) or, for a blackbox, `blackbox:<image>`. `code` is text, or base64 of
-    a zip when `binary`. `environment` holds the `init` parameters, as strings. `preload` names modules that a stem cell
-    for this action should have imported before `/init`.
+    a zip when `binary`. `environment` holds the `init` parameters, as strings. `preload` names modules that a
+    container for this action should have imported before `/init`.
     """
 
     name: str
@@ -85,7 +85,7 @@ class Pool(Protocol):
         ...
 
     def prewarm(self, executables: Sequence[Executable]) -> None:
-        """Replace the set of actions that stem cells are kept for. Returns at once."""
+        """Replace the set of actions whose modules are kept preloaded. Returns at once."""
         ...
 
     async def stop(self) -> None:

@@ -21,7 +21,7 @@ _PASSED_PREFIXES = ("PIXWHISK_QUOTA", "PIXWHISK_TIMEOUT_", "PIXWHISK_POOL_")
 
 @dataclass(frozen=True, slots=True)
 class OpenWhiskHost:
-    """`auth_file` (0600) holds the key of namespace `guest`; `model` is `PIXWHISK_MODEL`, what stem cells load.
+    """`auth_file` (0600) holds the key of namespace `guest`; `model` is `PIXWHISK_MODEL`, what zygotes load.
 
     The host itself knows nothing of models: what its containers may read and are told for their sake is said here.
     """
@@ -49,7 +49,7 @@ class OpenWhiskHost:
         environment = {
             name: value for name, value in self.environ.items() if name in _PASSED or name.startswith(_PASSED_PREFIXES)
         }
-        # A stem cell loads its model before it knows its action, so the model cannot only be a parameter of that.
+        # A zygote loads the model before there is an action, so the model cannot only be a parameter of that.
         told = {"PIXWHISK_MODEL": self.model} | read_trusted_certificates(self.environ)
         environment |= told | {
             "PIXWHISK_CONTAINER_VARIABLES": ",".join(told),

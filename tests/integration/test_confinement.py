@@ -49,6 +49,8 @@ function main(args) { return Object.fromEntries(args.attempts.map((each) => [eac
 """
 DENIED = {"error": "PermissionError"}
 
+pytestmark = pytest.mark.usefixtures("made")
+
 
 @pytest.fixture(autouse=True)
 def _landlock() -> None:
@@ -92,6 +94,8 @@ def trying(
         local = LocalPool(PoolSettings(runtimes=local_runtimes(readable=readable)))
         await local.start()
         try:
+            if preload:
+                local.prewarm([executable])
             return await local.run(Call(executable, {"attempts": attempts, "given": given}, CONTEXT))
         finally:
             await local.stop()
@@ -261,6 +265,32 @@ def test_one_container_sees_nothing_of_another() -> None:
             await local.stop()
 
     assert "Permission denied" in asyncio.run(running()).result["error"]
+
+
+def test_a_container_holds_nothing_of_its_zygote() -> None:
+    """Neither its connection nor its lifeline, nor what it has written; and it does not signal it."""
+    attempts = [
+        "sorted(each.partition(':')[0] for each in descriptors() if not each.startswith('/proc'))",
+        "os.listdir(os.path.dirname(os.path.dirname(os.environ['HOME'])))",
+        "os.listdir(os.path.dirname(os.environ['HOME']) + '/../own/work')",
+        "[each for each in os.listdir('/proc') if each.isdigit() and int(each) < os.getpid() and reads(each)]",
+        "[each for each in os.listdir('/proc') if each.isdigit() and int(each) < os.getpid() and signals(each)]",
+    ]
+    code = PYTHON + (
+        "def descriptors(): return [os.readlink(f'/proc/self/fd/{each}') for each in range(99) if opened(each)]\n"
+        "def opened(each): return os.path.lexists(f'/proc/self/fd/{each}')\n"
+        "def reads(process): return '--listen' in cmdline(process) and may(lambda: open(f'/proc/{process}/environ'))\n"
+        "def signals(process): return '--listen' in cmdline(process) and may(lambda: os.kill(int(process), 0))\n"
+        "def cmdline(process): return open(f'/proc/{process}/cmdline').read()\n"
+        "def may(attempt):\n  try: attempt(); return True\n  except PermissionError: return False\n"
+    )
+    files, *others = trying(attempts, {}, code).values()
+    # Streams, kept and given; the connection, its selector, and the lifeline.
+    assert files == {"value": ["/dev/null", "anon_inode", "pipe", "pipe", "pipe", "pipe", "pipe", "socket"]}
+    assert others[0] == DENIED
+    assert others[1] in (DENIED, {"error": "FileNotFoundError"})
+    assert others[2] == {"value": []}
+    assert others[3] == {"value": []} or read_version() < SINCE_SIGNALS
 
 
 def test_node_actions_are_confined_alike(secret: Path, service: int) -> None:

@@ -459,44 +459,118 @@ def zipped(files: dict[str, str]) -> str:
     return base64.b64encode(archive.getvalue()).decode()
 
 
-def test_stem_cells() -> None:
-    """A stem cell is ready before its action is called, keeps what the action brings, and is replaced when used."""
-    names = ("actions/__init__.py", "actions/errors.py", "actions/events.py")
-    files = {name: (SOURCES / name).read_text() for name in names}
-    main = (
-        "import sys\nwarm = 'actions.events' in sys.modules\nimport actions.events, os\n"
-        "def main(args): return {'warm': warm, 'process': os.getpid()}"
-    )
-    wanted = executable(zipped({**files, "__main__.py": main}), binary=True, preload=("actions.events",))
+NAMES = ("actions/__init__.py", "actions/errors.py", "actions/events.py")
+FILES = {name: (SOURCES / name).read_text() for name in NAMES}
+PRELOADED = """
+import os, sys
+warm = 'actions.events' in sys.modules
+import actions.events
+def main(args):
+    files = sorted(os.path.join(at, name) for at, _, names in os.walk('.') for name in names)
+    return {'warm': warm, 'process': os.getpid(), 'files': files, 'from': actions.events.__file__}
+"""
+
+
+def zygotes_of(pool: LocalPool) -> list[int]:
+    """The processes that containers are copied from."""
+    return [each.sandbox.process_id for each in pool._members._zygotes._running.values()]
+
+
+def is_copy(process: int) -> bool:
+    """A copy has the arguments that its zygote was started with."""
+    return b"orders:" in Path(f"/proc/{process}/cmdline").read_bytes()
+
+
+def test_containers_are_copies_of_what_has_preloaded() -> None:
+    """Each keeps what its action brings unchanged, as files of its own; no two are the same."""
+    wanted = [
+        executable(zipped({**FILES, "__main__.py": PRELOADED}), revision=each, binary=True, preload=("actions.events",))
+        for each in ("first", "second")
+    ]
 
     async def test(pool: LocalPool) -> None:
-        pool.prewarm([wanted])
-        await until(lambda: [member.started.done() for member in pool._members] == [True])
-        ready = next(iter(pool._members)).sandbox.process_id
-        outcome = await pool.run(call(wanted))
-        assert outcome.result == {"warm": True, "process": ready}
-        await until(lambda: [member.revision is None and member.started.done() for member in pool._members].count(True))
-        pool.prewarm([])
-        assert [member.revision for member in pool._members] == [wanted.revision]
+        pool.prewarm(wanted)
+        results = [(await pool.run(call(each))).result for each in wanted]
+        assert [each["warm"] for each in results] == [True, True]
+        assert all(is_copy(each["process"]) for each in results)
+        assert results[0]["files"] == results[1]["files"] == sorted(f"./{name}" for name in ("__main__.py", *NAMES))
+        assert len({each["from"] for each in results}) == len({each["process"] for each in results}) == 2
 
     with_pool(test)
 
 
-def test_stem_cells_take_the_place_of_what_is_not_used(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Containers that nobody has called for a while, of revisions long gone perhaps, do not keep stem cells out."""
-    monkeypatch.setattr("infra.host.containers.watch.INTERVAL_IDLE", 0.2)
-    monkeypatch.setattr("infra.host.containers.stem_cells.UNUSED_AFTER", 0.2)
-    wanted = executable(ECHO, preload=("json",))
+def test_what_was_prepared_for_one_action_is_no_other_s() -> None:
+    """A zygote that is not asked for a while puts files in place; an action that brings others has only its own."""
+    changed = {**FILES, "actions/events.py": "CHANGED = True\n", "__main__.py": PRELOADED}
+    del changed["actions/errors.py"]
+    listing = "import os\ndef main(args): return {'all': [*os.walk('.')]}"
 
     async def test(pool: LocalPool) -> None:
-        for number in range(2):
-            await pool.run(call(f"def main(args): return {{'n': {number}}}"))
-        assert len(pool._members) == 2
-        pool.prewarm([wanted])
-        await until(lambda: [member.revision is None and member.started.done() for member in pool._members].count(True))
-        assert len(pool._members) == 2
+        directory = pool._members.directory
+        assert directory is not None
+        pool.prewarm([executable(ECHO, preload=("actions.events",))])
+        other = executable(zipped(changed), binary=True, preload=("actions.events",))
+        for expected, each in (
+            ([[".", [], ["__main__.py"]]], executable(listing, preload=("actions.events",))),
+            (["./__main__.py", "./actions/__init__.py", "./actions/events.py"], other),
+        ):
+            await until(lambda: [*directory.glob("zygote-*/own/work/action-*/actions/events.py")])
+            result = (await pool.run(call(each))).result
+            assert result.get("all", result.get("files")) == expected
+        assert not result["warm"]
 
-    with_pool(test, memory=512)
+    with_pool(test)
+
+
+def test_copies_draw_their_own_random_numbers() -> None:
+    """By every way there is; none goes on from where the zygote was."""
+    code = (
+        "import os, random, secrets, ssl, tempfile, uuid\ndef main(args):\n"
+        "  drawn = [random.random(), secrets.token_hex(), ssl.RAND_bytes(16).hex(), uuid.uuid4().hex]\n"
+        "  return {'drawn': [*drawn, os.urandom(16).hex(), os.path.basename(tempfile.mkdtemp())]}"
+    )
+    preload = ("random", "ssl", "tempfile")
+
+    async def test(pool: LocalPool) -> None:
+        pool.prewarm([executable(code, preload=preload)])
+        drawn = [
+            (await pool.run(call(executable(code, revision=each, preload=preload)))).result["drawn"] for each in "ab"
+        ]
+        assert not set(drawn[0]) & set(drawn[1])
+
+    with_pool(test)
+
+
+def test_containers_outlive_their_zygote() -> None:
+    """One that was killed is replaced, and those it made answer on."""
+
+    async def test(pool: LocalPool) -> None:
+        first = (await pool.run(call(PROCESS))).result["process"]
+        (zygote,) = zygotes_of(pool)
+        os.kill(zygote, signal.SIGKILL)
+        await until(lambda: zygotes_of(pool) not in ([zygote], []))
+        assert (await pool.run(call(PROCESS))).result["process"] == first
+        other = (await pool.run(call(PROCESS, revision="other"))).result["process"]
+        assert is_copy(other)
+
+    with_pool(test)
+
+
+def test_what_runs_threads_is_not_copied(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A copy would lack them: its container is started, and preloads by itself."""
+    monkeypatch.setattr("infra.host.containers.kinds.SOURCES", tmp_path)
+    (tmp_path / "actions").mkdir()
+    (tmp_path / "actions/odd.py").write_text(
+        "import threading\nthreading.Thread(target=threading.Event().wait, daemon=True).start()"
+    )
+    wanted = executable("import os\ndef main(args): return {'process': os.getpid()}", preload=("actions.odd",))
+
+    async def test(pool: LocalPool) -> None:
+        pool.prewarm([wanted])
+        process = (await pool.run(call(wanted))).result["process"]
+        assert not is_copy(process)
+
+    with_pool(test)
 
 
 def test_calls_without_a_key_wait_behind_all_others() -> None:
@@ -540,7 +614,7 @@ def test_cancelled_call() -> None:
 
     async def test(pool: LocalPool) -> None:
         running = asyncio.create_task(pool.run(call("import time\ndef main(args): time.sleep(60)")))
-        await until(lambda: any(member.container.initialized for member in pool._members))
+        await until(lambda: any(member.container and member.container.initialized for member in pool._members))
         queued = asyncio.create_task(pool.run(call(ECHO)))
         queued.cancel()
         running.cancel()
@@ -557,8 +631,8 @@ def test_stop_while_running() -> None:
     async def test(pool: LocalPool) -> None:
         spin = "def main(args):\n  while True: pass"
         running = [asyncio.create_task(pool.run(call(spin))) for _ in range(2)]
-        await until(lambda: any(member.container.initialized for member in pool._members))
-        process = next(iter(pool._members)).sandbox.process_id
+        await until(lambda: any(member.container and member.container.initialized for member in pool._members))
+        process = next(iter(pool._members)).opened.result().process_id
         await pool.stop()
         first, second = await asyncio.gather(*running, return_exceptions=True)
         assert isinstance(first, Ran)
@@ -582,14 +656,16 @@ async def main():
     busy = ("import os, subprocess\\ndef main(args):\\n  child = subprocess.Popen(['sleep', '600']).pid\\n"
             "  open('child', 'w').write(f'{os.getpid()} {child}')\\n  while True: pass")
     asyncio.create_task(pool.run(Call(Executable("b", "2", "python:3.11", "main", busy, False), {}, {})))
-    print(json.dumps({"idle": first.result["p"], "directory": str(pool._members.directory)}), flush=True)
+    zygotes = [each.sandbox.process_id for each in pool._members._zygotes._running.values()]
+    told = {"idle": [first.result["p"], *zygotes], "directory": str(pool._members.directory)}
+    print(json.dumps(told), flush=True)
     await asyncio.sleep(600)
 asyncio.run(main())
 """
 
 
 def test_no_orphan_after_the_host_is_killed() -> None:
-    """`kill -9` of the host takes every container with it, idle or in a busy loop, and their children."""
+    """`kill -9` of the host takes every container with it, idle or in a busy loop, their children, and zygotes."""
     with subprocess.Popen([sys.executable, "-c", HOST], stdout=subprocess.PIPE, cwd=SOURCES) as host:
         assert host.stdout is not None
         told = json.loads(host.stdout.readline())
@@ -599,7 +675,7 @@ def test_no_orphan_after_the_host_is_killed() -> None:
             return [int(word) for file in directory.rglob("child") for word in file.read_text().split()]
 
         asyncio.run(until(lambda: len(busy()) == 2))
-        processes = [told["idle"], *busy()]
+        processes = [*told["idle"], *busy()]
         assert all(map(exists, processes))
         host.kill()
     asyncio.run(until(lambda: not any(map(exists, processes))))

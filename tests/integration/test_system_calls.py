@@ -25,6 +25,8 @@ NUMBERS = {
     "x86_64": {"chmod": 90, "ioprio_set": 251, "clone": 56, "bpf": 321, "userfaultfd": 323, "perf": 298, "keyctl": 250},
     "aarch64": {"ioprio_set": 30, "clone": 220, "bpf": 280, "userfaultfd": 282, "perf": 241, "keyctl": 219},
 }.get(os.uname().machine, {})
+pytestmark = pytest.mark.usefixtures("made")
+
 FCHMODAT2, SETXATTRAT, CLONE3, X32 = 452, 463, 435, 0x40000000
 
 
@@ -269,7 +271,8 @@ def test_without_seccomp_actions_run_and_the_host_says_what_that_means(
 ) -> None:
     """Files stay confined."""
     monkeypatch.setattr(seccomp, "is_available", lambda: False)
-    monkeypatch.setattr("infra.host.containers.sandbox.is_available", lambda: False)
+    for module in ("sandbox", "seccomp"):
+        monkeypatch.setattr(f"infra.host.containers.{module}.is_available", lambda: False)
     came = trying(["os.nice(0)", "open('/etc/shadow')"], {})
     assert [each for each in came.values() if each == DENIED] == [DENIED]
     assert any("no filter of system calls" in str(vars(record).get("fields")) for record in caplog.records)

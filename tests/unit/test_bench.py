@@ -16,7 +16,7 @@ from infra.bench import cost, pictures, plots
 from infra.bench.article import average_stages
 from infra.bench.burst import Burst
 from infra.bench.calls import Calls
-from infra.bench.cold import resize
+from infra.bench.cold import copy
 from infra.bench.figures import Spread, calls_a_dollar, gigabyte_seconds, percentile, ratio, round_figures
 from infra.bench.targets import AtLeast, AtMost, Bound, compare_documents
 
@@ -115,21 +115,10 @@ def test_growth_is_between_the_first_and_the_last_calls() -> None:
     assert Calls(resident=[50.0] * 10 + [90.0] + [51.0] * 10).growth == pytest.approx(1)
 
 
-def test_a_resized_copy_differs_in_nothing_else() -> None:
-    """Only what makes an action goes into it."""
-    original = {
-        "exec": {"code": "x"},
-        "limits": {"memory": 128, "timeout": 1},
-        "parameters": [],
-        "annotations": [{"key": "preload", "value": "m"}, {"key": "final", "value": True}],
-        "name": "classify",
-    }
-    made = resize(original)
-    assert set(made) == {"exec", "limits", "parameters", "annotations"}
-    assert made["limits"] == {"memory": 160, "timeout": 1}
-    assert {name: made[name] for name in ("exec", "annotations")} == {
-        name: original[name] for name in ("exec", "annotations")
-    }
+def test_a_copy_is_all_that_makes_an_action() -> None:
+    """Its name, its version and when it was changed are its own."""
+    made = {"exec": {"code": "x"}, "limits": {"memory": 128}, "parameters": [], "annotations": [{"key": "final"}]}
+    assert copy({**made, "name": "classify", "version": "0.0.1", "updated": 1}) == made
 
 
 def test_pictures_are_the_same_everywhere_and_no_two_uploads_are_equal() -> None:

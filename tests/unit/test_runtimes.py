@@ -39,10 +39,14 @@ def test_document_has_one_default_in_each_family() -> None:
     }
 
 
+# A connection, two streams, a lifeline.
+GIVEN = (7, 8, 9, 10)
+
+
 def test_commands() -> None:
     """Sources are for preloading only; a blackbox of any image is a Python container."""
     runtimes = Runtimes(PYTHON + NODE, node="/usr/bin/node")
-    assert str(SOURCES) not in runtimes.command("python:3", (), 7)
-    assert runtimes.command("python:3", ("a.b",), 7)[-4:] == ["--preload-path", str(SOURCES), "--preload", "a.b"]
-    assert runtimes.command("blackbox:some/image:tag", (), 7) == runtimes.command("python:3.11", (), 7)
-    assert runtimes.command("nodejs:20", (), 7)[-2:] == ["--listen", "connection:7"]
+    assert str(SOURCES) not in runtimes.command("python:3", (), GIVEN)
+    assert runtimes.command("python:3", ("a.b",), GIVEN)[-4:] == ["--preload-path", str(SOURCES), "--preload", "a.b"]
+    assert runtimes.command("blackbox:some/image:tag", (), GIVEN) == runtimes.command("python:3.11", (), GIVEN)
+    assert runtimes.command("nodejs:20", (), GIVEN)[-2:] == ["--listen", "connection:7"]

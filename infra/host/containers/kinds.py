@@ -98,13 +98,16 @@ class Runtimes:
         kind = self.resolve(runtime)
         return next(each.family for each in self.declared if each.kind == kind)
 
-    def command(self, runtime: str, preload: Sequence[str], descriptor: int) -> list[str]:
-        """The proxy for `runtime`, serving the one connection it inherits as `descriptor`. Raises `UnknownKind`."""
+    def command(self, runtime: str, preload: Sequence[str], given: Sequence[int]) -> list[str]:
+        """The proxy for `runtime`, serving the one connection that it inherits, the first of the descriptors `given`.
+
+        Raises `UnknownKind`.
+        """
         family = self.family(runtime)
         if family == "python":
-            return python_command(preload, descriptor)
+            return python_command(preload, f"connection:{given[0]}")
         if family == "nodejs":
-            return [self.node or "node", str(PROXIES / "proxy.js"), "--listen", f"connection:{descriptor}"]
+            return [self.node or "node", str(PROXIES / "proxy.js"), "--listen", f"connection:{given[0]}"]
         assert_never(family)
 
     def confinement(self, runtime: str, preload: Sequence[str]) -> Confinement:
@@ -119,10 +122,15 @@ class Runtimes:
         assert_never(family)
 
 
-def python_command(preload: Sequence[str], descriptor: int) -> list[str]:
+def zygote_command(preload: Sequence[str], given: Sequence[int]) -> list[str]:
+    """Python's proxy as a zygote, which inherits the descriptors `given`, its lifeline the last."""
+    return python_command(preload, f"orders:{given[0]},{given[-1]}")
+
+
+def python_command(preload: Sequence[str], listen: str) -> list[str]:
     """Isolated (`-I`) and without `site` (`-S`): 15 ms less, and no checkout that an editable install would let in."""
     libraries = dict.fromkeys([sysconfig.get_path("purelib"), sysconfig.get_path("platlib")])
-    command = [sys.executable, "-I", "-S", str(PROXIES / "proxy/__main__.py"), "--listen", f"connection:{descriptor}"]
+    command = [sys.executable, "-I", "-S", str(PROXIES / "proxy/__main__.py"), "--listen", listen]
     for library in libraries:
         command += ["--path", library]
     if preload:
@@ -158,7 +166,7 @@ def node_files(node: str | None) -> list[Path]:
 def local_runtimes(environment: Mapping[str, str] | None = None, readable: Sequence[Path] = ()) -> Runtimes:
     """The kinds this machine can run: Python's always, Node's where `node` is on the `PATH`.
 
-    A stem cell has `environment` before it knows its action, as a container has what its image sets.
+    A zygote has `environment` before there is an action, as a container has what its image sets.
     """
     node = shutil.which("node")
     return Runtimes(PYTHON + NODE if node else PYTHON, environment or {}, node, readable)

@@ -107,6 +107,15 @@ def confine(confinement: Confinement, writable: Path, start: Callable[[], Result
 
 
 def _restrict(confinement: Confinement, writable: Path) -> None:
+    rules = make_rules(confinement, writable)
+    try:
+        _call(_LIBC.syscall, _RESTRICT_SELF, ctypes.c_int(rules), ctypes.c_uint32(0))
+    finally:
+        os.close(rules)
+
+
+def make_rules(confinement: Confinement, writable: Path) -> int:
+    """A descriptor of rules that a process can take on, this or another; to be closed. Raises `OSError`."""
     version = read_version()
     known = sum(rights for since, rights in _RIGHTS if version >= since)
     scoped = _SCOPES if version >= SINCE_SIGNALS else 0
@@ -118,9 +127,10 @@ def _restrict(confinement: Confinement, writable: Path) -> None:
         _allow(ruleset, confinement.listed, _READ_DIR)
         _allow(ruleset, DEVICES, _USE & known)
         _allow(ruleset, [writable], known & ~(_MAKE_CHARACTER | _MAKE_BLOCK | _CONTROL_DEVICE))
-        _call(_LIBC.syscall, _RESTRICT_SELF, ctypes.c_int(ruleset), ctypes.c_uint32(0))
-    finally:
+    except BaseException:
         os.close(ruleset)
+        raise
+    return ruleset
 
 
 def _allow(ruleset: int, paths: Iterable[str | Path], rights: int) -> None:

@@ -6,14 +6,20 @@ import asyncio
 import os
 import shutil
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from infra.host.calls import Executable
 from infra.host.containers.container import Container
 from infra.host.containers.kinds import Runtimes
 from infra.host.containers.sandbox import Sandbox, Usage, open_sandbox
+from infra.host.containers.zygote import CannotBeCopied, NoCopy
+from infra.host.containers.zygotes import Zygotes
+from infra.logs import EventLogger
+
+log = EventLogger(__name__)
 
 MEGABYTE = 1 << 20
 TIMEOUT_STOP = 0.8
@@ -39,17 +45,26 @@ def profile_of(executable: Executable) -> Profile:
 
 @dataclass(eq=False, slots=True)
 class Member:
-    """A container of the pool. `revision` is None for a stem cell; `started` ends with its start."""
+    """A container of the pool, for one `revision`. `opened` is its process, `started` ends with its start."""
 
     profile: Profile
-    sandbox: Sandbox
-    container: Container
-    started: asyncio.Task[None]
-    revision: str | None = None
+    revision: str
+    opened: asyncio.Task[Sandbox]
+    started: asyncio.Task[Container]
     busy: bool = False
     waiting: bool = False
     used: float = 0.0
     last: Usage | None = None
+
+    @property
+    def sandbox(self) -> Sandbox | None:
+        """None until there is a process, or where none could be started."""
+        return self.opened.result() if has_succeeded(self.opened) else None
+
+    @property
+    def container(self) -> Container | None:
+        """None until it has started."""
+        return self.started.result() if has_succeeded(self.started) else None
 
 
 class Members:
@@ -67,6 +82,8 @@ class Members:
         self._members: dict[Member, None] = {}
         self._endings: set[asyncio.Task[None]] = set()
         self._count = 0
+        self._closed = False
+        self._zygotes = Zygotes(runtimes, ENVIRONMENT, memory * MEGABYTE)
 
     def __iter__(self) -> Iterator[Member]:
         # A copy: whoever goes through them may end some on the way.
@@ -78,13 +95,19 @@ class Members:
     async def open(self) -> None:
         """Make the directory that all of them live in."""
         self.directory = await asyncio.to_thread(make_directory)
+        self._zygotes.open(self.directory)
+
+    def want(self, profiles: Iterable[Profile]) -> None:
+        """Have zygotes for these, from now on, and for no others."""
+        self._zygotes.want([each.preload for each in profiles])
 
     async def close(self) -> None:
         """End all, within a second, and leave nothing of them."""
+        self._closed = True
         for member in self:
             self.destroy(member)
-        if self._endings:
-            await asyncio.wait(self._endings, timeout=TIMEOUT_STOP)
+        if endings := [*self._endings, *self._zygotes.close()]:
+            await asyncio.wait(endings, timeout=TIMEOUT_STOP)
         if self.directory is not None:
             shutil.rmtree(self.directory, ignore_errors=True)
 
@@ -96,11 +119,6 @@ class Members:
     def find_warm(self, revision: str) -> Member | None:
         """The most recently used, so that the others can go."""
         return next((each for each in reversed(self._members) if not each.busy and each.revision == revision), None)
-
-    def find_stem_cell(self, profile: Profile) -> Member | None:
-        found = [each for each in self._members if each.revision is None and not each.busy and each.profile == profile]
-        # One that is still starting is better than none.
-        return min(found, key=lambda each: not each.started.done(), default=None)
 
     def make_room(self, memory: int) -> bool:
         """End idle containers, the longest unused first, until `memory` is free; none if that would not do."""
@@ -117,28 +135,44 @@ class Members:
             self.destroy(member)
         return self._count_used() + memory <= self._memory
 
-    def start(self, profile: Profile) -> Member:
-        """Start a container. Raises `OSError` or `UnknownKind`."""
-        assert self.directory is not None
-        self._count += 1
-        runtimes = self._runtimes
-        runtimes.family(profile.runtime)
-        sandbox = open_sandbox(
-            lambda descriptor: runtimes.command(profile.runtime, profile.preload, descriptor),
-            {**ENVIRONMENT, **runtimes.environment},
-            self.directory / str(self._count),
-            profile.memory * MEGABYTE,
-            runtimes.confinement(profile.runtime, profile.preload),
-        )
+    def start(self, profile: Profile, revision: str) -> Member:
+        """Start a container. Raises `UnknownKind`; what else fails is what `opened` or `started` raises."""
+        self._runtimes.family(profile.runtime)
         loop = asyncio.get_running_loop()
-        container = Container(sandbox)
-        member = Member(profile, sandbox, container, loop.create_task(container.start()), used=loop.time())
+        opened = loop.create_task(self._open(profile))
+        member = Member(profile, revision, opened, loop.create_task(start_container(opened)), used=loop.time())
         self._members[member] = None
         ending = loop.create_task(self._attend(member))
         # The loop itself keeps no more than a weak reference to a task.
         self._endings.add(ending)
         ending.add_done_callback(self._endings.discard)
         return member
+
+    async def _open(self, profile: Profile) -> Sandbox:
+        """A copy of a zygote where there is one, else a process that preloads by itself."""
+        assert self.directory is not None
+        confinement = self._runtimes.confinement(profile.runtime, profile.preload)
+        environment = {**ENVIRONMENT, **self._runtimes.environment}
+        memory = profile.memory * MEGABYTE
+        if zygote := self._zygotes.find(profile.runtime, profile.preload):
+            try:
+                sandbox = await zygote.copy(environment, memory, confinement)
+            except NoCopy as failure:
+                log.warning("container-not-copied", profile=profile, reason=failure)
+                self._zygotes.replace(profile.preload, zygote, hopeless=isinstance(failure, CannotBeCopied))
+            else:
+                self._zygotes.note_success(profile.preload)
+                return sandbox
+        if self._closed:
+            raise OSError("the pool has ended")
+        self._count += 1
+        return open_sandbox(
+            lambda given: self._runtimes.command(profile.runtime, profile.preload, given),
+            environment,
+            self.directory / str(self._count),
+            memory,
+            confinement,
+        )
 
     def release(self, member: Member) -> None:
         """Its call is over. It is now the most recently used, if it is still there."""
@@ -154,11 +188,18 @@ class Members:
         waits for it.
         """
         self._members.pop(member, None)
-        member.sandbox.kill()
+        if member.sandbox is not None:
+            member.sandbox.kill()
 
     async def _attend(self, member: Member) -> None:
         """See a container off, whenever it ends."""
-        await member.sandbox.ended()
+        # Never cancelled: a process that nobody knows of would be nobody's to end.
+        await asyncio.wait([member.opened])
+        if (sandbox := member.sandbox) is None:
+            return
+        if member not in self._members:
+            sandbox.kill()
+        await sandbox.ended()
         member.started.cancel()
         await asyncio.gather(member.started, return_exceptions=True)
         if member in self._members:
@@ -167,6 +208,17 @@ class Members:
 
     def _count_used(self) -> int:
         return sum(each.profile.memory for each in self._members)
+
+
+async def start_container(opened: asyncio.Task[Sandbox]) -> Container:
+    """Whoever gives up waiting for the start leaves the process to be opened."""
+    container = Container(await asyncio.shield(opened))
+    await container.start()
+    return container
+
+
+def has_succeeded(task: asyncio.Task[Any]) -> bool:
+    return task.done() and not task.cancelled() and task.exception() is None
 
 
 def make_directory() -> Path:

@@ -1,7 +1,7 @@
-"""Which container runs which call: warm ones first, stem cells next, new ones within memory, everything else waits.
+"""Which container runs which call: warm ones first, new ones within memory, everything else waits.
 
-A *need* is what a call asks of a container: the revision of its executable and, for one not yet initialised, a
-*profile* (runtime, memory, preloaded modules). Waiting calls go in order of arrival, but one that cannot go yet does
+A *need* is what a call asks of a container: the revision of its executable and, of a new one, a *profile* (runtime,
+memory, preloaded modules). Waiting calls go in order of arrival, but one that cannot go yet does
 not hold back one that can.
 """
 
@@ -15,13 +15,13 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 
 from infra.host.calls import Busy, Call, Executable, Pool, Ran
-from infra.host.containers.container import NOT_STARTED, milliseconds
+from infra.host.containers.container import NOT_STARTED, Container, milliseconds
 from infra.host.containers.gaps import find_gaps
 from infra.host.containers.kinds import Runtimes, UnknownKind, compile_sources, local_runtimes
 from infra.host.containers.members import Member, Members, profile_of
-from infra.host.containers.stem_cells import StemCells
 from infra.host.containers.watch import end_idle, watch
 from infra.logs import EventLogger
+from infra.orphans import adopt_orphans
 
 log = EventLogger(__name__)
 
@@ -32,7 +32,7 @@ class PoolSettings:
 
     `slots`: containers computing at once; one that is waiting (for a service, or for an action it invoked) takes none.
     `memory`: megabytes that the limits of all containers may add up to. `queue`: calls waiting for a container.
-    `idle`: seconds after which an unused container is ended. `stem_cells`: kept ready per profile.
+    `idle`: seconds after which an unused container is ended.
     """
 
     runtimes: Runtimes = field(default_factory=local_runtimes)
@@ -40,7 +40,6 @@ class PoolSettings:
     memory: int = 2048
     queue: int = 256
     idle: float = 600.0
-    stem_cells: int = 1
 
 
 @dataclass(eq=False, slots=True)
@@ -58,22 +57,22 @@ class LocalPool:
     def __init__(self, settings: PoolSettings) -> None:
         self._settings = settings
         self._members = Members(settings.runtimes, settings.slots, settings.memory, self._note_loss)
-        self._stem_cells = StemCells(self._members, settings.stem_cells, self._is_crowded)
         self._queue: deque[Waiting] = deque()
         self._watching: list[asyncio.Task[None]] = []
         self._stopped = True
 
     async def start(self) -> None:
-        await self._members.open()
+        # Containers are orphans of whoever they are copies of.
+        adopt_orphans()
         await asyncio.to_thread(compile_sources)
+        await self._members.open()
         tell_gaps()
         self._stopped = False
         loop = asyncio.get_running_loop()
         self._watching = [
             loop.create_task(watch(self._members, self._dispatch)),
-            loop.create_task(end_idle(self._members, self._settings.idle, self._stem_cells.top_up)),
+            loop.create_task(end_idle(self._members, self._settings.idle, self._dispatch)),
         ]
-        self._stem_cells.top_up()
 
     async def run(self, call: Call) -> Ran:
         arrived = milliseconds()
@@ -88,11 +87,10 @@ class LocalPool:
             self._release(member)
 
     def prewarm(self, executables: Sequence[Executable]) -> None:
-        self._stem_cells.want([profile_of(each) for each in executables])
+        self._members.want([profile_of(each) for each in executables])
 
     async def stop(self) -> None:
         self._stopped = True
-        self._stem_cells.close()
         while self._queue:
             waiting = self._queue.popleft()
             if not waiting.given.done():
@@ -131,32 +129,32 @@ class LocalPool:
             raise
 
     async def _run(self, member: Member, call: Call, arrived: int) -> Ran:
-        if not await self._comes_up(member):
+        if (container := await self._await_started(member)) is None:
             return not_started(arrived)
         healthy = False
         try:
-            ran = await member.container.run(call, arrived)
-            healthy = member.container.healthy
+            ran = await container.run(call, arrived)
+            healthy = container.healthy
         finally:
             # Also where the call was cancelled: what runs on in there could answer into the next call.
             if not healthy:
                 self._members.destroy(member)
         return ran
 
-    async def _comes_up(self, member: Member) -> bool:
+    async def _await_started(self, member: Member) -> Container | None:
         if not member.started.done():
             # Unlike awaiting the task itself, this leaves it alone when the call is cancelled.
             await asyncio.wait([member.started])
-        if not member.started.cancelled() and member.started.exception() is None:
-            return True
-        log.warning("container-not-started", profile=member.profile)
+        if member.container is not None:
+            return member.container
+        reason = None if member.started.cancelled() else member.started.exception()
+        log.warning("container-not-started", profile=member.profile, reason=reason)
         self._members.destroy(member)
-        return False
+        return None
 
     def _release(self, member: Member) -> None:
         self._members.release(member)
         self._dispatch()
-        self._stem_cells.top_up_later()
 
     def _dispatch(self) -> None:
         """Give containers to the calls that can go, the oldest first."""
@@ -182,26 +180,18 @@ class LocalPool:
         if members.free_slots() <= 0:
             return None
         profile = profile_of(executable)
-        member = members.find_warm(executable.revision) or members.find_stem_cell(profile)
+        member = members.find_warm(executable.revision)
         if member is None and members.make_room(profile.memory):
-            member = members.start(profile)
+            member = members.start(profile, executable.revision)
         if member is not None:
             # Before anything is awaited: a second call must not be given the same container.
             member.busy = True
-            member.revision = executable.revision
         return member
 
     def _note_loss(self, member: Member) -> None:
         """One ended by itself: its place is free."""
-        is_stem_cell = member.revision is None
-        if is_stem_cell:
-            self._stem_cells.note_loss(member.profile)
-        log.warning("container-ended", profile=member.profile, stem_cell=is_stem_cell)
+        log.warning("container-ended", profile=member.profile)
         self._dispatch()
-        self._stem_cells.top_up_later()
-
-    def _is_crowded(self) -> bool:
-        return bool(self._queue) or self._members.free_slots() <= 0
 
 
 def not_started(arrived: int) -> Ran:

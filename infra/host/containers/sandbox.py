@@ -1,14 +1,12 @@
 """One container as a local process: started with nothing of ours but its declaration, limited, watched, ended.
 
 The process serves one end of a socket pair, so nobody else can reach it. It is in a process group of its own, which
-nothing that it starts can leave. It also holds the read end of a pipe that only this host can write to: when the host
-ends, however, the kernel kills the whole group.
+nothing that it starts can leave, and which the kernel kills when this host ends, however it does (`ends`).
 """
 
 from __future__ import annotations
 
 import asyncio
-import fcntl
 import os
 import resource
 import shutil
@@ -21,6 +19,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from infra.host.containers.connection import Wire, connect
+from infra.host.containers.ends import Ends
 from infra.host.containers.group import find_adopted, kill_group, leave_group, make_group
 from infra.host.containers.landlock import Confinement, confine
 from infra.host.containers.logs import Capture
@@ -35,8 +34,6 @@ LIMIT_FILE_BYTES = 1 << 30
 LIMIT_PROCESSES = 8192
 # What interpreters reserve and never touch.
 LIMIT_DATA_SPARE = 1 << 30
-# fcntl has no name for it before Python 3.13.
-F_SETSIG = 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,16 +45,13 @@ class Usage:
     asleep: bool
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
 class Started:
-    """A new process, its group, and the ends that stay with us."""
+    """A new process that is our child, its group, and the ends that stay with us."""
 
-    process: subprocess.Popen[bytes]
+    process_id: int
     group: int
-    connection: socket.socket
-    stdout: int
-    stderr: int
-    lifeline: int
+    ends: Ends
 
 
 class Sandbox:
@@ -66,8 +60,8 @@ class Sandbox:
     def __init__(self, started: Started, directory: Path, memory: int) -> None:
         self.memory = memory
         self.exhausted = False
-        self.process_id = started.process.pid
-        self.capture = Capture(started.stdout, started.stderr)
+        self.process_id = started.process_id
+        self.capture = Capture(started.ends.stdout, started.ends.stderr)
         self.wire: Wire | None = None
         self._started = started
         self._directory = directory
@@ -79,8 +73,12 @@ class Sandbox:
 
     async def connect(self, limit: int) -> Wire:
         """The connection to the proxy; responses are kept up to `limit` bytes."""
-        self.wire = await connect(self._started.connection, limit)
+        self.wire = await connect(self._started.ends.connection, limit)
         return self.wire
+
+    def take_connection(self) -> socket.socket:
+        """The connection itself, for whoever speaks something else over it, and closes it."""
+        return self._started.ends.connection
 
     @property
     def alive(self) -> bool:
@@ -124,7 +122,7 @@ class Sandbox:
         for each in processes:
             with suppress(ProcessLookupError):
                 os.kill(each, signal.SIGKILL)
-        os.close(self._started.lifeline)
+        os.close(self._started.ends.lifeline)
 
     def _processes(self) -> list[int]:
         """All of the container, as far as they can be seen."""
@@ -136,7 +134,7 @@ class Sandbox:
         if self.wire is not None:
             self.wire.close()
         else:
-            self._started.connection.close()
+            self._started.ends.connection.close()
         self.capture.close()
         os.close(self._status)
         await asyncio.to_thread(leave_group, self._started.group)
@@ -152,96 +150,120 @@ class Sandbox:
         os.close(self._watch)
         # Before the process is reaped: until then its number, and its group's, cannot be anybody else's.
         self.kill()
-        self._started.process.wait()
+        with suppress(ChildProcessError):
+            os.waitpid(self.process_id, 0)
         self._exited.set_result(None)
 
 
 def open_sandbox(
-    command: Callable[[int], Sequence[str]],
+    command: Callable[[Sequence[int]], Sequence[str]],
     environment: Mapping[str, str],
     directory: Path,
     memory: int,
     confinement: Confinement,
 ) -> Sandbox:
-    """Start a container in `directory`, which is made and later removed. `command` is told the descriptor to serve.
+    """Start a container in `directory`, which is made and later removed. `command` is told its ends' descriptors.
 
     `memory` is in bytes; a process has no control group to read it from, so it is told.
     Raises `OSError` where the process cannot be started or confined.
     """
-    work = directory / "work"
-    work.mkdir(0o700, parents=True)
-    own = {"HOME": str(work), "TMPDIR": str(work), "CONTAINER_MEMORY": str(memory)}
-    given = {"PATH": PATH, "LANG": "C.UTF-8", **environment, **own}
+    work = make_work(directory)
     group = make_group()
     try:
-        started = launch(command, given, work, confinement, group)
+        told = describe_environment(environment, work, memory)
+        started = launch(command, told, work, confinement, writable=work, group=group)
     except BaseException:
         leave_group(group)
         raise
-    limit(started.process.pid, memory)
+    return watch_over(started, directory, memory)
+
+
+def open_zygote(
+    command: Callable[[Sequence[int]], Sequence[str]],
+    environment: Mapping[str, str],
+    directory: Path,
+    memory: int,
+    confinement: Confinement,
+) -> Sandbox:
+    """As `open_sandbox`, for a process whose copies will live below `directory`: it may write there, and put them into
+    process groups of their own. Only what is its own of `directory` is removed with it.
+    """
+    own = directory / "own"
+    work = make_work(own)
+    told = describe_environment(environment, work, memory)
+    started = launch(command, told, work, confinement, writable=directory, group=0)
+    return watch_over(started, own, memory)
+
+
+def make_work(directory: Path) -> Path:
+    """Where a container works, and the only place that it may write to."""
+    work = directory / "work"
+    work.mkdir(0o700, parents=True)
+    return work
+
+
+def describe_environment(environment: Mapping[str, str], work: Path, memory: int) -> Mapping[str, str]:
+    own = {"HOME": str(work), "TMPDIR": str(work), "CONTAINER_MEMORY": str(memory)}
+    return {"PATH": PATH, "LANG": "C.UTF-8", **environment, **own}
+
+
+def watch_over(started: Started, directory: Path, memory: int) -> Sandbox:
+    """Limit a new process, and see it off when it ends. Raises `OSError` where it could not be watched, and is gone."""
+    limit(started.process_id, memory)
     try:
         return Sandbox(started, directory, memory)
     except OSError:
         # Out of descriptors.
-        kill_group(group)
-        started.process.wait()
-        leave_group(group)
-        started.connection.close()
-        os.close(started.lifeline)
+        kill_group(started.group)
+        leave_group(started.group)
+        started.ends.close()
         raise
 
 
 def launch(
-    command: Callable[[int], Sequence[str]],
+    command: Callable[[Sequence[int]], Sequence[str]],
     environment: Mapping[str, str],
     work: Path,
     confinement: Confinement,
+    *,
+    writable: Path,
     group: int,
 ) -> Started:
-    ours, theirs = socket.socketpair()
-    reading, lifeline = os.pipe()
-    out, out_end = os.pipe()
-    err, err_end = os.pipe()
+    """Start a process, confined, in `group`; in one of its own where that is 0, and then it may make others, too."""
+    ends = Ends()
 
-    def start() -> subprocess.Popen[bytes]:
+    def start() -> int:
         if is_available():
             restrict_calls(group)
-        return subprocess.Popen(
-            command(theirs.fileno()),
-            stdin=subprocess.DEVNULL,
-            stdout=out_end,
-            stderr=err_end,
-            pass_fds=(theirs.fileno(), reading),
-            env=environment,
-            cwd=work,
-            process_group=group,
-            umask=0o077,
-        )
+        return start_process(command(ends.given), environment, work, ends, group)
 
     try:
-        process = confine(confinement, work, start)
-        kill_group_with(reading, group)
+        process_id = confine(confinement, writable, start)
+        ends.kill_with_us(group or process_id)
     except BaseException:
-        ours.close()
-        for descriptor in (lifeline, out, err):
-            os.close(descriptor)
+        ends.close()
         raise
     finally:
-        theirs.close()
-        for descriptor in (reading, out_end, err_end):
-            os.close(descriptor)
-    return Started(process, group, ours, out, err, lifeline)
+        ends.close_given()
+    return Started(process_id, group or process_id, ends)
 
 
-def kill_group_with(reading: int, group: int) -> None:
-    """Have the kernel kill `group` when the last writer of this pipe is gone.
-
-    Unlike PR_SET_PDEATHSIG this needs no code in the child, reaches its children, and does not depend on the thread
-    that started it. It is a property of the open pipe, so it stays with the child's copy of `reading`.
-    """
-    fcntl.fcntl(reading, fcntl.F_SETOWN, -group)
-    fcntl.fcntl(reading, F_SETSIG, signal.SIGKILL)
-    fcntl.fcntl(reading, fcntl.F_SETFL, fcntl.fcntl(reading, fcntl.F_GETFL) | os.O_ASYNC)
+def start_process(arguments: Sequence[str], environment: Mapping[str, str], work: Path, ends: Ends, group: int) -> int:
+    connection, out, err, reading = ends.given
+    process = subprocess.Popen(
+        arguments,
+        stdin=subprocess.DEVNULL,
+        stdout=out,
+        stderr=err,
+        pass_fds=(connection, reading),
+        env=environment,
+        cwd=work,
+        process_group=group,
+        umask=0o077,
+    )
+    # Waited for by its number, as copies of a zygote are, which nobody here has started.
+    process.returncode = 0
+    return process.pid
 
 
 def limit(process_id: int, memory: int) -> None:

@@ -154,7 +154,7 @@ def is_available() -> bool:
 
 def restrict_calls(group: int) -> None:
     """Confine this thread, and all it starts from now on, to the listed calls; `group` is the one process group that
-    may be entered. "No new privileges" has been set. Raises `OSError` where the kernel refuses.
+    may be entered, 0 one of its own. "No new privileges" has been set. Raises `OSError` where the kernel refuses.
     """
     architecture = ARCHITECTURES[platform.machine()]
     text = program(architecture).replace(_word(_GROUP), _word(group))
@@ -163,6 +163,14 @@ def restrict_calls(group: int) -> None:
     if _LIBC.syscall(ctypes.c_long(architecture.seccomp), *asked) != 0:
         number = ctypes.get_errno()
         raise OSError(number, f"confining a container's system calls: {os.strerror(number)}")
+
+
+def describe() -> tuple[bytes, int, int]:
+    """For a process that takes the filter on by itself: its program, which lets no process group be entered at all, and
+    the number and the flags of the call. Only where it is available.
+    """
+    architecture = ARCHITECTURES[platform.machine()]
+    return program(architecture), architecture.seccomp, _NO_SLOWER
 
 
 @cache

@@ -30,28 +30,34 @@ async def watch(members: Members, looked: Callable[[], None]) -> None:
 
 
 async def end_idle(members: Members, idle: float, looked: Callable[[], None]) -> None:
-    """End what nobody has called for `idle` seconds, and what went over its memory meanwhile; stem cells stay."""
+    """End what nobody has called for `idle` seconds, and what went over its memory meanwhile."""
     while True:
         await asyncio.sleep(min(INTERVAL_IDLE, idle))
         longest = asyncio.get_running_loop().time() - idle
         for member in members:
-            if member.busy or member.revision is None:
+            if member.busy:
                 continue
             # What an action left running goes on growing.
-            if (usage := member.sandbox.usage()) is not None:
-                member.sandbox.check(usage)
+            _check(member)
             if member.used < longest:
                 members.destroy(member)
         looked()
 
 
 def _look_at(member: Member) -> None:
-    usage = member.sandbox.usage()
+    usage = _check(member)
     if usage is None:
         return
-    member.sandbox.check(usage)
     member.waiting = member.busy and member.last is not None and waits(member.last, usage)
     member.last = usage
+
+
+def _check(member: Member) -> Usage | None:
+    """What it uses, and the end of it where that is too much; None where there is no process."""
+    if (sandbox := member.sandbox) is None or (usage := sandbox.usage()) is None:
+        return None
+    sandbox.check(usage)
+    return usage
 
 
 def waits(before: Usage, now: Usage) -> bool:

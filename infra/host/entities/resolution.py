@@ -78,8 +78,8 @@ class Resolver:
         action = self._registry.get(Action, within(provider.name, name.name))
         return invocable(action, merge(provider.parameters, package.parameters), package.name), package.publish
 
-    def stem_cells(self) -> list[Executable]:
-        """What the pool should keep containers ready for: the actions with a `preload` annotation."""
+    def find_preloaded(self) -> list[Executable]:
+        """What the pool should preload for: the actions with a `preload` annotation."""
         wanted = (each for each in self._registry.all(Action) if value_of(each.annotations, "preload"))
         found = [self._resolve(action.name)[0].executable for action in wanted]
         return [executable for executable in found if executable is not None]

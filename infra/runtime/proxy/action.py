@@ -1,7 +1,7 @@
 """The action: what `/init` makes and `/run` calls."""
 
 # pathlib delays a cold start.
-# ruff: noqa: PTH102, PTH109, PTH112, PTH118, PTH123
+# ruff: noqa: PTH102, PTH106, PTH107, PTH109, PTH112, PTH118, PTH120, PTH123
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import json
 import os
 import sys
 
-from .archive import BadArchive, extract
+from .archive import BadArchive, extract, write_file
 from .logs import show
 from .preload import forget
 from .replies import RequestRefused, encode
@@ -34,6 +34,8 @@ class LoadedAction:
         self.call: Callable[[Any], Any] | None = None
         self.context: set[str] = set()
         self.attempts = 0
+        # A directory that has the files that were preloaded, if somebody has made one.
+        self.prepared: str | None = None
 
     def init(self, body: bytes) -> Reply:
         if self.call is not None:
@@ -55,18 +57,20 @@ class LoadedAction:
     def _load(self, code: bytes, main: str, environment: Mapping[str, str]) -> None:
         saved = dict(os.environ), list(sys.path), os.getcwd()
         self.attempts += 1
-        directory = new_directory(self.attempts)
+        directory = self.prepared or new_directory(self.attempts)
+        present = self.preloaded.contents() if self.prepared else {}
+        self.prepared = None
         try:
-            unfold(code, directory)
+            kept = unfold(code, directory, present)
             os.environ.update(environment)
-            self.call = self._imported(directory, main)
+            self.call = self._imported(directory, kept, main)
         finally:
             if self.call is None:
                 undo(directory, *saved)
 
-    def _imported(self, directory: str, main: str) -> Callable[[Any], Any]:
+    def _imported(self, directory: str, kept: set[str], main: str) -> Callable[[Any], Any]:
         os.chdir(directory)
-        self.preloaded.adopt(directory)
+        self.preloaded.adopt(directory, kept)
         sys.path[:0] = [directory, *virtual_environment(directory)]
         sys.dont_write_bytecode = True
         return import_main(directory, main)
@@ -140,17 +144,34 @@ def new_directory(attempt: int) -> str:
     return directory
 
 
-def unfold(code: bytes, directory: str) -> None:
-    """Put the action's files in place: an archive's, or the code itself as `__main__.py`."""
+def unfold(code: bytes, directory: str, present: dict[str, bytes]) -> set[str]:
+    """Put the action's files in place, and nothing else: an archive's, or the code itself as `__main__.py`.
+
+    Of what was `present`, by name, the names that stayed as they were are returned; the rest is removed.
+    """
+    kept: set[str] = set()
     try:
         if code.startswith((b"PK\x03\x04", b"PK\x05\x06", b"\x1f\x8b")):
-            extract(code, directory)
-            return
+            kept = extract(code, directory, present)
+        else:
+            write_file(os.path.join(directory, "__main__.py"), code)
+            present.pop("__main__.py", None)
     except BadArchive as failure:
         print(f"The action's archive was refused: {failure}", file=sys.stderr)
         raise RequestRefused(400, f"The action's archive was refused: {failure}") from None
-    with open(os.path.join(directory, "__main__.py"), "wb") as file:
-        file.write(code)
+    for name in present.keys() - kept:
+        remove(directory, name)
+    return kept
+
+
+def remove(directory: str, name: str) -> None:
+    """A file, and the directories that are empty without it: each would be a package."""
+    os.remove(os.path.join(directory, name))
+    while name := os.path.dirname(name):
+        try:
+            os.rmdir(os.path.join(directory, name))
+        except OSError:
+            return
 
 
 def virtual_environment(directory: str) -> list[str]:

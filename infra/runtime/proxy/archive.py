@@ -34,18 +34,24 @@ class ArchiveEntry:
         self.read = read
 
 
-def extract(archive: bytes, directory: str) -> None:
-    """Write the archive's files below `directory`. Nothing is written anywhere else, nor beyond the limits."""
-    total = 0
+def extract(archive: bytes, directory: str, present: dict[str, bytes] | None = None) -> set[str]:
+    """Write the archive's files below `directory`. Nothing is written anywhere else, nor beyond the limits.
+
+    What is `present` there already, by name, is not written again: the names of those files are returned.
+    """
+    present = {} if present is None else present
+    total, kept = 0, set()
     made = {directory}
     for count, entry in enumerate(entries(archive), 1):
         total += entry.size
         if count > LIMIT_ENTRIES or total > LIMIT_EXTRACTED:
             raise BadArchive(f"more than {LIMIT_ENTRIES} files or {LIMIT_EXTRACTED >> 20} MiB")
         try:
-            write_entry(entry, check_path(entry.name, directory), made)
+            if write_entry(entry, check_path(entry.name, directory), made, present):
+                kept.add(entry.name)
         except (OSError, EOFError, ValueError, struct.error, zlib.error) as failure:
             raise BadArchive(f"{entry.name[:100]!r}: {failure}") from None
+    return kept & present.keys()
 
 
 def entries(archive: bytes) -> Iterator[ArchiveEntry]:
@@ -59,16 +65,22 @@ def check_path(name: str, directory: str) -> str:
     return os.path.join(directory, *parts)
 
 
-def write_entry(entry: ArchiveEntry, path: str, made: set[str]) -> None:
+def write_entry(entry: ArchiveEntry, path: str, made: set[str], present: dict[str, bytes]) -> bool:
+    """Whether it was there. One that was, with other content, is not what was `present` any more."""
     parent, name = os.path.split(path)
     if parent not in made:
         os.makedirs(parent, 0o700, exist_ok=True)
         made.add(parent)
     if not name:
-        return
-    write_file(path, entry.read())
+        return False
+    content = entry.read()
+    if present.get(entry.name) == content and not entry.mode & 0o111:
+        return True
+    present.pop(entry.name, None)
+    write_file(path, content)
     if entry.mode & 0o111:
         os.chmod(path, 0o700)
+    return False
 
 
 def write_file(path: str, content: bytes) -> None:

@@ -31,6 +31,7 @@ class Preloaded:
         self.sources: dict[str, tuple[str, bytes]] = {}
         self.imports: dict[str, set[str]] = {}
         self.libraries: set[str] = set()
+        self.retired: list[object] = []
         if modules:
             self._preload(modules)
 
@@ -78,10 +79,16 @@ class Preloaded:
                 return
         self.libraries.add(top)
 
-    def adopt(self, directory: str) -> None:
-        """Keep what the action in `directory` brings unchanged as its own; forget everything else."""
+    def contents(self) -> dict[str, bytes]:
+        """The files that an action would have to bring for all to be kept, by their names in it."""
+        return dict(self.sources.values())
+
+    def adopt(self, directory: str, kept: set[str]) -> None:
+        """Keep what the action in `directory` brings unchanged as its own; forget everything else. Files that are
+        `kept`, by name, are known not to have changed.
+        """
         sys.path[:] = [path for path in sys.path if path not in self.paths or path in self.shared]
-        forgotten = self._with_importers(self._changed(directory) | self._shadowed(directory))
+        forgotten = self._with_importers(self._changed(directory, kept) | self._shadowed(directory))
         for name in forgotten:
             forget(name)
         for name in self.sources.keys() - forgotten:
@@ -89,19 +96,31 @@ class Preloaded:
         if forgotten:
             gc.unfreeze()
             gc.collect()
+        # Not freed: of a copy, each page that they are on would be copied for it.
+        self.retired.append((self.sources, self.imports, self.libraries))
         self.sources, self.imports, self.libraries = {}, {}, set()
 
-    def _changed(self, directory: str) -> set[str]:
-        return {name for name, (path, source) in self.sources.items() if not holds(directory, path, source)}
+    def _changed(self, directory: str, kept: set[str]) -> set[str]:
+        return {
+            name
+            for name, (path, source) in self.sources.items()
+            if path not in kept and not holds(directory, path, source)
+        }
 
     def _shadowed(self, directory: str) -> set[str]:
         brought = {name.removesuffix(".py") for name in os.listdir(directory)}
         shadowed = (self.libraries & brought) - sys.stdlib_module_names
+        # Whoever looks at all modules of a copy has each page copied that they are on.
+        if not shadowed:
+            return set()
         return {name for name in sys.modules if name.partition(".")[0] in shadowed}
 
     def _with_importers(self, forgotten: set[str]) -> set[str]:
         """Whoever imported a forgotten module holds parts of it, and is forgotten too."""
-        while more := {name for name in self.sources.keys() - forgotten if self._needs(name) & forgotten}:
+        while forgotten:
+            more = {name for name in self.sources.keys() - forgotten if self._needs(name) & forgotten}
+            if not more:
+                break
             forgotten |= more
         return forgotten
 

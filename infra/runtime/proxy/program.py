@@ -37,6 +37,8 @@ class Options:
         if len(arguments) % 2:
             sys.exit(f"proxy: {arguments[-1]} needs a value")
         self.listen = (given["--listen"] or [environment.get("PIXWHISK_LISTEN") or "0.0.0.0:8080"])[-1]
+        self.alone = self.listen.startswith(("connection:", "orders:"))
+        self.lifeline = int(self.listen.rpartition(",")[2]) if self.listen.startswith("orders:") else None
         self.paths = given["--path"]
         self.preload = given["--preload"] or split_list(environment.get("PIXWHISK_PRELOAD"))
         self.own = os.path.dirname(os.path.realpath(__file__))
@@ -49,9 +51,11 @@ def split_list(text: str | None) -> list[str]:
 
 
 def open_socket(address: str) -> socket.socket:
-    """A socket to serve. The parent may have made it: listening (`fd:`), or the one `connection:` there will be."""
-    if address.startswith(("fd:", "connection:")):
-        made = socket.socket(fileno=int(address.partition(":")[2]))
+    """A socket to serve. The parent may have made it: listening (`fd:`), the one `connection:` there will be, or that
+    which a zygote's `orders:` come over, followed by the descriptor of its lifeline.
+    """
+    if address.startswith(("fd:", "connection:", "orders:")):
+        made = socket.socket(fileno=int(address.partition(":")[2].partition(",")[0]))
         # Not for what the action starts.
         made.set_inheritable(False)
         return made
@@ -89,6 +93,12 @@ def main(arguments: Sequence[str]) -> None:
     gc.collect()
     gc.freeze()
     gc.enable()
-    Server(served, LoadedAction(preloaded), alone=options.listen.startswith("connection:")).serve()
+    action = LoadedAction(preloaded)
+    if options.lifeline is not None:
+        # Late: a container that is not copied needs nothing of it.
+        from .zygote import OrderServer
+
+        served = OrderServer(served, options.lifeline, action).serve_orders()
+    Server(served, action, alone=options.alone).serve()
     # Threads of the action must not hold the process back.
     os._exit(0)
