@@ -50,7 +50,7 @@ def command(*, data: Path, watch: float | None, batch: int, in_flight: int | Non
         check_running(deployment)
         settings = settings_of(deployment, batch=batch, in_flight=in_flight)
         try:
-            _run(settings, choose_listener(deployment), stop, watch)
+            _run(deployment, settings, stop, watch)
         except ActionError as error:
             raise Failure(str(error), Exit.UNREACHABLE if error.retryable else Exit.FAILED) from None
 
@@ -83,7 +83,7 @@ def choose_listener(deployment: Deployment) -> ListenSettings | None:
     return ListenSettings(deployment.endpoint, keys.access_key, keys.secret_key, deployment.bucket)
 
 
-def _run(settings: SweepSettings, listening: ListenSettings | None, stop: threading.Event, watch: float | None) -> None:
+def _run(deployment: Deployment, settings: SweepSettings, stop: threading.Event, watch: float | None) -> None:
     from infra.logs import choose_report, start_logging
     from triggers.sweep.__main__ import sweep
     from triggers.sweep.invoking import Invoker
@@ -95,12 +95,7 @@ def _run(settings: SweepSettings, listening: ListenSettings | None, stop: thread
     else:
         start_logging(os.environ)
         runs = Invoker(settings)
-        sweep_for_ever(
-            settings,
-            runs,
-            stop,
-            watch,
-            choose_report(os.environ, click.echo),
-            listening=listening,
-            warm=lambda: runs.warm(settings.in_flight),
-        )
+        # The embedded host keeps containers by itself, and makes one in no time.
+        warm = (lambda: runs.warm(settings.in_flight)) if deployment.external.apihost else None
+        report = choose_report(os.environ, click.echo)
+        sweep_for_ever(settings, runs, stop, watch, report, listening=choose_listener(deployment), warm=warm)

@@ -43,7 +43,8 @@ def watch(
 ) -> None:
     """Returns soon after `stop` is set. `seconds`: how often to look without being woken, for rows that failed.
 
-    `listening`: where to hear of uploads before the journal tells; `warm` is called when nothing was run for minutes.
+    `listening`: where to hear of uploads before the journal tells; `warm` is called at first, and when nothing was run
+    for minutes.
     """
     wake, rule = Wake(), UploadRule(settings.apihost, settings.auth)
     heard = Heard(wake.set)
@@ -75,7 +76,7 @@ class _Watcher:
     warm: Callable[[], None] | None
     _score: Score = field(default_factory=Score)
     _reported: float = 0.0
-    _ran: float = field(default_factory=time.monotonic)
+    _ran: float = -WARM_EVERY
 
     def watch(self) -> None:
         away = False
