@@ -36,6 +36,19 @@ class Bucket:
     def __post_init__(self) -> None:
         go_by(self.s3, self.clock)
 
+    @contextmanager
+    def forcing(self) -> Iterator[None]:
+        """What is deleted inside goes with everything that begins so."""
+
+        def force(request: Any, **_: Any) -> None:
+            request.headers.add_header("x-minio-force-delete", "true")
+
+        self.s3.meta.events.register("before-sign.s3.DeleteObject", force, unique_id="force")
+        try:
+            yield
+        finally:
+            self.s3.meta.events.unregister("before-sign.s3.DeleteObject", unique_id="force")
+
     def audit(self, *flags: str) -> dict[str, Any]:
         done = self.deployment.pixwhisk("audit", "--bucket", self.name, "--grace", "0", "--json", *flags, check=False)
         assert done.returncode in (0, 1), done.stderr
@@ -123,6 +136,19 @@ def test_what_a_lifecycle_rule_expires_is_no_current_result(deployment: Deployme
             bucket.s3.head_object(Bucket=bucket.name, Key="old.png")  # looked at, it expires
         eventually(lambda: not bucket.current(), "no current result")
         eventually(lambda: bucket.audit()["clean"], "a clean audit")
+
+
+@pytest.mark.parametrize("versioned", [False, True])
+def test_what_went_with_its_prefix_is_found(deployment: Deployment, versioned: bool) -> None:
+    """MinIO tells once, or not at all, of a prefix that is deleted by force with all that is below it."""
+    with subscribed(deployment, versioned=versioned) as bucket:
+        for key in ("p/a.png", "p/q/b.png", "c.png"):
+            bucket.s3.put_object(Bucket=bucket.name, Key=key, Body=PICTURES[0])
+        eventually(lambda: len(bucket.current()) == 3, "three rows")
+        with bucket.forcing():
+            bucket.s3.delete_object(Bucket=bucket.name, Key="p/")
+        eventually(bucket.mended, "a clean audit")
+        assert {key for key, _ in bucket.current()} == {"c.png"}
 
 
 def test_a_key_that_cannot_be_listed_stops_no_audit(deployment: Deployment) -> None:

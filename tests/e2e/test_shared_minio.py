@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 from skimage import data as samples
 
-from infra.services.minio import WebhookTarget
+from infra.services.minio import JournalTarget, WebhookTarget
 from tests.fixtures.deployment import Deployment, environment_of, eventually, free_ports, pixwhisk
 from tests.fixtures.minio import RunningMinio, running_minio
 
@@ -95,9 +95,10 @@ def test_two_deployments_on_one_minio_both_get_their_events(deployment: Deployme
 
 @pytest.fixture
 def occupied(tmp_path: Path) -> Iterator[RunningMinio]:
-    """Somebody's MinIO, whose `FAST` posts to somebody else's OpenWhisk."""
+    """Somebody's MinIO, whose `FAST` posts to somebody else's OpenWhisk, and whose `JOURNAL` writes elsewhere, too."""
     theirs = WebhookTarget("FAST", "http://127.0.0.1:9/api/v1/namespaces/_/triggers/image-uploaded", "id:hush")
-    with running_minio(tmp_path, targets=[theirs]) as minio:
+    journal = JournalTarget("JOURNAL", "host=/nowhere dbname=theirs", tmp_path / "queue")
+    with running_minio(tmp_path, targets=[theirs, journal]) as minio:
         minio.client().make_bucket(bucket_name="images")
         yield minio
 
