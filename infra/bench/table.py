@@ -36,6 +36,22 @@ def difference_table(differences: Iterable[Comparison]) -> str:
     return "\n".join(_columns(rows))
 
 
+def past_table(found: Mapping[str, Any]) -> str:
+    """What a large past takes: to fill, to ask, to search."""
+    past = found["past"]
+    similar = past["similarMs"]
+    rows = [
+        (f"{past['pictures']:,} pictures of before", "", ""),
+        ("  another head asked about all", f"{past['rescoreSeconds']} s", ""),
+        ("  the ten most like one", f"{similar['p50']} ms", f"p95 {similar['p95']} ms"),
+        ("  groups of the same bytes", f"{past['duplicatesSeconds']} s", ""),
+        ("  groups of almost the same", f"{past['nearDuplicatesSeconds']} s", ""),
+        ("  all dogs, in SQL", f"{past['ancestorSqlSeconds']} s", ""),
+        ("  all dogs, by `results`", f"{past['ancestorResultsSeconds']} s", ""),
+    ]
+    return "\n".join([*_columns(rows), "", _machine(found)])
+
+
 def article_table(found: Mapping[str, Any]) -> str:
     """Plain text in columns: both averages beside those of 2018, the stages, and what the calls cost."""
     article = found["article"]

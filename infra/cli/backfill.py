@@ -80,7 +80,7 @@ def _rescore(deployment: Deployment, name: str, stop: threading.Event) -> None:
         if named not in known or not known[named].active:
             raise BadModel(f"{name} is not active: `pixwhisk models use {name}` first")
         with Counting(f"asking {name}", so_far, lambda: known[named].unanswered):
-            rescore(connection, model, stop, report)
+            rescore(deployment.database_url, model, stop, report)
     click.echo(f"{name}: {written} outcomes from embeddings")
 
 

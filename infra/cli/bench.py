@@ -34,6 +34,7 @@ if TYPE_CHECKING:
 )
 @click.option("--peers", is_flag=True, help="Instead: beside Celery, RQ, Procrastinate and a plain webhook, in turns.")
 @click.option("--article", is_flag=True, help="Instead: 1000 warm and 1000 cold calls, as in the article of 2018.")
+@click.option("--past", is_flag=True, help="Instead: 100,000 pictures of before are re-scored, searched and grouped.")
 @click.option("--compare", type=click.File(), metavar="FILE", help="Say what differs from what --json wrote.")
 @click.option("--quick", is_flag=True, help="A little of each: to see that it works, not how fast.")
 def command(
@@ -44,6 +45,7 @@ def command(
     plots: Path | None,
     peers: bool,
     article: bool,
+    past: bool,
     compare: IO[str] | None,
     quick: bool,
 ) -> None:
@@ -55,23 +57,23 @@ def command(
     --quick half a minute.
 
     --peers sets up what people would use instead, each as its own documentation has it, with the same code of classify
-    and store, and takes some six minutes. --article takes some ten. `make setup-bench` installs what --peers and
+    and store, and takes some six minutes. --article takes some ten. --past takes some eight, and as
+    many megabytes of the database as it makes rows. `make setup-bench` installs what --peers and
     --plots need.
     """
     # Late, here and below: `--help` needs none of it.
     from infra.bench import plots as drawing
     from infra.bench.clients import BenchFailed
 
-    if peers and (plots or article):
-        raise click.UsageError("--peers goes with neither --plots nor --article: leave it or them out")
-    if compare and (peers or article):
-        raise click.UsageError("--compare goes with neither --peers nor --article: leave it or them out")
+    _check_usage(peers=peers, article=article, past=past, plots=bool(plots), compare=bool(compare))
     before = _read_document(compare) if compare else None
     try:
         if plots:
             drawing.require_packages()
         with explained(), _deployed(paths.data(data) if data else None) as (deployment, up), Parts() as parts:
-            if peers:
+            if past:
+                found = _ask_past(deployment, parts, quick=quick)
+            elif peers:
                 found = _compare(deployment, parts, quick=quick)
             elif article:
                 found = _repeat_article(deployment, parts, quick=quick)
@@ -87,6 +89,15 @@ def command(
         click.echo(f"\n{_differences(before, found)}", err=as_json and not output)
     for path in drawing.write(found, plots) if plots else ():
         click.echo(path, err=True)
+
+
+def _check_usage(*, peers: bool, article: bool, past: bool, plots: bool, compare: bool) -> None:
+    """One thing is measured at a time, and not everything can be drawn or compared."""
+    chosen = [option for option, given in (("--peers", peers), ("--article", article), ("--past", past)) if given]
+    others = [option for option, given in (("--plots", plots and not article), ("--compare", compare)) if given]
+    if len(chosen) > 1 or (chosen and others):
+        first, second, *_ = [*chosen, *others]
+        raise click.UsageError(f"{first} does not go with {second}: leave out one of them")
 
 
 def _read_document(file: IO[str]) -> dict[str, Any]:
@@ -136,11 +147,20 @@ def _repeat_article(deployment: Deployment, parts: Parts, *, quick: bool) -> dic
     return measuring.write_heading(quick=quick) | {"article": article.measure_article(deployment, plan, parts.begin)}
 
 
+def _ask_past(deployment: Deployment, parts: Parts, *, quick: bool) -> dict[str, Any]:
+    from infra.bench import measuring, past
+
+    plan = past.QUICK if quick else past.PastPlan()
+    return measuring.write_heading(quick=quick) | {"past": past.measure_past(deployment, plan, parts.begin)}
+
+
 def _table(found: dict[str, Any]) -> str:
     from infra.bench import table
 
     if "peers" in found:
         return table.comparison_table(found)
+    if "past" in found:
+        return table.past_table(found)
     return table.article_table(found) if "article" in found else table.table(found)
 
 

@@ -6,7 +6,8 @@ Goes object by object in the order of their numbers; what has an outcome is pass
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from threading import Event
 from typing import Any
 
@@ -14,6 +15,7 @@ import numpy as np
 import psycopg
 from numpy.typing import NDArray
 
+from infra.database.queries import connect
 from infra.models.installed import InstalledModel
 
 PORTION = 2000
@@ -50,30 +52,48 @@ WHERE outcomes.etag <> excluded.etag
 """
 
 Connection = psycopg.Connection[dict[str, Any]]
+Row = Mapping[str, Any]
 
 
-def rescore(
-    connection: Connection, model: InstalledModel, stop: Event, report: Callable[[int], None] = lambda _: None
-) -> int:
-    """Write the outcomes that the model lacks and whose embeddings are there; tells `report` how many so far."""
+def rescore(url: str, model: InstalledModel, stop: Event, report: Callable[[int], None] = lambda _: None) -> int:
+    """Write the outcomes that the model lacks and whose embeddings are there; tells `report` how many so far. While
+    the database at `url` writes some, the head is asked about the next.
+    """
     if model.backbone is None:
         return 0
-    head, written, after = BatchHead(model), 0, 0
-    row = connection.execute(
-        "SELECT id FROM models WHERE (name, digest) = (%s, %s)", (model.name, model.digest)
-    ).fetchone()
-    while row is not None and not stop.is_set():
-        place = {"backbone": model.backbone, "after": after, "model": row["id"], "portion": PORTION}
-        found = connection.execute(_LACKING, place).fetchall()
-        if not found:
-            break
-        connection.execute(_WRITE, {"model": row["id"], "rows": json.dumps(list(_rows(head, found)))})
-        after, written = found[-1]["id"], written + len(found)
-        report(written)
+    written = 0
+    with connect(url) as reading, connect(url) as writing, ThreadPoolExecutor(1) as pool:
+        row = reading.execute("SELECT id FROM models WHERE (name, digest) = (%s, %s)", (model.name, model.digest))
+        known = row.fetchone()
+        before: Future[None] | None = None
+        for portion in _ask(reading, model, known["id"], stop) if known else ():
+            if before is not None:
+                before.result()
+            before = pool.submit(_write, writing, known["id"] if known else 0, portion)
+            written += len(portion)
+            report(written)
+        if before is not None:
+            before.result()
     return written
 
 
-def _rows(head: BatchHead, found: Sequence[dict[str, Any]]) -> Iterator[dict[str, Any]]:
+def _ask(connection: Connection, model: InstalledModel, model_id: int, stop: Event) -> Iterator[Sequence[Row]]:
+    """Rows to write, a portion at a time; after `stop` no more."""
+    head, after = BatchHead(model), 0
+    while not stop.is_set():
+        place = {"backbone": model.backbone, "after": after, "model": model_id, "portion": PORTION}
+        found = connection.execute(_LACKING, place).fetchall()
+        if not found:
+            return
+        yield list(_rows(head, found))
+        after = found[-1]["id"]
+
+
+def _write(connection: Connection, model_id: int, rows: Sequence[Row]) -> None:
+    connection.execute(_WRITE, {"model": model_id, "rows": json.dumps(rows)})
+
+
+def _rows(head: BatchHead, found: Sequence[Row]) -> Iterator[Row]:
     stored = np.stack([np.frombuffer(each["numbers"], np.uint8) for each in found]).astype(np.float32)
     zeros = np.array([[each["zero_point"]] for each in found], np.float32)
     scales = np.array([[each["scale"]] for each in found], np.float32)
@@ -100,8 +120,7 @@ class BatchHead:
     def speak(self, embeddings: NDArray[np.float32]) -> Iterator[list[dict[str, Any]]]:
         """The labels of each, as a row keeps them."""
         probabilities = self.ask(embeddings)
-        count = min(KEPT, probabilities.shape[1])
-        first = np.argsort(-probabilities, axis=1, kind="stable")[:, :count]
+        first = self._find_likeliest(probabilities, min(KEPT, probabilities.shape[1]))
         for row, order in zip(probabilities, first, strict=True):
             kept = [index for index in order.tolist() if row[index] >= LEAST]
             yield [self._label(index, float(row[index])) for index in kept]
@@ -114,6 +133,15 @@ class BatchHead:
         self._interpreter.set_tensor(taken["index"], embeddings)
         self._interpreter.invoke()
         return np.asarray(self._interpreter.get_tensor(given["index"]), np.float32)
+
+    @staticmethod
+    def _find_likeliest(probabilities: NDArray[np.float32], count: int) -> NDArray[np.int64]:
+        """Likeliest first, the lower index first where equal. Sorting all of a thousand labels would take most of the
+        time there is.
+        """
+        some = np.sort(np.argpartition(-probabilities, count - 1, axis=1)[:, :count], axis=1)
+        order = np.argsort(-np.take_along_axis(probabilities, some, axis=1), axis=1, kind="stable")
+        return np.take_along_axis(some, order, axis=1)
 
     def _label(self, index: int, probability: float) -> dict[str, Any]:
         name = self.names[index]

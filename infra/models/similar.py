@@ -15,23 +15,12 @@ from actions.errors import Rejected
 from actions.store.rows import signature
 from infra import paths
 from infra.models.installed import BadModel
-
-# Neighbours of each that are looked at for near duplicates.
-NEIGHBOURS = 8
+from infra.models.near import find_near
 
 _SAME_BYTES = """
 SELECT array_agg(DISTINCT key) AS keys FROM current_results
 WHERE bucket = %(bucket)s AND sha256 IS NOT NULL GROUP BY sha256 HAVING count(DISTINCT key) > 1
 """
-_NEAR = """
-SELECT one.key AS one, other.key AS other
-FROM current_embeddings AS one
-CROSS JOIN LATERAL nearest_embeddings(one.backbone_id, one.signature, %(neighbours)s) AS near
-JOIN current_embeddings AS other ON other.object_id = near.object_id AND other.backbone_id = one.backbone_id
-WHERE one.bucket = %(bucket)s AND other.bucket = %(bucket)s AND one.object_id < other.object_id
-  AND embedding_similarity(one.numbers, one.zero_point, other.numbers, other.zero_point) >= %(least)s
-"""
-
 Connection = psycopg.Connection[dict[str, Any]]
 
 
@@ -64,15 +53,24 @@ def find_duplicates(connection: Connection, bucket: str, near: float | None) -> 
     """Groups of keys, each sorted: the same bytes, and with `near` also pictures at least so similar."""
     links = [row["keys"] for row in connection.execute(_SAME_BYTES, {"bucket": bucket})]
     if near is not None:
-        asked = {"bucket": bucket, "least": near, "neighbours": NEIGHBOURS}
-        links += [[row["one"], row["other"]] for row in connection.execute(_NEAR, asked)]
+        links += map(list, find_near(connection, bucket, near))
     return join(links)
 
 
 def join(links: Iterable[Sequence[str]]) -> list[list[str]]:
     """What is linked, directly or by others, as groups in the order of their first keys."""
-    group_of: dict[str, set[str]] = {}
-    for link in links:
-        merged = set(link).union(*(group_of.get(key, ()) for key in link))
-        group_of.update(dict.fromkeys(merged, merged))
-    return sorted(sorted(group) for group in {id(group): group for group in group_of.values()}.values())
+    above: dict[str, str] = {}
+
+    def find_first(key: str) -> str:
+        """Of its group; the way there is shortened, so that a long one is gone once."""
+        while (upper := above.setdefault(key, key)) != key:
+            above[key] = key = above[upper]
+        return key
+
+    for one, *others in links:
+        for other in others:
+            above[find_first(other)] = find_first(one)
+    groups: dict[str, list[str]] = {}
+    for key in above:
+        groups.setdefault(find_first(key), []).append(key)
+    return sorted(sorted(group) for group in groups.values())

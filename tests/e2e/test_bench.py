@@ -81,6 +81,17 @@ def test_charts_are_drawn(bench: tuple[dict[str, Any], str, Path]) -> None:
 
 
 @pytest.mark.timeout(300)
+def test_a_large_past_is_asked(deployment: Deployment, tmp_path: Path) -> None:
+    """Re-scored, searched and grouped, by the same code as the commands; nothing of it stays."""
+    written = tmp_path / "past.json"
+    deployment.pixwhisk("bench", "--past", "--quick", "--json", "--output", str(written))
+    past = json.loads(written.read_text())["past"]
+    assert (past["pictures"], past["similarMs"]["count"]) == (2000, 5)
+    assert all(value > 0 for value in past.values() if isinstance(value, float))
+    assert deployment.query("SELECT FROM objects WHERE bucket = 'bench-past'") == []
+    assert deployment.query("SELECT FROM models WHERE name = 'bench-former'") == []
+
+
 def test_the_article_of_2018_is_measured_again(deployment: Deployment, tmp_path: Path) -> None:
     """Each call's time, stages that add up to the average, what it costs, and three pictures."""
     written = tmp_path / "article.json"
