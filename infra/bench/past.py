@@ -132,7 +132,7 @@ def _fill(connection: Connection, model: InstalledModel, plan: PastPlan, report:
         objects = connection.execute(_OBJECTS, {"bucket": BUCKET, "first": first, "last": last}).fetchall()
         connection.execute(_OUTCOMES, {"former": FORMER, "ids": [each["id"] for each in objects]})
         with connection.cursor().copy(_EMBEDDINGS) as copy:
-            for values in _embed(objects, row["id"], seen, chosen):
+            for values in _make_embeddings(objects, row["id"], seen, chosen):
                 copy.write_row(values)
         report(last + 1)
 
@@ -143,7 +143,7 @@ def _look(model: InstalledModel) -> Sequence[Embedding]:
     return [each for each in found if each is not None]
 
 
-def _embed(
+def _make_embeddings(
     objects: Sequence[Mapping[str, Any]], backbone: int, seen: Sequence[Embedding], chosen: np.random.Generator
 ) -> Iterator[tuple[Any, ...]]:
     stored = np.stack([np.frombuffer(each.values, np.uint8) for each in seen])

@@ -37,7 +37,7 @@ Connection = psycopg.Connection[dict[str, Any]]
 
 
 @dataclass(frozen=True, slots=True)
-class Held:
+class HeldPictures:
     """All pictures of a bucket: `stored` has a row of bytes each, of which `zeros` mean 0."""
 
     keys: list[str]
@@ -59,7 +59,7 @@ def find_near(connection: Connection, bucket: str, least: float) -> Iterator[tup
             yield held.keys[one], held.keys[other]
 
 
-def _read(connection: Connection, bucket: str) -> Held:
+def _read(connection: Connection, bucket: str) -> HeldPictures:
     keys, zeros, parts = list[str](), list[float](), list[bytes]()
     with connection.transaction(), connection.cursor(name="near") as cursor:
         cursor.itersize = PORTION
@@ -68,10 +68,10 @@ def _read(connection: Connection, bucket: str) -> Held:
             zeros.append(row["zero_point"])
             parts.append(row["numbers"])
     stored = np.frombuffer(b"".join(parts), np.uint8).reshape(len(keys), -1) if keys else np.zeros((0, 1), np.uint8)
-    return Held(keys, stored, np.array(zeros, np.float32))
+    return HeldPictures(keys, stored, np.array(zeros, np.float32))
 
 
-def _compare(held: Held, least: float) -> Iterator[tuple[int, int]]:
+def _compare(held: HeldPictures, least: float) -> Iterator[tuple[int, int]]:
     short, longer = _shorten(held)
     # As much as rounding may take from a cosine.
     enough = np.float32(least - 1e-4)
@@ -86,14 +86,16 @@ def _compare(held: Held, least: float) -> Iterator[tuple[int, int]]:
                 yield from _verify(held, one[kept], other[kept], least)
 
 
-def _verify(held: Held, ones: NDArray[np.int64], others: NDArray[np.int64], least: float) -> Iterator[tuple[int, int]]:
+def _verify(
+    held: HeldPictures, ones: NDArray[np.int64], others: NDArray[np.int64], least: float
+) -> Iterator[tuple[int, int]]:
     for first in range(0, len(ones), VERIFIED):
         one, other = ones[first : first + VERIFIED], others[first : first + VERIFIED]
         found = np.einsum("ij,ij->i", held.read_units(one), held.read_units(other)) >= least
         yield from zip(one[found].tolist(), other[found].tolist(), strict=True)
 
 
-def _shorten(held: Held) -> tuple[Floats, Floats]:
+def _shorten(held: HeldPictures) -> tuple[Floats, Floats]:
     """Of each picture the first numbers, turned, and the length of what is left; of fewer and of more numbers."""
     count = len(held.keys)
     sample = held.read_units(np.linspace(0, count - 1, min(count, SAMPLE)).astype(np.int64))

@@ -7,7 +7,7 @@ from itertools import combinations
 import numpy as np
 import pytest
 
-from infra.models.near import Held, _compare
+from infra.models.near import HeldPictures, _compare
 from infra.models.similar import join
 
 LENGTH = 400
@@ -21,7 +21,7 @@ def test_no_pair_is_missed(least: float) -> None:
     stored = np.concatenate(
         [np.clip(kinds + chosen.normal(0, spread, kinds.shape), 0, 255) for spread in (0, 5, 20, 60)]
     ).astype(np.uint8)
-    held = Held(
+    held = HeldPictures(
         [str(number) for number in range(len(stored))], stored, chosen.integers(0, 5, len(stored)) * np.float32(1)
     )
     units = held.read_units(slice(None))
