@@ -16,6 +16,8 @@ from typing import Any
 
 from PIL import Image
 
+from tests.data.heic_grid import heic_grid
+
 Case = tuple[str, bytes]
 
 _FORMATS: tuple[tuple[str, dict[str, Any]], ...] = (
@@ -50,7 +52,11 @@ def damaged(seed: int, count: int) -> Iterator[bytes]:
     """Small cases and honest pictures of every format, changed at random, mostly where the headers are."""
     shuffled = random.Random(seed)
     formats = (*_FORMATS, ("JPEG", {}), ("JPEG", {"progressive": True}), ("TIFF", {"compression": "jpeg"}))
-    honest = [heic(photo()), *(saved(photo(), name, **options) for name, options in formats)]
+    honest = [
+        heic(photo()),
+        heic_grid(photo(), 80, thumbnail=photo()),
+        *(saved(photo(), name, **options) for name, options in formats),
+    ]
     base = [body for _, body in cases() if 16 < len(body) < 200_000] + honest * 20
     for _ in range(count):
         body = bytearray(shuffled.choice(base))
@@ -379,6 +385,12 @@ def _boxes() -> Iterator[Case]:
     avif = saved(photo(), "AVIF")
     sizes = avif.index(b"ispe") + 8
     yield "avif-bomb-60000x60000", avif[:sizes] + struct.pack(">II", 60_000, 60_000) + avif[sizes + 8 :]
+    large = saved(Image.new("RGB", (4096, 4096)), "AVIF", speed=10)
+    at = large.index(b"ispe") + 8
+    yield "avif-bomb-of-a-small-box", large[:at] + struct.pack(">II", 160, 160) + large[at + 8 :]
+    grid = heic_grid(photo(), 80, thumbnail=photo())
+    yield "heic-grid-honest", grid
+    yield "heic-grid-of-65536-tiles", grid.replace(b"\0\0\2\3", b"\0\0\xff\xff")
     code = saved(photo(), "JPEG2000", no_jp2=True)
     yield "jpeg-2000-bomb-60000x60000", code[:8] + struct.pack(">II", 60_000, 60_000) + code[16:]
     tiles = code[:24] + struct.pack(">II", 1, 1) + code[32:]

@@ -8,7 +8,8 @@ from typing import BinaryIO
 from PIL import AvifImagePlugin, Image
 from PIL.AvifImagePlugin import AvifImageFile
 
-from actions.classify.pictures.boxes import telling_cut_off
+from actions.classify.pictures.av1 import largest_frame
+from actions.classify.pictures.boxes import check_end, telling_cut_off
 from actions.classify.pictures.examined import Examined
 from actions.classify.pictures.frame import Frame
 from actions.classify.pictures.orientation import as_seen, parse_exif
@@ -16,18 +17,22 @@ from actions.errors import UnsupportedFormat
 
 AvifImagePlugin.DEFAULT_MAX_THREADS = 1
 
-# The decoder's planes and its picture in RGB, Pillow's copy of that as bytes, and its own.
-_COST_PIXEL = 10
+# The decoder's planes, of ten bits and unthinned at most, its picture in RGB, Pillow's copy of that as bytes, and its
+# own; and the same with a plane for alpha.
+_COST_PIXEL, _COST_PIXEL_ALPHA = 13, 18
 
 
 def examine(file: BinaryIO, _frame: Frame) -> Examined:
     if not AvifImagePlugin.SUPPORTED:
         raise UnsupportedFormat("an AVIF picture, which this deployment is built without; save it as a JPEG")
     with telling_cut_off(file):
+        check_end(file)
+        file.seek(0)
         image = AvifImageFile(file)
     orientation = parse_exif(image.info.get("exif")) or 1
     width, height = as_seen(image.size, orientation)
-    memory = width * height * _COST_PIXEL + 2 * file.seek(0, io.SEEK_END)
+    pixels = max(width * height, largest_frame(file))
+    memory = pixels * (_COST_PIXEL_ALPHA if image.mode == "RGBA" else _COST_PIXEL) + 2 * file.seek(0, io.SEEK_END)
     return Examined(
         "AVIF", width, height, orientation, memory, lambda: _load(file, image), profile=image.info.get("icc_profile")
     )

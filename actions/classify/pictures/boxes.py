@@ -13,6 +13,21 @@ from actions.errors import TruncatedImage
 
 _LIMIT_BOXES = 1024
 _CODESTREAM, _END = b"\xff\x4f", b"\xff\xd9"
+_KNOWN = (
+    b"ftyp",
+    b"meta",
+    b"mdat",
+    b"moov",
+    b"free",
+    b"skip",
+    b"wide",
+    b"uuid",
+    b"idat",
+    b"jP  ",
+    b"jp2h",
+    b"jp2c",
+    b"xml ",
+)
 
 
 @contextmanager
@@ -21,9 +36,14 @@ def telling_cut_off(file: BinaryIO) -> Iterator[None]:
     try:
         yield
     except PARSER_ERRORS:
-        if _ends_early(file):
-            raise TruncatedImage("the file is cut off: its end is missing; upload it again from its source") from None
+        check_end(file)
         raise
+
+
+def check_end(file: BinaryIO) -> None:
+    """Raises `TruncatedImage` where the last box is longer than the file: some parsers make up what is missing."""
+    if _ends_early(file):
+        raise TruncatedImage("the file is cut off: its end is missing; upload it again from its source")
 
 
 def _ends_early(file: BinaryIO) -> bool:
@@ -35,8 +55,9 @@ def _ends_early(file: BinaryIO) -> bool:
     for _ in range(_LIMIT_BOXES):
         file.seek(at)
         head = file.read(16)
-        if len(head) < 8:
-            return at > size or bool(head)
+        if head[4:8] not in _KNOWN:
+            # What a camera appends is no box, and says nothing of the picture's.
+            return False
         (length,) = struct.unpack_from(">I", head)
         if length == 1 and len(head) == 16:
             (length,) = struct.unpack_from(">Q", head, 8)

@@ -8,7 +8,7 @@ from PIL import Image
 
 from actions.classify.pictures.colours import Converter, converter
 from actions.classify.pictures.examined import Examined
-from actions.classify.pictures.frame import Frame
+from actions.classify.pictures.frame import Frame, centre
 from actions.classify.pictures.orientation import turn_upright
 from actions.classify.pictures.parsers import parsing
 from actions.classify.pictures.profiles import apply_profile, space_of
@@ -43,10 +43,10 @@ def _cut(image: Image.Image, to_rgb: Converter | None, frame: Frame) -> Image.Im
     itself goes along columns first, and a rounding differs.
     """
     if to_rgb is None or (image.mode in ("RGB", "L") and not image.has_transparency_data):
-        box = _centre(image.size, frame)
+        box = centre(image.size, frame)
         small = image.resize((frame.side, frame.side), Image.Resampling.BICUBIC, box)
         return small if to_rgb is None else small.convert("RGB")
-    left, top, right, bottom = _centre(image.size, frame)
+    left, top, right, bottom = centre(image.size, frame)
     # A bicubic kernel looks two steps of the result beyond the box.
     margin = math.ceil(2 * max(1, (bottom - top) / frame.side)) + 1
     first, last = max(0, int(top) - margin), min(image.height, math.ceil(bottom) + margin)
@@ -60,10 +60,3 @@ def _cut(image: Image.Image, to_rgb: Converter | None, frame: Frame) -> Image.Im
         narrow.paste(resized, (0, upper - first))
     down = (0, top - first, frame.side, bottom - first)
     return narrow.resize((frame.side, frame.side), Image.Resampling.BICUBIC, down)
-
-
-def _centre(size: tuple[int, int], frame: Frame) -> tuple[float, float, float, float]:
-    width, height = size
-    side = min(size) * frame.crop
-    left, top = (width - side) / 2, (height - side) / 2
-    return left, top, left + side, top + side

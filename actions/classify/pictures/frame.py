@@ -22,3 +22,11 @@ def reduction(size: tuple[int, int], frame: Frame) -> int:
     """How many times smaller (1, 2, 4, 8) a picture is decoded: as much as leaves its short side long enough."""
     possible = min(size) // frame.short_side
     return next((scale for scale in (8, 4, 2) if possible >= scale), 1)
+
+
+def centre(size: tuple[int, int], frame: Frame) -> tuple[float, float, float, float]:
+    """The square of a picture that the frame shows: left, top, right, bottom."""
+    width, height = size
+    side = min(size) * frame.crop
+    left, top = (width - side) / 2, (height - side) / 2
+    return left, top, left + side, top + side
