@@ -15,6 +15,9 @@ from actions.statements import statements
 if TYPE_CHECKING:
     from infra.audit.report import Seen
 
+# How long what an audit found is kept.
+KEPT = timedelta(days=90)
+
 Connection = psycopg.Connection[dict[str, Any]]
 
 
@@ -55,7 +58,7 @@ class Standing:
 
 
 def record_audit(connection: Connection, scope: Scope, began: datetime, seen: Seen, repaired: int) -> None:
-    """Keep what an audit has found."""
+    """Keep what an audit has found, for as long as anybody may ask."""
     values = {
         "bucket": scope.bucket,
         "prefix": scope.prefix,
@@ -71,6 +74,7 @@ def record_audit(connection: Connection, scope: Scope, began: datetime, seen: Se
         "subscription": seen.subscription,
     }
     connection.execute(statements(__file__)["record_audit"], values)
+    connection.execute(statements(__file__)["prune_audits"], {"bucket": scope.bucket, "age": KEPT})
 
 
 def note_subscription(connection: psycopg.Connection[Any], bucket: str, document: str, state: str | None) -> None:

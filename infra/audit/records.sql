@@ -8,6 +8,10 @@ INSERT INTO audits (
     %(unseen)s, %(repaired)s, %(subscription)s
 );
 
+-- What is older nobody asks about.
+-- name: prune_audits
+DELETE FROM audits WHERE bucket = %(bucket)s AND ended_at < now() - %(age)s;
+
 -- name: note_subscription
 INSERT INTO subscriptions (bucket, document) VALUES (%(bucket)s, %(document)s)
 ON CONFLICT (bucket) DO UPDATE SET

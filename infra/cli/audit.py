@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import dataclasses
 import json
 import sys
 import time
@@ -39,8 +38,8 @@ UNSEEN = {
 @click.command(epilog=examples("pixwhisk audit", "pixwhisk audit --prefix 2026/ --repair"))
 @options.data
 @options.bucket
-@click.option("--prefix", metavar="TEXT", default="", help="Only keys that begin so.")
-@click.option("--suffix", metavar="TEXT", default="", help="Only keys that end so.")
+@click.option("--prefix", metavar="TEXT", help="Only keys that begin so.  [default: the subscription's]")
+@click.option("--suffix", metavar="TEXT", help="Only keys that end so.  [default: the subscription's]")
 @click.option("--repair", is_flag=True, help="Put every difference into the inbox; the sweep does the rest.")
 @click.option(
     "--grace",
@@ -59,8 +58,8 @@ def command(
     *,
     data: Path,
     bucket: str | None,
-    prefix: str,
-    suffix: str,
+    prefix: str | None,
+    suffix: str | None,
     repair: bool,
     grace: float,
     every: timedelta | None,
@@ -73,18 +72,18 @@ def command(
     without an object) and hidden (an object that is not listed, and beside which there may be more that nobody can
     see), each with its key and reason; --repair sees to the first three. What may only be on its way is looked at once
     more after --grace seconds. Of the deployment's own bucket it also says whether MinIO still tells of what is put
-    there, and --repair subscribes it again. Of a bucket that is subscribed with a prefix or a suffix, name these.
+    there, and --repair subscribes it again; of other keys than MinIO is to tell of it says nothing, unless they are
+    named.
     What was found is kept, and `status` says how long ago that was; `up` audits by itself. Exits 0 if nothing differs,
     1 if something does, 3 if it could not look.
     """
     if every is not None:
         given = {"--bucket": bucket, "--prefix": prefix, "--suffix": suffix, "--grace": f"{grace:g}"}
-        typed = [word for name, value in given.items() if value for word in (name, value)]
+        typed = [word for name, value in given.items() if value is not None for word in (name, value)]
         flags = [name for name, is_set in (("--repair", repair), ("--json", as_json)) if is_set]
         _watch(data, bucket, every, [*typed, *flags], at_once=not later)
         return
     from infra.audit.listing import find_listing
-    from infra.audit.records import Scope
     from infra.audit.report import Seen, audit
     from infra.audit.rows import enqueue, opened
     from infra.cli.standing import find_running
@@ -92,36 +91,44 @@ def command(
     with _looking(), explained():
         deployment, seen, began, start = find_running(data), Seen(), time.monotonic(), datetime.now(UTC)
         bucket = bucket or deployment.bucket
-        show = _Json(bucket, prefix, suffix) if as_json else _Text()
         with (
             Counting(f"auditing {bucket}", lambda: _so_far(seen)),
             opened(deployment.database_url) as connection,
         ):
-            scope = Scope(bucket, prefix, suffix, complete=not (prefix or suffix))
+            told = None
             if bucket == deployment.bucket:
                 # First: what is put from now on is told of, what was put before is listed.
                 told = _see_subscription(deployment, connection, repair=repair)
                 seen.subscription = told.state
-                complete = told.prefix.startswith(prefix) and told.suffix.endswith(suffix)
-                scope = dataclasses.replace(scope, complete=complete)
+            scope = _choose_scope(bucket, prefix, suffix, told)
+            show = _Json(scope) if as_json else _Text()
             store = find_listing(deployment)
             found = audit(
                 store.fetcher(bucket),
                 connection,
                 bucket,
                 seen,
-                prefix=prefix,
-                suffix=suffix,
+                prefix=scope.prefix,
+                suffix=scope.suffix,
                 grace=timedelta(seconds=grace),
                 look=store.looker(bucket),
             )
             found = show.each(found)
             repaired = enqueue(connection, bucket, found, "audit") if repair else sum(0 for _ in found)
-            if prefix and not (seen.listed or seen.rows):
-                _warn_of_prefix(prefix, deployment.database_url)
+            if scope.prefix and not (seen.listed or seen.rows):
+                _warn_of_prefix(scope.prefix, deployment.database_url)
             since = _record(connection, scope, start, seen, repaired)
         show.end(seen, repaired, time.monotonic() - began, since)
     sys.exit(Exit.OK if seen.clean else Exit.FAILED)
+
+
+def _choose_scope(bucket: str, prefix: str | None, suffix: str | None, told: SeenSubscription | None) -> Scope:
+    """What was named, or else what the bucket's subscription tells of."""
+    from infra.audit.records import Scope
+
+    all_told = (told.prefix, told.suffix) if told else ("", "")
+    begins, ends = (named if given is None else given for given, named in zip((prefix, suffix), all_told, strict=True))
+    return Scope(bucket, begins, ends, complete=all_told[0].startswith(begins) and all_told[1].endswith(ends))
 
 
 def _watch(data: Path, bucket: str | None, every: timedelta, arguments: Sequence[str], *, at_once: bool) -> None:
@@ -229,8 +236,8 @@ class _Text:
 class _Json:
     """For programs: one document, written as it is found, so that a million differences need no memory."""
 
-    def __init__(self, bucket: str, prefix: str, suffix: str) -> None:
-        self.head = {"bucket": bucket, "prefix": prefix, "suffix": suffix}
+    def __init__(self, scope: Scope) -> None:
+        self.head = {"bucket": scope.bucket, "prefix": scope.prefix, "suffix": scope.suffix}
 
     def each(self, differences: Iterator[Difference]) -> Iterator[Difference]:
         click.echo(json.dumps(self.head)[:-1] + ', "differences": [', nl=False)

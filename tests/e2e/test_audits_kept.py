@@ -86,6 +86,25 @@ def test_an_audit_of_a_part_proves_nothing_of_the_whole(fresh: Deployment) -> No
     assert (found["complete"], found["clean"], found["versions"]) == (False, True, 0)
 
 
+def test_of_what_nobody_is_told_of_an_audit_says_nothing(fresh: Deployment) -> None:
+    """A bucket that is subscribed with a prefix is audited by it, and is well when that is; all of it when asked."""
+    s3 = fresh.s3()
+    document = s3.get_bucket_notification_configuration(Bucket=fresh.bucket)["QueueConfigurations"]
+    rules = [{"Name": "prefix", "Value": "in/"}]
+    narrow = [{**each, "Filter": {"Key": {"FilterRules": rules}}} for each in document]
+    set_document = s3.put_bucket_notification_configuration
+    set_document(Bucket=fresh.bucket, NotificationConfiguration={"QueueConfigurations": narrow})
+    s3.put_object(Bucket=fresh.bucket, Key="out/b.png", Body=COFFEE)
+    found = json.loads(fresh.pixwhisk("audit", "--grace", "0", "--json").stdout)
+    assert (found["prefix"], found["clean"]) == ("in/", True)
+    assert audits(fresh)[-1]["complete"] is True
+    everything = fresh.pixwhisk("audit", "--grace", "0", "--json", "--prefix", "", check=False)
+    assert json.loads(everything.stdout)["counts"]["missing"] == 1
+    set_document(Bucket=fresh.bucket, NotificationConfiguration={"QueueConfigurations": document})
+    fresh.pixwhisk("audit", "--repair", "--grace", "0", check=False)
+    eventually(lambda: fresh.rows("out/b.png"), "a row")
+
+
 def test_every_so_long_it_audits_until_it_is_told_to_end(deployment: Deployment) -> None:
     """At once where there was none lately; Ctrl-C ends it, and what it has begun."""
     deployment.query("DELETE FROM audits RETURNING 1")
