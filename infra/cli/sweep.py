@@ -96,6 +96,6 @@ def _run(deployment: Deployment, settings: SweepSettings, stop: threading.Event,
         start_logging(os.environ)
         runs = Invoker(settings)
         # The embedded host keeps containers by itself, and makes one in no time.
-        warm = (lambda: runs.warm(settings.in_flight)) if deployment.external.apihost else None
+        warm = (lambda: runs.warm(2 * settings.in_flight)) if deployment.external.apihost else None
         report = choose_report(os.environ, click.echo)
         sweep_for_ever(settings, runs, stop, watch, report, listening=choose_listener(deployment), warm=warm)

@@ -230,7 +230,7 @@ class Sweep:
                 self._end_heard(batch)
                 self.score.requeued += len(batch.rows)
             case Refused(until="place"):
-                (self._large if batch.large else self._waiting).appendleft(batch)
+                self._keep(batch)
                 self._crowded += 1
                 self._resume = time.monotonic() + PAUSE_PLACE * (0.5 + random.random())  # noqa: S311 - jitter
                 if self._crowded % WORTH_SAYING == 0:
@@ -247,6 +247,13 @@ class Sweep:
                 self._note_failure(batch, answer)
             case _:
                 assert_never(answer)
+
+    def _keep(self, batch: Batch) -> None:
+        """It is the next again; of what was heard, more may go with it by then."""
+        if batch.heard:
+            self._end_heard(batch, again=True)
+        else:
+            (self._large if batch.large else self._waiting).appendleft(batch)
 
     def _note_outcomes(self, batch: Batch, outcomes: Sequence[Mapping[str, Any]]) -> None:
         seen: list[SeenEvent] = []

@@ -31,7 +31,7 @@ from actions.minio_client import Minio, MinioException
 
 TIMEOUT = urllib3.Timeout(connect=3, read=5)
 # How long a stream lasts where each event matters, and elsewhere, in s; the next one is open by then.
-QUICK, SLOW = 0.1, 15.0
+QUICK, SLOW = 0.08, 15.0
 TIMEOUT_CONNECT = 3.0
 # A stream that was ended has said all it has by then.
 TIMEOUT_END = 5.0
@@ -77,7 +77,7 @@ class Listener:
         threading.Thread(target=self._listen_for_ever, name="listener", daemon=True).start()
 
     def hurry(self, quick: bool) -> None:
-        """From now on hear of each event within a tenth of a second, or of a few together."""
+        """From now on hear of each event within a tenth of a second; otherwise of a few together."""
         self._interval = QUICK if quick else SLOW
         self._changed.set()
 

@@ -81,9 +81,12 @@ class Invoker:
 
     def warm(self, containers: int) -> None:
         """Run nothing, that often at once, so that OpenWhisk keeps as many containers; whether it works or not."""
-        with ThreadPoolExecutor(containers) as pool:
+        body = payload([])
+        url = f"{self._actions}/{self._sequence}?blocking=true"
+        connections = urllib3.PoolManager(timeout=TIMEOUT, retries=False, maxsize=containers)
+        with connections, ThreadPoolExecutor(containers) as pool:
             for _ in range(containers):
-                pool.submit(self._invoke, self._sequence, [])
+                pool.submit(connections.request, "POST", url, body=body, headers=self._headers)
 
     def invoke_large(self, records: Sequence[Mapping[str, Any]]) -> Answer:
         """Run it where there is more memory."""
@@ -152,7 +155,7 @@ def _read_refusal(status: int, words: str) -> Refused:
 def _done(activation: Mapping[str, Any], expected: int) -> Answer:
     result = _object(_object(activation.get("response")).get("result"))
     outcomes = result.get("outcomes")
-    if not isinstance(outcomes, list) or not outcomes or len(outcomes) % max(expected, 1) or "stored" not in result:
+    if not isinstance(outcomes, list) or not outcomes or len(outcomes) % expected or "stored" not in result:
         return Failed("no-outcome", f"expected {expected} stored outcomes", "record")
     models = len(outcomes) // expected
     return Done([_object(outcome) for outcome in outcomes[::models]])

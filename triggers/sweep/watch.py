@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -146,4 +147,5 @@ class _Watcher:
     def _keep_warm(self) -> None:
         if self.warm and time.monotonic() - self._ran > WARM_EVERY:
             self._ran = time.monotonic()
-            self.warm()
+            # Beside us: a container that is made takes seconds, in which a burst may come.
+            threading.Thread(target=self.warm, name="warm", daemon=True).start()
