@@ -8,20 +8,20 @@ from typing import Any
 from infra.bench.figures import calls_a_dollar, gigabyte_seconds, percentile, round_figures
 
 # As it was published: TensorFlow.js and MobileNet v1 on OpenWhisk, 256 MB, 1000 calls each.
-YEAR_2018 = {"memoryMb": 256, "warmMs": 316.0, "coldMs": 1260.0}
+YEAR_2018 = {"memory_mb": 256, "warm_ms": 316.0, "cold_ms": 1260.0}
 
 
 def compare_cost(memory: int, warm_ms: float, cold_ms: float, image: Mapping[str, float] | None) -> dict[str, Any]:
     """Calls of `classify` alone, warm and cold; `image`: what one image of a burst costs, with its row."""
-    then_warm = gigabyte_seconds(YEAR_2018["warmMs"], YEAR_2018["memoryMb"])
-    then_cold = gigabyte_seconds(YEAR_2018["coldMs"], YEAR_2018["memoryMb"])
+    then_warm = gigabyte_seconds(YEAR_2018["warm_ms"], YEAR_2018["memory_mb"])
+    then_cold = gigabyte_seconds(YEAR_2018["cold_ms"], YEAR_2018["memory_mb"])
     return {
-        "memoryMb": memory,
+        "memory_mb": memory,
         "warm": _of(gigabyte_seconds(warm_ms, memory)),
         "cold": _of(gigabyte_seconds(cold_ms, memory)),
-        "imageInBurst": image,
+        "image_in_burst": image,
         "year2018": {**YEAR_2018, "warm": _of(then_warm), "cold": _of(then_cold)},
-        "warmRatio": round_figures(then_warm / gigabyte_seconds(warm_ms, memory)),
+        "warm_ratio": round_figures(then_warm / gigabyte_seconds(warm_ms, memory)),
     }
 
 
@@ -36,7 +36,7 @@ def image_in_burst(records: Sequence[Mapping[str, Any]]) -> dict[str, float] | N
     if not images:
         return None
     billed = sum(gigabyte_seconds(each["duration"], memory_of(each)) for each in records)
-    return _of(billed / images) | {"imagesAnActivation": round_figures(images / (len(records) / 2))}
+    return _of(billed / images) | {"images_an_activation": round_figures(images / (len(records) / 2))}
 
 
 def typical(records: Sequence[Mapping[str, Any]], otherwise: float) -> float:
@@ -46,7 +46,7 @@ def typical(records: Sequence[Mapping[str, Any]], otherwise: float) -> float:
 
 
 def _of(billed: float) -> dict[str, float]:
-    return {"gigabyteSeconds": float(f"{billed:.3g}"), "callsADollar": calls_a_dollar(billed)}
+    return {"gigabyte_seconds": float(f"{billed:.3g}"), "calls_a_dollar": calls_a_dollar(billed)}
 
 
 def memory_of(record: Mapping[str, Any]) -> int:

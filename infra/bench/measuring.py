@@ -49,15 +49,15 @@ QUICK = Plan(Trickle(turns=2, uploads=10, a_second=20), call_turns=2, burst=60, 
 # What `docs` promise. Ratios, to what was measured beside it in the same run, because the same machine may be half as
 # fast an hour later; sizes are what they are.
 TARGETS: Mapping[str, Bound] = {
-    "uploadToRow.ratio": AtMost(1.0),
-    "uploadToRow.p95Ratio": AtMost(1.25),
+    "upload_to_row.ratio": AtMost(1.0),
+    "upload_to_row.p95_ratio": AtMost(1.25),
     "backlog.ratio": AtLeast(0.8),
     "warm.inline.ratio": AtMost(1.25),
-    "warm.byKey.ratio": AtMost(1.35),
-    "cold.fromNothing.ratio": AtMost(4),
-    "memory.peakMb": AtMost(96),
-    "memory.furtherMb": AtMost(16),
-    "up.againSeconds": AtMost(3),
+    "warm.by_key.ratio": AtMost(1.35),
+    "cold.from_nothing.ratio": AtMost(4),
+    "memory.peak_mb": AtMost(96),
+    "memory.further_mb": AtMost(16),
+    "up.again_seconds": AtMost(3),
 }
 
 
@@ -86,7 +86,7 @@ class Bench:
             first = self._cold(caller)
             peak = self._memory(caller)
             many = self._many(caller, rows, picture)
-        measured = {"uploadToRow": trickled, **many, "warm": warm, "cold": first, "memory": peak}
+        measured = {"upload_to_row": trickled, **many, "warm": warm, "cold": first, "memory": peak}
         return measured | {"cost": self._cost(caller, measured)}
 
     def clean(self) -> None:
@@ -104,12 +104,12 @@ class Bench:
         named = {"bucket": deployment.bucket, "key": key}
         found = calls.measure(caller, worker, self._usual, named, turns=plan.call_turns, report=report)
         bare = Spread.of(found.alone)
-        self._growth = {"calls": 2 * len(found.resident), "growthMb": round_figures(found.growth)}
+        self._growth = {"calls": 2 * len(found.resident), "growth_mb": round_figures(found.growth)}
         return {
             "unit": "ms",
-            "decodeAndInference": bare.dump(),
+            "decode_and_inference": bare.dump(),
             "inline": _beside(found.inline, bare),
-            "byKey": _beside(found.by_key, bare),
+            "by_key": _beside(found.by_key, bare),
             "values": {"decode and inference": found.alone, "inline": found.inline, "by key": found.by_key},
         }
 
@@ -125,11 +125,11 @@ class Bench:
         theirs = Spread.of(routes[1].times) if len(routes) > 1 else None
         return {
             "unit": "ms",
-            "aSecond": plan.a_second,
+            "a_second": plan.a_second,
             **ours.dump(),
-            "inlineWebhook": theirs.dump() if theirs else None,
+            "inline_webhook": theirs.dump() if theirs else None,
             "ratio": ratio(ours.p50, theirs.p50) if theirs else None,
-            "p95Ratio": ratio(ours.p95, theirs.p50) if theirs else None,
+            "p95_ratio": ratio(ours.p95, theirs.p50) if theirs else None,
             "values": dict(zip(("pixwhisk", "inline webhook"), (route.times for route in routes), strict=False)),
         }
 
@@ -141,8 +141,8 @@ class Bench:
         empty = Spread.of(found.empty_python)
         return {
             "unit": "ms",
-            "emptyPython": empty.dump(),
-            "fromNothing": _beside(found.from_nothing, empty),
+            "empty_python": empty.dump(),
+            "from_nothing": _beside(found.from_nothing, empty),
         }
 
     def _memory(self, caller: Caller) -> dict[str, Any]:
@@ -153,8 +153,8 @@ class Bench:
         milliseconds, _ = calls.time_call(caller, calls.ACTION, body)
         report(1)
         holder = lock.holder(self._deployment.data)
-        held = {"peakMb": memory.peak_megabytes(holder), "furtherMb": memory.further_megabytes(holder)}
-        return {**held, "largePictureMs": round_figures(milliseconds), **self._growth}
+        held = {"peak_mb": memory.peak_megabytes(holder), "further_mb": memory.further_megabytes(holder)}
+        return {**held, "large_picture_ms": round_figures(milliseconds), **self._growth}
 
     def _many(self, caller: Caller, rows: RowReader, picture: Path) -> dict[str, Any]:
         plan, deployment = self._plan, self._deployment
@@ -173,7 +173,7 @@ class Bench:
         return {
             "burst": _burst(together, bare),
             "backlog": _backlog(pending, bare),
-            "aloneASecond": round_figures(bare),
+            "alone_a_second": round_figures(bare),
         }
 
     def _alone(self, picture: Path) -> float:
@@ -188,8 +188,8 @@ class Bench:
     def _cost(self, caller: Caller, measured: Mapping[str, Any]) -> dict[str, Any]:
         records = caller.activations("pixwhisk/classify", 0)
         memory_mb = 128 if not records else cost.memory_of(records[0])
-        warm = cost.typical(records, otherwise=measured["warm"]["byKey"]["p50"])
-        return cost.compare_cost(memory_mb, warm, measured["cold"]["fromNothing"]["p50"], self._image)
+        warm = cost.typical(records, otherwise=measured["warm"]["by_key"]["p50"])
+        return cost.compare_cost(memory_mb, warm, measured["cold"]["from_nothing"]["p50"], self._image)
 
     def _put(self, name: str, picture: bytes) -> str:
         """Upload one object; its key."""
@@ -243,10 +243,10 @@ def _beside(values: Sequence[float], bare: Spread) -> dict[str, Any]:
 def _burst(found: burst.Burst, bare: float) -> dict[str, Any]:
     return {
         "uploads": found.uploads,
-        "uploadsASecond": round_figures(found.uploads_a_second),
+        "uploads_a_second": round_figures(found.uploads_a_second),
         "seconds": round_figures(found.seconds),
-        "rowsASecond": round_figures(found.rows_a_second),
-        "drainedASecond": round_figures(found.drained_a_second),
+        "rows_a_second": round_figures(found.rows_a_second),
+        "drained_a_second": round_figures(found.drained_a_second),
         "ratio": ratio(found.rows_a_second, bare),
         "curve": found.curve,
     }
@@ -256,7 +256,7 @@ def _backlog(found: burst.Burst, bare: float) -> dict[str, Any]:
     return {
         "pending": found.uploads,
         "seconds": round_figures(found.seconds),
-        "rowsASecond": round_figures(found.rows_a_second),
+        "rows_a_second": round_figures(found.rows_a_second),
         "ratio": ratio(found.rows_a_second, bare),
         "curve": found.curve,
     }

@@ -46,12 +46,12 @@ def _pictures(found: Mapping[str, Any]) -> Mapping[str, Draw]:
     if "article" in found:
         article, under = found["article"], _caption(found)
         return {
-            "article-warm": lambda: _calls(article["warm"], YEAR_2018["warmMs"], "Warm calls of classify", under),
-            "article-cold": lambda: _calls(article["cold"], YEAR_2018["coldMs"], "Cold calls of classify", under),
+            "article-warm": lambda: _calls(article["warm"], YEAR_2018["warm_ms"], "Warm calls of classify", under),
+            "article-cold": lambda: _calls(article["cold"], YEAR_2018["cold_ms"], "Cold calls of classify", under),
             "article-stages": lambda: _stages(article, under),
         }
     return {
-        "upload-to-row": lambda: _shares("From PUT to row", found["uploadToRow"]["values"], _caption(found)),
+        "upload-to-row": lambda: _shares("From PUT to row", found["upload_to_row"]["values"], _caption(found)),
         "warm": lambda: _shares("Warm calls of classify", found["warm"]["values"], _caption(found)),
         "burst": lambda: _curves(found),
     }

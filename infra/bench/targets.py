@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -76,6 +77,15 @@ def look_up(found: Mapping[str, Any], name: str) -> float | None:
     for part in name.split("."):
         value = value.get(part) if isinstance(value, Mapping) else None
     return None if value is None else float(value)
+
+
+def read_old_keys(found: Any) -> Any:
+    """A document with keys in snake_case: up to 0.2.0 they were written in camelCase."""
+    if isinstance(found, list):
+        return [read_old_keys(each) for each in found]
+    if not isinstance(found, dict):
+        return found
+    return {re.sub("[A-Z]", lambda capital: f"_{capital[0].lower()}", key): read_old_keys(found[key]) for key in found}
 
 
 def compare_documents(

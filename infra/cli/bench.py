@@ -101,10 +101,12 @@ def _check_usage(*, peers: bool, article: bool, past: bool, plots: bool, compare
 
 
 def _read_document(file: IO[str]) -> dict[str, Any]:
+    from infra.bench.targets import read_old_keys
+
     try:
         found = json.load(file)
         if isinstance(found, dict) and "machine" in found:
-            return found
+            return dict(read_old_keys(found))
     except ValueError:
         pass
     raise click.UsageError(f"{file.name} is no document of `pixwhisk bench --json`: name one to --compare")
@@ -178,7 +180,7 @@ def _deployed(data: Path | None) -> Iterator[tuple[Deployment, dict[str, float]]
     directory, environ = Path(tempfile.mkdtemp(prefix="pixwhisk-bench-")), without_services(os.environ)
     try:
         first, again = measure(_start, _stop, directory)
-        up = {"firstSeconds": round_figures(first), "againSeconds": round_figures(again)}
+        up = {"first_seconds": round_figures(first), "again_seconds": round_figures(again)}
         if data is None:
             yield find_deployment(directory, environ), up
         else:

@@ -39,25 +39,25 @@ def test_the_document_has_every_figure_beside_its_comparison(bench: tuple[dict[s
     """Keys that programs rely on, numbers that are numbers."""
     found = bench[0]
     assert found["quick"] is True
-    assert set(found["machine"]) == {"processor", "cores", "memoryGb", "kernel", "python", "load"}
+    assert set(found["machine"]) == {"processor", "cores", "memory_gb", "kernel", "python", "load"}
     for spread in (
-        found["uploadToRow"],
-        found["uploadToRow"]["inlineWebhook"],
-        found["warm"]["decodeAndInference"],
+        found["upload_to_row"],
+        found["upload_to_row"]["inline_webhook"],
+        found["warm"]["decode_and_inference"],
         found["warm"]["inline"],
-        found["warm"]["byKey"],
-        found["cold"]["fromNothing"],
+        found["warm"]["by_key"],
+        found["cold"]["from_nothing"],
     ):
         assert set(spread) >= SPREAD
         assert all(spread[name] > 0 for name in SPREAD)
     for part in ("burst", "backlog"):
-        assert found[part]["rowsASecond"] > 0
+        assert found[part]["rows_a_second"] > 0
         assert found[part]["curve"][-1][1] == 60
-    assert found["memory"]["peakMb"] > 10
-    assert 0 < found["memory"]["furtherMb"] < found["memory"]["peakMb"]
-    assert found["up"]["againSeconds"] > 0
-    assert found["cost"]["warm"]["callsADollar"] > found["cost"]["year2018"]["warm"]["callsADollar"]
-    assert {"value", "target", "met", "words"} == set(found["targets"]["uploadToRow.ratio"])
+    assert found["memory"]["peak_mb"] > 10
+    assert 0 < found["memory"]["further_mb"] < found["memory"]["peak_mb"]
+    assert found["up"]["again_seconds"] > 0
+    assert found["cost"]["warm"]["calls_a_dollar"] > found["cost"]["year2018"]["warm"]["calls_a_dollar"]
+    assert {"value", "target", "met", "words"} == set(found["targets"]["upload_to_row.ratio"])
 
 
 def test_the_table_names_the_machine_and_says_that_quick_is_no_measurement(

@@ -21,11 +21,11 @@ def test_everything_that_people_would_use_instead_is_measured_in_one_run(tmp_pat
     found = json.loads(written.read_text())["peers"]
     by_name = {each["name"]: each for each in found["contenders"]}
     assert set(by_name) >= {"pixwhisk", "inline", "procrastinate"}
-    assert len(by_name) + len(found["leftOut"]) == 5
+    assert len(by_name) + len(found["left_out"]) == 5
     for name, contender in by_name.items():
-        assert 0 < contender["uploadToRow"]["p50"] <= contender["uploadToRow"]["p99"]
+        assert 0 < contender["upload_to_row"]["p50"] <= contender["upload_to_row"]["p99"]
         assert contender["title"] in done.stdout
         if name != "inline":
-            assert contender["burstRowsASecond"] > 0
-            assert 0 <= contender["missingAfterKill"] < found["plan"]["killed"]
-    assert by_name["pixwhisk"]["missingAfterKill"] == 0
+            assert contender["burst_rows_a_second"] > 0
+            assert 0 <= contender["missing_after_kill"] < found["plan"]["killed"]
+    assert by_name["pixwhisk"]["missing_after_kill"] == 0

@@ -18,7 +18,8 @@ from infra.bench.burst import Burst
 from infra.bench.calls import Calls
 from infra.bench.cold import copy
 from infra.bench.figures import Spread, calls_a_dollar, gigabyte_seconds, percentile, ratio, round_figures
-from infra.bench.targets import AtLeast, AtMost, Bound, compare_documents
+from infra.bench.measuring import TARGETS
+from infra.bench.targets import AtLeast, AtMost, Bound, compare_documents, read_old_keys
 
 VALUES = st.lists(st.floats(0.001, 1e6), min_size=1, max_size=50)
 
@@ -68,10 +69,10 @@ def test_time_is_billed_in_steps(milliseconds: float, megabytes: float, expected
 def test_a_dollar_of_2018_bought_what_was_published() -> None:
     """Some 600,000 warm and 180,000 cold calls."""
     compared = cost.compare_cost(128, 9.0, 200.0, None)
-    assert compared["year2018"]["warm"] == {"gigabyteSeconds": 0.1, "callsADollar": 588_000}
-    assert compared["year2018"]["cold"]["callsADollar"] == 181_000
-    assert compared["warm"]["callsADollar"] == calls_a_dollar(0.0125) == 4_706_000
-    assert compared["warmRatio"] == 8
+    assert compared["year2018"]["warm"] == {"gigabyte_seconds": 0.1, "calls_a_dollar": 588_000}
+    assert compared["year2018"]["cold"]["calls_a_dollar"] == 181_000
+    assert compared["warm"]["calls_a_dollar"] == calls_a_dollar(0.0125) == 4_706_000
+    assert compared["warm_ratio"] == 8
 
 
 def record(name: str, duration: int, images: int, *, cold: bool = False) -> dict[str, Any]:
@@ -92,8 +93,8 @@ def test_a_batch_shares_its_cost_among_its_images() -> None:
     records = [record("classify", 250, 32), record("store", 20, 32)]
     shared = cost.image_in_burst(records)
     assert shared is not None
-    assert shared["gigabyteSeconds"] == pytest.approx((0.0375 + 0.0125) / 32, rel=0.01)
-    assert shared["imagesAnActivation"] == 32
+    assert shared["gigabyte_seconds"] == pytest.approx((0.0375 + 0.0125) / 32, rel=0.01)
+    assert shared["images_an_activation"] == 32
     assert cost.image_in_burst([]) is None
 
 
@@ -166,6 +167,22 @@ def test_a_comparison_says_what_became_worse_whichever_way_is_better() -> None:
         "calm": "the same, within noise",
     }
     assert next(compare_documents(bounds, after, before)).verdict == "better by 50%"
+
+
+def test_a_document_of_0_2_0_can_be_compared_with() -> None:
+    """Its keys were in camelCase; every figure that has a target is found in it, and nothing else is changed."""
+    old = {
+        "uploadToRow": {"ratio": 0.7, "p95Ratio": 1.1, "values": {"inline webhook": [1.5]}},
+        "backlog": {"ratio": 0.9, "curve": [[0.1, 2]]},
+        "warm": {"inline": {"ratio": 1.1}, "byKey": {"ratio": 1.2}},
+        "cold": {"fromNothing": {"ratio": 3}},
+        "memory": {"peakMb": 80, "furtherMb": 11},
+        "up": {"againSeconds": 2},
+    }
+    found = read_old_keys(old)
+    assert {each.name for each in compare_documents(TARGETS, found, found)} == set(TARGETS)
+    assert found["upload_to_row"]["values"] == {"inline webhook": [1.5]}
+    assert read_old_keys(found) == found
 
 
 def test_targets_are_met_on_their_side() -> None:

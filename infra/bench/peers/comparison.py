@@ -59,9 +59,9 @@ class PeerComparison:
             {
                 "name": each.name,
                 "title": each.title,
-                "uploadToRow": spread.dump(),
-                "burstRowsASecond": burst,
-                "missingAfterKill": lost,
+                "upload_to_row": spread.dump(),
+                "burst_rows_a_second": burst,
+                "missing_after_kill": lost,
             }
             for each, spread, burst, lost in zip(contenders, spreads, bursts, missing, strict=True)
         ]
@@ -120,4 +120,4 @@ def compare(deployment: Deployment, plan: ComparisonPlan, begin_part: Part) -> d
             begin_part("clearing up", 1)
             remove(own, prefix, with_bucket=False)
             rows.forget(buckets, prefix)
-    return {"plan": dataclasses.asdict(plan), "contenders": found, "leftOut": left_out.reasons}
+    return {"plan": dataclasses.asdict(plan), "contenders": found, "left_out": left_out.reasons}
