@@ -20,7 +20,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
@@ -39,6 +39,7 @@ Role = Literal["pixwhisk", "pixwhisk_store", "pixwhisk_view", "pixwhisk_journal"
 OWNER: Role = "pixwhisk"
 # What each may touch is granted by the migrations, to those of them that exist.
 ROLES: Sequence[Role] = ("pixwhisk", "pixwhisk_store", "pixwhisk_view", "pixwhisk_journal", "pixwhisk_sweep")
+JOURNAL: Role = "pixwhisk_journal"
 SUPERUSER = "postgres"
 DATABASE = "pixwhisk"
 
@@ -53,10 +54,16 @@ PLAIN_PATH = re.compile(r"[\w./+@%=-]+", re.ASCII)
 # How long a `kill -9`ed server's own children, or an orphaned server, may take to leave.
 TIMEOUT_LEFTOVERS = 10.0
 
+# What actions and the page connect as. All of them together leave room for the owner's commands, and the last
+# places are the journal's alone: whoever takes all that a role may have keeps nobody else out.
+CONNECTIONS: Mapping[str, int] = {"pixwhisk_store": 40, "pixwhisk_view": 40, "pixwhisk_sweep": 40}
+CONNECTIONS_OF_JOURNAL = 8
+
 SETTINGS = {
     "listen_addresses": "",
     "unix_socket_permissions": "0700",
-    "max_connections": "100",
+    "max_connections": "160",
+    "reserved_connections": str(CONNECTIONS_OF_JOURNAL),
     "shared_buffers": "64MB",
     "max_wal_size": "512MB",
     "fsync": "on",
@@ -231,6 +238,10 @@ def _provide_role(connection: psycopg.Connection, role: str, password: str) -> N
     connection.execute(sql.SQL(statement).format(sql.Identifier(role), sql.Literal(verifier)))
     # A role may give itself settings that outlive its session; what somebody did as it ends here.
     connection.execute(sql.SQL("ALTER ROLE {} RESET ALL").format(sql.Identifier(role)))
+    limit = sql.SQL("ALTER ROLE {} CONNECTION LIMIT {}")
+    connection.execute(limit.format(sql.Identifier(role), sql.Literal(CONNECTIONS.get(role, -1))))
+    if role == JOURNAL:
+        connection.execute(sql.SQL("GRANT pg_use_reserved_connections TO {}").format(sql.Identifier(role)))
 
 
 def _provide_database(connection: psycopg.Connection) -> None:

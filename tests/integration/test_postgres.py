@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 import signal
@@ -17,7 +18,7 @@ import pytest
 from psycopg.conninfo import conninfo_to_dict
 
 from infra.services import postgres as service
-from infra.services.postgres import ROLES, Postgres
+from infra.services.postgres import CONNECTIONS, CONNECTIONS_OF_JOURNAL, ROLES, Postgres
 from tests.fixtures.minio import until
 from tests.fixtures.postgres import Server, running_postgres, start, wait_until_ready
 
@@ -83,6 +84,27 @@ def test_a_role_may_not_make_anything(server: Server) -> None:
                     connection.execute(statement)
             with pytest.raises(psycopg.OperationalError):
                 psycopg.connect(server.postgres.database_url(role, "postgres"))
+
+
+def test_whoever_takes_all_connections_keeps_no_other_role_out(server: Server) -> None:
+    """An action's role leaves the others theirs; whatever all of them take, MinIO still writes down what it tells."""
+    with contextlib.ExitStack() as held:
+        for role in ("pixwhisk_store", "pixwhisk_view", "pixwhisk_sweep", "pixwhisk"):
+            taken = take_all(server.postgres.database_url(role), held)
+            assert taken == CONNECTIONS.get(role, taken) > 1
+        for _ in range(CONNECTIONS_OF_JOURNAL):
+            held.enter_context(psycopg.connect(server.postgres.keywords()))
+
+
+def take_all(url: str, held: contextlib.ExitStack) -> int:
+    """How many connections there were to have."""
+    for count in range(1000):
+        try:
+            held.enter_context(psycopg.connect(url))
+        except psycopg.OperationalError as refused:
+            assert "connection" in str(refused)
+            return count
+    pytest.fail("there is no end to them")
 
 
 def test_preparing_and_provisioning_again_changes_nothing(server: Server) -> None:
