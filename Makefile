@@ -12,7 +12,7 @@ PYTHON ?= $(shell for python in python3 python3.13 python3.12 python3.11; do \
 	$$python -c '$(SUITS)' 2>/dev/null && echo $$python && break; done)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-tests install setup-bench demo test chaos check fix hooks bench image lock clean
+.PHONY: help setup setup-tests install setup-bench demo test chaos check fix hooks bench image lock vulnerabilities clean
 
 help: ## say what there is
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' Makefile
@@ -53,6 +53,10 @@ check: $(VENV)/.complete ## format, lint (SQL too), types, import contracts, dep
 	$(IN)/deptry .
 	$(IN)/vulture
 	$(IN)/python -m pytest --quiet --no-header -p no:cacheprovider tests/unit/test_docs.py
+
+vulnerabilities: $(VENV)/.complete ## look what is locked up among known weaknesses; needs PyPI's own pages, and fails without
+	@$(IN)/uv tool run --from 'pip-audit>=2.9' pip-audit --strict --disable-pip --require-hashes \
+		--requirement requirements/runtime.txt --requirement requirements/dev.txt
 
 fix: $(VENV)/.complete ## change what the tools can change
 	$(IN)/ruff check --fix .

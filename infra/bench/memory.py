@@ -8,7 +8,7 @@ from pathlib import Path
 
 import psutil
 
-from infra.host.containers.sandbox import peak_bytes
+from infra.host.containers.holding import peak_bytes
 from infra.services.lock import Holder
 
 MODULE = "actions.classify.__main__"

@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 from PIL import Image as Pictures
 
+from infra import paths
 from infra.host.containers.members import ENVIRONMENT
 from infra.model.card import CARD
 from infra.openwhisk import bundles, manifest
@@ -97,6 +98,42 @@ def test_classifies_with_the_model_it_names(
     card = json.loads((model_directory / CARD).read_bytes())
     assert outcome["model"] == {"name": card["name"], "digest": card["digest"]}
     assert image.labels[runtime_image.LABEL_DIGEST] == card["digest"]
+
+
+# As docs/image.md recommends.
+CONFINED = (
+    *READ_ONLY,
+    *("--cap-drop=ALL", "--security-opt=no-new-privileges"),
+    f"--security-opt=seccomp={paths.ROOT / 'infra/runtime/seccomp.json'}",
+)
+ATTACKS = """
+import ctypes, os, socket, threading
+libc = ctypes.CDLL(None, use_errno=True)
+def refused(name, *arguments): return getattr(libc, name)(*arguments) < 0 and ctypes.get_errno()
+def opened(path):
+    try: return bool(open(path, 'w'))
+    except OSError: return False
+def main(args):
+    started = threading.Thread(target=os.getpid); started.start(); started.join()
+    done = os.waitstatus_to_exitcode(os.waitpid(os.fork() or os._exit(7), 0)[1])
+    refusals = [refused('memfd_create', b'x', 0), refused('unshare', 0x10000000), refused('ptrace', 0, 0, 0, 0)]
+    refusals += [refused('inotify_init1', 0), refused('shmget', 1, 4096, 0o1600), refused('mount', 0, b'/tmp', 0, 0, 0)]
+    return {'refusals': refusals, 'child': done, 'root': opened('/x'), 'tmp': opened('/tmp/x'), 'user': os.getuid()}
+"""
+
+
+def test_under_the_recommended_profile_it_classifies(start: Start, photos: Mapping[str, KnownPhoto]) -> None:
+    """With no capability, no new privileges, a root that is read only, and the system calls of the list alone."""
+    outcome = classified(initialised(start(options=CONFINED)), photos["coffee"].jpeg)
+    assert outcome["classifications"][0]["label"] == "espresso"
+
+
+def test_the_recommended_profile_refuses_what_the_embedded_host_does(start: Start) -> None:
+    """Children and threads there are."""
+    client = start(options=CONFINED)
+    assert client.init(ATTACKS) == (200, {"ok": True})
+    came = client.run()[1]
+    assert came == {"refusals": [1] * 6, "child": 7, "root": False, "tmp": True, "user": 65534}
 
 
 def test_first_call_of_a_stem_cell_is_warm(container: Client, photos: Mapping[str, KnownPhoto]) -> None:

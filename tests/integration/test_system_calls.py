@@ -22,8 +22,25 @@ from tests.integration.test_pool import ran
 # Raw calls, as whoever attacks makes them: no library stands between.
 RAW = "call('syscall', *map(ctypes.c_long, ({}, {})))"
 NUMBERS = {
-    "x86_64": {"chmod": 90, "ioprio_set": 251, "clone": 56, "bpf": 321, "userfaultfd": 323, "perf": 298, "keyctl": 250},
-    "aarch64": {"ioprio_set": 30, "clone": 220, "bpf": 280, "userfaultfd": 282, "perf": 241, "keyctl": 219},
+    "x86_64": {
+        "chmod": 90,
+        "ioprio_set": 251,
+        "clone": 56,
+        "bpf": 321,
+        "userfaultfd": 323,
+        "perf": 298,
+        "keyctl": 250,
+        "seccomp": 317,
+    },
+    "aarch64": {
+        "ioprio_set": 30,
+        "clone": 220,
+        "bpf": 280,
+        "userfaultfd": 282,
+        "perf": 241,
+        "keyctl": 219,
+        "seccomp": 277,
+    },
 }.get(os.uname().machine, {})
 pytestmark = pytest.mark.usefixtures("made")
 
@@ -159,6 +176,8 @@ def test_an_action_holds_no_memory_that_is_not_counted() -> None:
         "open('/dev/shm/held', 'w')",
     ]
     assert permitted(attempts, {}) == {}
+    rules = [raw(444, "0, 0, 1"), raw("seccomp", "1, 0, 0"), "call('prctl', 22, 2, None)"]
+    assert {each: came["error"] for each, came in trying(rules, {}).items()} == dict.fromkeys(rules, "OSError")
 
 
 def test_page_tables_count() -> None:

@@ -159,7 +159,10 @@ def server(host: Host, app: ASGIApp) -> HostServer:
 def listen(settings: HostSettings) -> socket.socket:
     """The listening socket. Raises `OSError` where the port is taken or the address is not this machine's."""
     if settings.listening is not None:
-        return socket.socket(fileno=settings.listening)
+        listening = socket.socket(fileno=settings.listening)
+        # Nothing that is started here has a use for it.
+        listening.set_inheritable(False)
+        return listening
     family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
     listening = socket.socket(family, socket.SOCK_STREAM)
     try:

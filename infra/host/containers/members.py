@@ -12,7 +12,9 @@ from pathlib import Path
 from typing import Any
 
 from infra.host.calls import Executable
+from infra.host.containers.base import find_base
 from infra.host.containers.container import Container
+from infra.host.containers.guard import Guard
 from infra.host.containers.kinds import Runtimes
 from infra.host.containers.sandbox import Sandbox, Usage, open_sandbox
 from infra.host.containers.zygote import CannotBeCopied, NoCopy
@@ -84,6 +86,7 @@ class Members:
         self._count = 0
         self._closed = False
         self._zygotes = Zygotes(runtimes, ENVIRONMENT, memory * MEGABYTE)
+        self._guard = Guard()
 
     def __iter__(self) -> Iterator[Member]:
         # A copy: whoever goes through them may end some on the way.
@@ -95,6 +98,7 @@ class Members:
     async def open(self) -> None:
         """Make the directory that all of them live in."""
         self.directory = await asyncio.to_thread(make_directory)
+        self._guard.start()
         self._zygotes.open(self.directory)
 
     def want(self, profiles: Iterable[Profile]) -> None:
@@ -108,6 +112,7 @@ class Members:
             self.destroy(member)
         if endings := [*self._endings, *self._zygotes.close()]:
             await asyncio.wait(endings, timeout=TIMEOUT_STOP)
+        self._guard.stop()
         if self.directory is not None:
             shutil.rmtree(self.directory, ignore_errors=True)
 
@@ -199,7 +204,8 @@ class Members:
             return
         if member not in self._members:
             sandbox.kill()
-        await sandbox.ended()
+        with self._guard.watching(sandbox.group):
+            await sandbox.ended()
         member.started.cancel()
         await asyncio.gather(member.started, return_exceptions=True)
         if member in self._members:
@@ -223,9 +229,9 @@ def has_succeeded(task: asyncio.Task[Any]) -> bool:
 
 def make_directory() -> Path:
     """A private place for this pool's containers; what a killed host left of its own is removed."""
-    base = Path(tempfile.gettempdir())
+    base = find_base()
     for left in base.glob("pixwhisk-pool-*"):
         holder = left.name.split("-")[2]
         if holder.isdecimal() and not Path(f"/proc/{holder}").exists():
             shutil.rmtree(left, ignore_errors=True)
-    return Path(tempfile.mkdtemp(prefix=f"pixwhisk-pool-{os.getpid()}-"))
+    return Path(tempfile.mkdtemp(prefix=f"pixwhisk-pool-{os.getpid()}-", dir=base))

@@ -21,6 +21,7 @@ from pathlib import Path
 from infra.host.containers.connection import Wire, connect
 from infra.host.containers.ends import Ends
 from infra.host.containers.group import find_adopted, kill_group, leave_group, make_group
+from infra.host.containers.holding import find_family, measure, peak_bytes, read_status
 from infra.host.containers.landlock import Confinement, confine
 from infra.host.containers.logs import Capture
 from infra.host.containers.seccomp import is_available, restrict_calls
@@ -81,6 +82,11 @@ class Sandbox:
         return self._started.ends.connection
 
     @property
+    def group(self) -> int:
+        """The process group that all of it is in."""
+        return self._started.group
+
+    @property
     def alive(self) -> bool:
         return not self._exited.done() and not self._killed
 
@@ -88,7 +94,7 @@ class Sandbox:
         """None once the process is gone."""
         try:
             fields = Path(f"/proc/{self.process_id}/stat").read_text().rpartition(")")[2].split()
-            held = sum(held_bytes(each) for each in self._processes())
+            held = measure(self._roots(), self.memory)
         except (OSError, ValueError):
             return None
         return Usage(held, (int(fields[11]) + int(fields[12])) * TICK, asleep=fields[0] == "S")
@@ -102,7 +108,8 @@ class Sandbox:
     def peaked(self) -> bool:
         """Whether memory went over the limit at any time, even between two looks."""
         with suppress(OSError):
-            return peak_bytes(os.pread(self._status, 4096, 0)) > self.memory
+            said = os.pread(self._status, 4096, 0)
+            return peak_bytes(said if b"VmHWM:" in said else read_status(self.process_id)) > self.memory
         return False
 
     def forget_peak(self) -> None:
@@ -117,16 +124,16 @@ class Sandbox:
         self._killed = True
         # Looked up first. Without seccomp some may have left the group, and once its parent is gone nothing says whose
         # such a one was.
-        processes = self._processes()
+        processes, _ = find_family(self._roots())
         kill_group(self._started.group)
         for each in processes:
             with suppress(ProcessLookupError):
                 os.kill(each, signal.SIGKILL)
         os.close(self._started.ends.lifeline)
 
-    def _processes(self) -> list[int]:
-        """All of the container, as far as they can be seen."""
-        return family([self.process_id, *find_adopted(self._started.group, self.process_id)])
+    def _roots(self) -> list[int]:
+        """Below which all of the container is, as far as it can be seen."""
+        return [self.process_id, *find_adopted(self._started.group, self.process_id)]
 
     async def ended(self) -> None:
         """Wait for the process to be gone; then leave nothing of it."""
@@ -279,33 +286,3 @@ def limit(process_id: int, memory: int) -> None:
         # It may have ended already, and a limit of ours may be lower still.
         with suppress(OSError, ValueError):
             resource.prlimit(process_id, name, (most, most))
-
-
-def family(process_ids: Sequence[int]) -> list[int]:
-    """Processes and their descendants, as far as they can be seen."""
-    found = list(process_ids)
-    for each in found:
-        with suppress(OSError):
-            for task in os.listdir(f"/proc/{each}/task"):  # noqa: PTH208 - 20 times a second
-                children = Path(f"/proc/{each}/task/{task}/children").read_text()
-                found.extend(int(child) for child in children.split())
-    return found
-
-
-def held_bytes(process_id: int) -> int:
-    """Resident, swapped out, and what the kernel keeps to know where it is; 0 for a process that is gone."""
-    try:
-        status = Path(f"/proc/{process_id}/status").read_bytes()
-    except OSError:
-        return 0
-    return sum(kilobytes(status, name) for name in (b"VmRSS:", b"VmSwap:", b"VmPTE:")) * 1024
-
-
-def kilobytes(status: bytes, name: bytes) -> int:
-    """A field of /proc/…/status; 0 where it has none, as of a process that has ended."""
-    _, found, after = status.partition(name)
-    return int(after.split(None, 1)[0]) if found else 0
-
-
-def peak_bytes(status: bytes) -> int:
-    return kilobytes(status, b"VmHWM:") * 1024

@@ -18,7 +18,7 @@ import platform
 import struct
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from errno import EAFNOSUPPORT, ENOSYS, ENOTTY, EOPNOTSUPP, EPERM
+from errno import EAFNOSUPPORT, EINVAL, ENOSYS, ENOTTY, EOPNOTSUPP, EPERM
 from functools import cache
 
 from infra.host.containers.system_calls import FREE, LAST, RULED, read_numbers
@@ -90,6 +90,7 @@ _SHARED_AND_ANONYMOUS, _HUGE_PAGES = 0x21, 0x4_0000
 _UNIX, _INTERNET, _INTERNET_6, _NETLINK = 1, 2, 10, 16
 _TERMINALS, _SOCKETS, _KIND = 0x5400, 0x8900, 0xFFFF_FF00
 _PUSH_BACK_INPUT, _CONSOLE, _SIGNAL_WHEN_READY = 0x5412, 0x541C, 0x5452
+_SET_SECCOMP = 22
 _SET_OWNER, _SET_SIGNAL, _SET_OWNER_OF_KIND, _NOTIFY, _SET_PIPE_SIZE = 8, 10, 15, 1026, 1031
 
 RULES: Mapping[str, FilterRule] = {
@@ -131,10 +132,15 @@ RULES: Mapping[str, FilterRule] = {
     "sched_setscheduler": _ITSELF,
     "sched_setparam": _ITSELF,
     "sched_setattr": _ITSELF,
+    # Rules and filters are memory of the kernel's, without a limit of their own.
+    "prctl": FilterRule((Condition(0, (_SET_SECCOMP,), unwanted=True),), error=EINVAL),
+    **dict.fromkeys(("seccomp", "landlock_create_ruleset", "landlock_add_rule", "landlock_restrict_self"), ABSENT),
     "io_uring_setup": ABSENT,
     "io_uring_enter": ABSENT,
     "io_uring_register": ABSENT,
 }
+# What a zygote's copies do before they are containers.
+_OF_ZYGOTES = {"seccomp": ALLOWED, "landlock_restrict_self": ALLOWED}
 
 
 class _Program(ctypes.Structure):
@@ -154,10 +160,11 @@ def is_available() -> bool:
 
 def restrict_calls(group: int) -> None:
     """Confine this thread, and all it starts from now on, to the listed calls; `group` is the one process group that
-    may be entered, 0 one of its own. "No new privileges" has been set. Raises `OSError` where the kernel refuses.
+    may be entered, 0 one of its own, as a zygote's copies do, and then more rules may be taken on, too. "No new
+    privileges" has been set. Raises `OSError` where the kernel refuses.
     """
     architecture = ARCHITECTURES[platform.machine()]
-    text = program(architecture).replace(_word(_GROUP), _word(group))
+    text = program(architecture, zygote=group == 0).replace(_word(_GROUP), _word(group))
     wanted = _Program(len(text) // 8, text)
     asked = ctypes.c_uint(_SET_MODE_FILTER), ctypes.c_uint(_NO_SLOWER), ctypes.byref(wanted)
     if _LIBC.syscall(ctypes.c_long(architecture.seccomp), *asked) != 0:
@@ -174,8 +181,9 @@ def describe() -> tuple[bytes, int, int]:
 
 
 @cache
-def program(architecture: Architecture) -> bytes:
+def program(architecture: Architecture, *, zygote: bool = False) -> bytes:
     """The filter as the kernel takes it."""
+    rules = _rules(architecture, {**RULES, **(_OF_ZYGOTES if zygote else {})})
     start: list[Instruction] = [
         (_LOAD, 0, 0, _ARCHITECTURE),
         (_IF_EQUAL, 1, 0, architecture.audited),
@@ -183,13 +191,13 @@ def program(architecture: Architecture) -> bytes:
         (_RETURN, 0, 0, _KILL_PROCESS),
         (_LOAD, 0, 0, _NUMBER),
     ]
-    return b"".join(struct.pack("=HBBI", *each) for each in (*start, *_search(_ranges(_rules(architecture)))))
+    return b"".join(struct.pack("=HBBI", *each) for each in (*start, *_search(_ranges(rules))))
 
 
-def _rules(architecture: Architecture) -> dict[int, FilterRule]:
+def _rules(architecture: Architecture, rules: Mapping[str, FilterRule]) -> dict[int, FilterRule]:
     free = dict.fromkeys(read_numbers(FREE, architecture.column).values(), ALLOWED)
     ruled = read_numbers(RULED, architecture.column)
-    return free | {number: RULES[name] for name, number in ruled.items()}
+    return free | {number: rules[name] for name, number in ruled.items()}
 
 
 def _ranges(rules: Mapping[int, FilterRule]) -> list[tuple[int, FilterRule]]:

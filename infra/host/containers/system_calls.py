@@ -39,8 +39,7 @@ getpeername:52:205 socketpair:53:199 setsockopt:54:208 getsockopt:55:209
 fork:57: vfork:58: execve:59:221 execveat:322:281 exit:60:93 exit_group:231:94 wait4:61:260 waitid:247:95
 set_tid_address:218:96 gettid:186:178 getpid:39:172 getppid:110:173 getpgid:121:155 getpgrp:111: getsid:124:156
 getuid:102:174 geteuid:107:175 getgid:104:176 getegid:108:177 getresuid:118:148 getresgid:120:150
-getgroups:115:158 capget:125:90 prctl:157:167 arch_prctl:158: seccomp:317:277 landlock_create_ruleset:444:444
-landlock_add_rule:445:445 landlock_restrict_self:446:446 pidfd_open:434:434 restart_syscall:219:128
+getgroups:115:158 capget:125:90 arch_prctl:158: pidfd_open:434:434 restart_syscall:219:128
 # signals
 rt_sigaction:13:134 rt_sigprocmask:14:135 rt_sigreturn:15:139 rt_sigpending:127:136 rt_sigtimedwait:128:137
 rt_sigqueueinfo:129:138 rt_tgsigqueueinfo:297:240 rt_sigsuspend:130:133 sigaltstack:131:132 tkill:200:130
@@ -60,6 +59,8 @@ RULED = """
 chmod:90: fchmod:91:52 fchmodat:268:53 chown:92: fchown:93:55 lchown:94: fchownat:260:54
 utime:132: utimes:235: futimesat:261: utimensat:280:88
 setxattr:188:5 lsetxattr:189:6 fsetxattr:190:7 removexattr:197:14 lremovexattr:198:15 fremovexattr:199:16
+prctl:157:167 seccomp:317:277 landlock_create_ruleset:444:444 landlock_add_rule:445:445
+landlock_restrict_self:446:446
 kill:62:129 mmap:9:222 clone:56:220 clone3:435:435 ioctl:16:29 fcntl:72:25 socket:41:198 setpgid:109:154
 prlimit64:302:261 setpriority:141:140 ioprio_set:251:30 sched_setaffinity:203:122 sched_setscheduler:144:119
 sched_setparam:142:118 sched_setattr:314:274 io_uring_setup:425:425 io_uring_enter:426:426
