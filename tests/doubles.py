@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from infra.host.calls import Busy, Call, Executable, Ran, Status
+from infra.host.json_bodies import dump
 
 
 class InProcessPool:
@@ -49,7 +50,8 @@ class InProcessPool:
         finally:
             self.running -= 1
         late = status == 2 and "time limits" in str(result)
-        return Ran(status, result, logs, start, milliseconds(), 0, 1 if cold else None, timed_out=late)
+        size = len(dump(result)) if status < 2 else None
+        return Ran(status, result, logs, start, milliseconds(), 0, 1 if cold else None, timed_out=late, size=size)
 
 
 def milliseconds() -> int:

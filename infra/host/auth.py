@@ -52,9 +52,9 @@ class Keyring:
         if scheme.lower() != "basic":
             raise unauthorized(CREDENTIALS_MISSING)
         try:
-            key = base64.b64decode(encoded.strip(), validate=True).decode()
-        except (binascii.Error, ValueError):
-            raise unauthorized(CREDENTIALS_INVALID) from None
+            key = base64.b64decode(encoded.strip(), validate=True).decode(errors="replace")
+        except binascii.Error:
+            raise unauthorized(CREDENTIALS_MISSING) from None
         if identity := self.identify(key):
             return identity
         raise unauthorized(CREDENTIALS_INVALID)

@@ -59,6 +59,7 @@ class Ran:
 
     `status`: 0 success, 1 application error, 2 developer error, 3 internal error. `result` is already reduced to what
     the activation keeps (`{"error": …}` alone for 1 and 2). `logs` are stored lines: `"%-30s stdout|stderr: text"`.
+    `size` are the bytes of what the container answered, where it did.
     """
 
     status: Status
@@ -69,6 +70,7 @@ class Ran:
     wait_time: int
     init_time: int | None
     timed_out: bool = False
+    size: int | None = None
 
 
 class Busy(Exception):

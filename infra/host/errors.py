@@ -36,7 +36,12 @@ INTERNAL = "There was an internal server error."
 CREDENTIALS_MISSING = "The resource requires authentication, which was not supplied with the request"
 CREDENTIALS_INVALID = "The supplied authentication is invalid"
 
-CHALLENGE = {"WWW-Authenticate": 'Basic realm="OpenWhisk secure realm"'}
+WEB_UNAUTHENTICATED = "Authentication is possible but has failed or not yet been provided."
+PROPERTY_MISSING = "Response does not include requested property."
+TRIGGER_OF_RULE_MISSING = "Only rules with existing triggers can be activated"
+RULE_INCOMPLETE = "rule requires a valid trigger and a valid action"
+
+CHALLENGE = {"WWW-Authenticate": 'Basic realm="OpenWhisk secure realm",charset=UTF-8'}
 
 
 def unauthorized(message: str) -> Refusal:
@@ -53,6 +58,14 @@ def refuse_missing() -> Refusal:
 
 def malformed(detail: str) -> Refusal:
     return Refusal(400, f"The request content was malformed:\n{detail}")
+
+
+def refuse_query(name: str, detail: str) -> Refusal:
+    return Refusal(400, f"The query parameter '{name}' was malformed:\n{detail}")
+
+
+def refuse_type(media_type: str) -> Refusal:
+    return Refusal(415, f"The request's Content-Type [{media_type}] is not supported. Expected:\napplication/json")
 
 
 def method_not_allowed(supported: Sequence[str]) -> Refusal:

@@ -8,19 +8,24 @@ from collections.abc import Iterable
 from typing import Any
 
 from infra.host.errors import malformed
+from infra.host.json_faults import explain
 
 # A parsed value is written again further down the stack than it was read, so the reader must be the stricter one.
 LIMIT_DEPTH = 200
 
 
 def parse(body: bytes) -> Any:
-    """The JSON value of a request's body; refuses NaN, infinities, bad UTF-8 and nesting beyond `LIMIT_DEPTH`."""
+    """The JSON value of a request's body; refuses NaN, infinities and nesting beyond `LIMIT_DEPTH`.
+
+    Bytes that are no UTF-8 become the replacement character, as in OpenWhisk.
+    """
+    text = body.decode(errors="replace")
     try:
-        value = json.loads(body, parse_constant=_no_constant, parse_float=_finite)
+        value = json.loads(text, parse_constant=_no_constant, parse_float=_finite)
     except RecursionError:
         raise malformed("Nested too deeply") from None
-    except ValueError as error:
-        raise malformed(f"Invalid JSON: {type(error).__name__}") from None
+    except ValueError:
+        raise malformed(explain(text)) from None
     # Only a body with that many brackets can be that deep; looking for them is far cheaper than walking it.
     if _brackets(body) > LIMIT_DEPTH and depth(value) > LIMIT_DEPTH:
         raise malformed("Nested too deeply")
@@ -42,9 +47,13 @@ def parse_object(body: bytes) -> dict[str, Any]:
     """Like `parse`, for a body that must be an object; no body at all is an empty one."""
     if not body:
         return {}
-    value = parse(body)
+    return expect_object(parse(body))
+
+
+def expect_object(value: object) -> dict[str, Any]:
+    """`value` if it is an object, as OpenWhisk asks for one."""
     if not isinstance(value, dict):
-        raise malformed("Object expected")
+        raise malformed("JSON object expected")
     return value
 
 

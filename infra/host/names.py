@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from infra.host.errors import NAME_ILLEGAL, NAME_MALFORMED, NAMESPACE_ILLEGAL, Refusal
+from infra.host.errors import NAME_ILLEGAL, NAME_MALFORMED, NAMESPACE_ILLEGAL, Refusal, malformed
 
 # Java's `\w` is ASCII; so must ours be, or names would be accepted here that a real OpenWhisk refuses.
 LEGAL = re.compile(r"\A(\w|\w[\w@ .&-]{0,254}[\w@.&-])\Z", re.ASCII)
@@ -28,13 +28,13 @@ class Name:
         return f"{self.namespace}/{self.package}" if self.package else self.namespace
 
     def __str__(self) -> str:
-        return f"{self.path}/{self.name}"
+        return f"{self.path}/{self.name}" if self.name else self.path
 
 
 def check_name(name: str) -> str:
     """`name` if it is legal for an entity; else a 400 in OpenWhisk's words."""
     if len(name) > LIMIT_NAME:
-        raise Refusal(400, f"Name longer than allowed: {len(name)} > {LIMIT_NAME}.")
+        raise Refusal(400, f"Name segement longer than allowed: {len(name)} > {LIMIT_NAME}.")
     if not LEGAL.match(name):
         raise Refusal(400, NAME_ILLEGAL)
     return name
@@ -54,9 +54,9 @@ def parse_name(text: object, own: str) -> Name:
     if isinstance(text, dict):
         text = f"{text.get('path')}/{text.get('name')}"
     if not isinstance(text, str):
-        raise Refusal(400, NAME_MALFORMED)
+        raise malformed("fully qualified name malformed")
     parts = text.removeprefix("/").split("/")
     if len(parts) not in (2, 3):
-        raise Refusal(400, NAME_MALFORMED)
+        raise malformed(f"requirement failed: {NAME_MALFORMED}")
     package = check_name(parts[1]) if len(parts) == 3 else ""
     return Name(check_namespace(parts[0], own), package, check_name(parts[-1]))

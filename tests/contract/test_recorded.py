@@ -65,7 +65,7 @@ class Replayer:
             return not last.differences
 
         if last.differences:
-            eventually(settled, f"{step.command}: {last.differences}")
+            eventually(settled, lambda: f"{step.command}: {last.differences}")
         return last
 
     def _once(self, step: Step, known: Mapping[str, str]) -> Comparison:

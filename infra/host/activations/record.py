@@ -45,6 +45,7 @@ class ActivationRecord:
     annotations: Sequence[Mapping[str, Any]]
     cause: str | None = None
     duration: int | None = None
+    size: int | None = None
 
     @property
     def filter(self) -> str:
@@ -55,7 +56,8 @@ class ActivationRecord:
         return f"{package}/{self.name}" if package else self.name
 
     def response(self) -> dict[str, Any]:
-        return {"status": WORDS[self.status], "success": self.status == 0, "result": self.result}
+        said = {"status": WORDS[self.status], "success": self.status == 0, "result": self.result}
+        return said if self.size is None else said | {"size": self.size}
 
     def dump(self, *, logs: bool = True) -> dict[str, Any]:
         return self._common() | {
@@ -107,14 +109,15 @@ def action_annotations(action: Action, ran: Ran, cause: str | None, binding: Nam
 
 
 def sequence_annotations(action: Action, memory: int, cause: str | None) -> list[Mapping[str, Any]]:
-    """`memory` is the largest of the components'."""
+    """`memory` is the largest of the components', and 0 where none ran: then there are no limits to
+    tell of, and OpenWhisk has the rest in another order.
+    """
     limits = ActionLimits(action.limits.timeout, memory, action.limits.logs, action.limits.concurrency)
+    timed = [annotation("waitTime", 0), annotation("kind", "sequence"), annotation("limits", dump_limits(limits))]
     noted = [
         annotation("topmost", cause is None),
         annotation("path", str(action.name)),
-        annotation("kind", "sequence"),
-        annotation("waitTime", 0),
-        annotation("limits", dump_limits(limits)),
+        *(timed if memory else timed[1::-1]),
     ]
     if cause is not None:
         noted.append(annotation("causedBy", "sequence"))

@@ -50,7 +50,7 @@ class Fires:
 
         Nothing is waited for here: whoever fires (MinIO, while an uploader waits for it) is answered first.
         """
-        if not any(rule.status == "active" for rule in trigger.rules.values()):
+        if not any(rule.status == "active" for rule in (trigger.rules or {}).values()):
             return None
         activation_id = new_id()
         # In this order: a payload wins over bound parameters, and could even claim other headers. An action must not
@@ -62,7 +62,7 @@ class Fires:
         return activation_id
 
     async def _run(self, fired: Fired) -> None:
-        rules = fired.trigger.rules.items()
+        rules = (fired.trigger.rules or {}).items()
         lines = await asyncio.gather(*(self._rule(name, rule, fired) for name, rule in rules))
         trigger = fired.trigger
         self._archive.record(

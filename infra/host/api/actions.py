@@ -16,10 +16,10 @@ from infra.host.calls import ActionLimits, Busy
 from infra.host.entities.exec_field import check_components, parse_exec
 from infra.host.entities.limits import parse_limits
 from infra.host.entities.models import Action, Exec, Package
-from infra.host.entities.parameters import Parameter, merge
+from infra.host.entities.parameters import Parameter, without
 from infra.host.entities.resolution import package_of
 from infra.host.entities.updates import annotate, check_overwrite, check_own, entity_fields
-from infra.host.errors import NOT_FOUND, ON_BINDING, Refusal, forbidden, malformed
+from infra.host.errors import NOT_FOUND, ON_BINDING, Refusal, forbidden, refuse_query
 from infra.host.names import Name, check_name
 
 
@@ -36,42 +36,45 @@ async def put_action(host: Host, transaction: Transaction) -> Response:
     name = action_name(transaction)
     check_own(name, transaction.identity)
     overwrite = transaction.flag("overwrite", default=False)
-    raw = await transaction.document()
+    raw = await transaction.document("exec")
+    # Read before anything is looked for: what cannot be read is a 400 even where the name is taken.
+    exec_ = None if raw.get("exec") is None else parse_exec(raw["exec"], host.runtimes, name.namespace)
+    parse_limits(raw.get("limits"), ActionLimits())
     async with host.registry.change() as change:
         if name.package and host.registry.get(Package, package_of(name)).binding:
             raise Refusal(400, ON_BINDING)
         old = host.registry.find(Action, name)
         check_overwrite(old, overwrite=overwrite)
-        action = _action(host, raw, name, old)
+        action = _action(host, raw, name, old, exec_)
         change.puts.append(action)
     return reply(action.dump())
 
 
-def _action(host: Host, raw: Mapping[str, Any], name: Name, old: Action | None) -> Action:
+def _action(host: Host, raw: Mapping[str, Any], name: Name, old: Action | None, given: Exec | None) -> Action:
     fields = entity_fields(raw, old)
-    exec_ = _exec(host, raw, name, old)
+    exec_ = _exec(host, given, name, old)
     if exec_.kind == "sequence":
         fields["parameters"] = (Parameter("_actions", [f"/{each}" for each in exec_.components]),)
     elif old is not None and old.exec.kind == "sequence" and raw.get("parameters") is None:
         fields["parameters"] = ()
-    annotations = merge(fields.pop("annotations"), (Parameter("exec", exec_.kind),))
+    annotations = without(fields.pop("annotations"), ["exec"])
     if old is None:
         annotations = annotate(annotations, provide_api_key=False)
+    annotations = annotate(annotations, exec=exec_.kind)
     limits = parse_limits(raw.get("limits"), old.limits if old else ActionLimits())
     return Action(name=name, exec=exec_, limits=limits, annotations=annotations, **fields)
 
 
-def _exec(host: Host, raw: Mapping[str, Any], name: Name, old: Action | None) -> Exec:
-    if raw.get("exec") is None:
+def _exec(host: Host, given: Exec | None, name: Name, old: Action | None) -> Exec:
+    if given is None:
         if old is None:
-            raise malformed("exec undefined")
+            raise Refusal(400, "exec undefined")
         return old.exec
-    exec_ = parse_exec(raw["exec"], host.runtimes, name.namespace)
-    if exec_.kind == "sequence":
-        check_components(exec_, name, host.registry)
-        for component in exec_.components:
+    if given.kind == "sequence":
+        for component in given.components:
             check_reachable(host, component, name.namespace)
-    return exec_
+        check_components(given, name, host.registry)
+    return given
 
 
 def check_reachable(host: Host, name: Name, namespace: str) -> None:
@@ -95,9 +98,11 @@ async def list_actions(host: Host, transaction: Transaction) -> Response:
     name = Name(transaction.namespace, "", "")
     wanted: str | None = None
     if transaction.rest and transaction.rest[0]:
-        package = host.registry.get(Package, replace(name, name=check_name(transaction.rest[0])))
-        if not package.publish:
-            check_own(package.name, transaction.identity)
+        asked = replace(name, name=check_name(transaction.rest[0]))
+        found = host.registry.find(Package, asked)
+        if found is None or not found.publish:
+            check_own(asked, transaction.identity)
+        package = host.registry.get(Package, asked)
         name = replace(package.binding or package.name, package="")
         wanted = name.name
     else:
@@ -132,8 +137,10 @@ async def invoke_action(host: Host, transaction: Transaction) -> Response:
     headers = {"x-openwhisk-activation-id": running.activation_id}
     if ended is None:
         return reply({"activationId": running.activation_id}, 202, headers)
-    # A sequence's logs are its components' ids, known at once; an action's come too late for the answer.
-    shown = ended.result if result_only else ended.dump(logs=invocable.executable is None)
+    # A list is answered bare, as OpenWhisk does: its controller takes it for the result that was asked for. A
+    # sequence's logs are its components' ids, known at once; an action's come too late for the answer.
+    bare = result_only or isinstance(ended.result, list)
+    shown = ended.result if bare else ended.dump(logs=invocable.executable is None)
     return reply(shown, answer_status(ended), headers)
 
 
@@ -156,5 +163,5 @@ def _patience(host: Host, transaction: Transaction) -> float:
     if given is None:
         return most
     if not (given.isascii() and given.isdigit() and len(given) <= 18 and 0 < int(given) <= most * 1000):
-        raise Refusal(400, f"Timeout must be number of milliseconds up to {int(most * 1000)}.")
+        raise refuse_query("timeout", f"Timeout must be number of milliseconds up to {int(most * 1000)}.")
     return int(given) / 1000

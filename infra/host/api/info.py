@@ -60,5 +60,10 @@ def limits_document(quotas: Quotas) -> Mapping[str, Any]:
         "maxActionTimeout": BOUNDS["timeout"].most,
         "maxActionLogs": BOUNDS["logs"].most,
         "maxActionConcurrency": BOUNDS["concurrency"].most,
-        "maxParameterSize": LIMIT_BYTES,
+        "maxActionInstances": quotas.concurrent,
+        "minActionMemory": BOUNDS["memory"].least,
+        "minActionTimeout": BOUNDS["timeout"].least,
+        "minActionLogs": BOUNDS["logs"].least,
+        "minActionConcurrency": BOUNDS["concurrency"].least,
+        "maxParameterSize": f"{LIMIT_BYTES} B",
     }

@@ -12,8 +12,7 @@ from infra.host.assembly import Host
 from infra.host.entities.models import Action, Package
 from infra.host.entities.parameters import as_mapping, dump_parameters, merge
 from infra.host.entities.updates import annotate, check_overwrite, check_own, entity_fields
-from infra.host.errors import NAME_MALFORMED, Refusal, forbidden
-from infra.host.json_bodies import expect
+from infra.host.errors import Refusal, forbidden, malformed
 from infra.host.names import Name, check_name, check_namespace
 
 RESERVED = frozenset({"default"})
@@ -30,7 +29,7 @@ async def put_package(host: Host, transaction: Transaction) -> Response:
     if name.name in RESERVED:
         raise Refusal(400, f"Package name '{name.name}' is reserved.")
     overwrite = transaction.flag("overwrite", default=False)
-    raw = await transaction.document()
+    raw = await transaction.document("binding")
     binding = _parse_binding(raw.get("binding"), name.namespace)
     async with host.registry.change() as change:
         old = host.registry.find(Package, name)
@@ -44,14 +43,17 @@ async def put_package(host: Host, transaction: Transaction) -> Response:
 def _parse_binding(raw: object, own: str) -> Name | None:
     if not raw:
         return None
-    given: Mapping[str, Any] = expect(raw, dict, "binding")
+    if not isinstance(raw, dict):
+        raise malformed("Object expected in field 'namespace'")
+    given: Mapping[str, Any] = raw
     namespace, name = given.get("namespace"), given.get("name")
     # The Go client sends an empty one with every package that is not bound.
     if not namespace and not name:
         return None
-    if not isinstance(namespace, str) or not isinstance(name, str):
-        raise Refusal(400, NAME_MALFORMED)
-    return Name(check_namespace(namespace.removeprefix("/"), own), "", check_name(name))
+    for field, value in (("namespace", namespace), ("name", name)):
+        if not isinstance(value, str):
+            raise malformed(f"Object is missing required member '{field}'")
+    return Name(check_namespace(str(namespace).removeprefix("/"), own), "", check_name(str(name)))
 
 
 def _check_binding(host: Host, binding: Name, name: Name, old: Package | None) -> None:
@@ -59,6 +61,8 @@ def _check_binding(host: Host, binding: Name, name: Name, old: Package | None) -
         raise Refusal(409, "Resource is a package and cannot be converted into a binding.")
     provider = host.registry.find(Package, binding)
     if provider is None:
+        if binding.namespace != name.namespace:
+            raise forbidden(str(binding))
         raise Refusal(400, "Binding references a package that does not exist.")
     if provider.binding is not None:
         raise Refusal(400, "Cannot bind to another package binding.")
@@ -76,9 +80,12 @@ def _package(raw: Mapping[str, Any], name: Name, old: Package | None, binding: N
 
 
 async def get_package(host: Host, transaction: Transaction) -> Response:
-    package = host.registry.get(Package, entity_name(transaction))
-    if not package.publish:
-        check_own(package.name, transaction.identity)
+    name = entity_name(transaction)
+    package = host.registry.find(Package, name)
+    if package is None or not package.publish:
+        check_own(name, transaction.identity)
+    if package is None:
+        raise Refusal(404, f"The requested resource '{name}' does not exist.")
     shown = package.dump()
     provider = package
     if package.binding is not None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import secrets
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -13,8 +14,8 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 
 from infra.host.auth import Identity
-from infra.host.errors import Refusal, malformed
-from infra.host.json_bodies import dump, parse_object
+from infra.host.errors import Refusal, malformed, refuse_query, refuse_type
+from infra.host.json_bodies import dump, parse, parse_object
 
 LIMIT_ENTITY_BYTES = 50 * 2**20
 LIMIT_PAYLOAD_BYTES = 2**20
@@ -53,47 +54,70 @@ class Transaction:
             return default
         if value.lower() in TRUE | FALSE:
             return value.lower() in TRUE
-        raise Refusal(400, f"The query parameter '{name}' was malformed:\n'{value[:64]}' is not a valid Boolean value")
+        raise refuse_query(name, f"'{value[:64]}' is not a valid Boolean value")
 
     def page(self, collection: str) -> tuple[int, int]:
         """`skip` and `limit` of a list; a limit of 0 asks for as many as there may be."""
         limit = self._count("limit", collection, DEFAULT_LIST)
-        if limit > LIMIT_LIST:
-            raise Refusal(400, f"The value '{limit}' is not in the range of 0 to {LIMIT_LIST} for {collection}.")
-        return self._count("skip", collection, 0), limit or LIMIT_LIST
+        if not 0 <= limit <= LIMIT_LIST:
+            raise refuse_query(
+                "limit", f"The value '{limit}' is not in the range of 0 to {LIMIT_LIST} for {collection}."
+            )
+        skip = self._count("skip", collection, 0)
+        if skip < 0:
+            raise refuse_query("skip", f"The value '{skip}' is not greater than or equal to 0 for {collection}.")
+        return skip, limit or LIMIT_LIST
 
     def _count(self, name: str, collection: str, default: int) -> int:
-        number = integer(self.query.get(name), f"for {collection}", default)
-        if number < 0:
-            if name == "limit":
-                raise Refusal(400, f"The value '{number}' is not in the range of 0 to {LIMIT_LIST} for {collection}.")
-            raise Refusal(400, f"The value '{number}' is not greater than or equal to 0 for {collection}.")
-        return number
+        return self.integer(name, default, "The value '{}' is not an integer for " + f"{collection}.")
 
-    async def document(self, limit: int = LIMIT_ENTITY_BYTES) -> dict[str, Any]:
-        """The body, which must be a JSON object, or nothing."""
-        return (await self.sized_document(limit))[0]
+    def integer(self, name: str, default: int, words: str) -> int:
+        """A query parameter that must be a whole number of at most 18 digits, so that it fits wherever it is going.
+
+        `words` refuse any other, which stands in them for `{}`.
+        """
+        text = self.query.get(name)
+        if text is None or text == "":
+            return default
+        digits = text.removeprefix("-")
+        if not (digits.isascii() and digits.isdigit() and len(digits) <= 18):
+            raise refuse_query(name, words.format(text[:64]))
+        return int(text)
+
+    async def document(self, first: str) -> dict[str, Any]:
+        """The body, which must be a JSON object; `first` is the field that OpenWhisk misses in any other."""
+        body = await read_body(self.request, LIMIT_ENTITY_BYTES)
+        if body:
+            self._check_type()
+        value = parse(body)
+        if not isinstance(value, dict):
+            raise malformed(f"Object expected in field '{first}'")
+        return value
 
     async def sized_document(self, limit: int) -> tuple[dict[str, Any], int]:
-        """The body as `document` gives it, and its bytes."""
+        """A body that is an object or nothing, and its bytes."""
         body = await read_body(self.request, limit)
-        if body and not is_json(self.request.headers):
-            raise Refusal(415, "The request's Content-Type is not supported. Expected:\napplication/json")
+        if body:
+            self._check_type()
         return parse_object(body), len(body)
 
-
-def integer(text: str | None, subject: str, default: int) -> int:
-    """A whole number of at most 18 digits, so that it fits wherever it is going."""
-    if text is None or text == "":
-        return default
-    digits = text.removeprefix("-")
-    if not (digits.isascii() and digits.isdigit() and len(digits) <= 18):
-        raise Refusal(400, f"The value '{text[:64]}' is not an integer {subject}.")
-    return int(text)
+    def _check_type(self) -> None:
+        if not is_json(self.request.headers):
+            raise refuse_type(shown_type(self.request.headers))
 
 
 def media_type(headers: Headers) -> str:
     return headers.get("content-type", "").partition(";")[0].strip().lower()
+
+
+def shown_type(headers: Headers) -> str:
+    """The type of a body as OpenWhisk repeats it: octets where none is named, the charset in capitals."""
+    named = re.sub(
+        r"(?i)charset=\S+",
+        lambda found: found[0].upper().replace("CHARSET", "charset"),
+        headers.get("content-type", ""),
+    )
+    return named or "application/octet-stream"
 
 
 def is_json(headers: Headers) -> bool:

@@ -97,6 +97,8 @@ async def _route(host: Host, request: Request, identifier: str) -> Response:
     segments = [_decode(part) for part in raw.split(b"?")[0].split(b"/")[1:]]
     match segments:
         case [""]:
+            if request.method not in ("GET", "OPTIONS"):
+                raise method_not_allowed(["GET", "OPTIONS"])
             return _only(request, root_document(host))
         case ["api", "v1"] | ["api", "v1", ""]:
             return _only(request, api_document())
@@ -104,7 +106,17 @@ async def _route(host: Host, request: Request, identifier: str) -> Response:
             return await web_actions.serve(host, request, identifier, rest)
         case ["api", "v1", "namespaces", *rest]:
             return await _namespaces(host, request, identifier, rest)
-    raise Refusal(404, NOT_FOUND)
+        case ["api", "v1", *_]:
+            raise Refusal(404, NOT_FOUND)
+    # Outside of the API OpenWhisk knows no place, only this method.
+    if request.method == "OPTIONS":
+        return _welcome()
+    raise method_not_allowed(["OPTIONS"])
+
+
+def _welcome() -> Response:
+    """The answer to a preflight."""
+    return Response("OK", media_type="text/plain; charset=UTF-8")
 
 
 def _decode(part: bytes) -> str:
@@ -113,9 +125,9 @@ def _decode(part: bytes) -> str:
 
 def _only(request: Request, document: Any) -> Response:
     if request.method == "OPTIONS":
-        return Response()
+        return _welcome()
     if request.method != "GET":
-        raise method_not_allowed(["GET"])
+        raise Refusal(404, NOT_FOUND)
     return reply(document)
 
 
@@ -123,7 +135,7 @@ async def _namespaces(host: Host, request: Request, identifier: str, rest: Seque
     if is_of_another_site(request.headers):
         raise Refusal(403, OF_ANOTHER_SITE)
     if request.method == "OPTIONS":
-        return Response()
+        return _welcome()
     # Before the path is looked at: without a key nobody learns which names there are.
     identity = host.keyring.authenticate(request.headers.get("authorization"))
     if rest in ([], [""]):
@@ -147,11 +159,11 @@ def _handler(method: str, collection: str, rest: Sequence[str]) -> Handler:
     listing = rest in ([], [""]) or (collection == "actions" and len(rest) == 2 and not rest[1])
     if listing:
         if method != "GET":
-            raise method_not_allowed(["GET"])
+            raise Refusal(404, NOT_FOUND)
         return LISTS[collection]
     if len([part for part in rest if part]) > (1 if collection in ("packages", "triggers", "rules") else 2):
         raise Refusal(404, NOT_FOUND)
-    handlers = ENTITIES[collection]
-    if method not in handlers:
-        raise method_not_allowed(list(handlers))
-    return handlers[method]
+    if handler := ENTITIES[collection].get(method):
+        return handler
+    # Not a 405: OpenWhisk's routes end in a "not found" that covers methods, too.
+    raise Refusal(404, NOT_FOUND)

@@ -16,14 +16,15 @@ from infra.host.entities.exec_field import follow
 from infra.host.entities.models import Action, Rule, RuleStatus, Trigger, TriggerRule
 from infra.host.entities.registry import EntityChange
 from infra.host.entities.updates import check_overwrite, check_own, entity_fields
-from infra.host.errors import Refusal, forbidden, malformed, refuse_missing
+from infra.host.errors import RULE_INCOMPLETE, TRIGGER_OF_RULE_MISSING, Refusal, forbidden, malformed
+from infra.host.json_bodies import dump
 from infra.host.names import Name, parse_name
 
 
 def status_of(host: Host, rule: Rule) -> RuleStatus:
     """As the trigger has it; inactive where the trigger is gone or was made anew."""
     trigger = host.registry.find(Trigger, rule.trigger)
-    noted = trigger.rules.get(str(rule.name)) if trigger else None
+    noted = (trigger.rules or {}).get(str(rule.name)) if trigger else None
     return noted.status if noted else "inactive"
 
 
@@ -35,7 +36,7 @@ async def put_rule(host: Host, transaction: Transaction) -> Response:
     """A new rule is active; an update keeps the status."""
     name = own_name(transaction)
     overwrite = transaction.flag("overwrite", default=False)
-    raw = await transaction.document()
+    raw = await transaction.document("trigger")
     async with host.registry.change() as change:
         old = host.registry.find(Rule, name)
         check_overwrite(old, overwrite=overwrite)
@@ -51,7 +52,7 @@ async def put_rule(host: Host, transaction: Transaction) -> Response:
 def _rule(raw: Mapping[str, Any], name: Name, old: Rule | None) -> Rule:
     trigger, action = raw.get("trigger"), raw.get("action")
     if old is None and (trigger is None or action is None):
-        raise malformed("rule requires a valid trigger and a valid action")
+        raise Refusal(400, RULE_INCOMPLETE)
     own = name.namespace
     fields = entity_fields(raw, old) | {"parameters": ()}
     return Rule(
@@ -76,12 +77,12 @@ def _check(host: Host, rule: Rule) -> Trigger:
 
 
 def link(trigger: Trigger, rule: Rule, status: RuleStatus) -> Trigger:
-    return replace(trigger, rules={**trigger.rules, str(rule.name): TriggerRule(rule.action, status)})
+    return replace(trigger, rules={**(trigger.rules or {}), str(rule.name): TriggerRule(rule.action, status)})
 
 
 def _unlink(host: Host, rule: Rule, change: EntityChange) -> None:
     trigger = host.registry.find(Trigger, rule.trigger)
-    if trigger is not None and str(rule.name) in trigger.rules:
+    if trigger is not None and trigger.rules and str(rule.name) in trigger.rules:
         kept = {name: each for name, each in trigger.rules.items() if name != str(rule.name)}
         change.puts.append(replace(trigger, rules=kept))
 
@@ -103,23 +104,27 @@ async def delete_rule(host: Host, transaction: Transaction) -> Response:
     name = own_name(transaction)
     async with host.registry.change() as change:
         rule = host.registry.get(Rule, name)
-        status = status_of(host, rule)
         _unlink(host, rule, change)
         change.deletes.append(name)
-    return reply(_dump(rule, status))
+    # Whatever it was: a rule is switched off before it goes.
+    return reply(_dump(rule, "inactive"))
 
 
 async def set_rule(host: Host, transaction: Transaction) -> Response:
     """Switch a rule on or off; 200 also where it already is."""
     name = own_name(transaction)
-    wanted = (await transaction.document()).get("status")
+    document = await transaction.document("status")
+    if "status" not in document:
+        raise malformed("key not found: status")
+    wanted = document["status"]
     if wanted not in ("active", "inactive"):
-        raise malformed("status: active or inactive expected")
+        shown = wanted if isinstance(wanted, str) else dump(wanted).decode()
+        raise malformed(f"requirement failed: {shown[:256]} is not a recognized rule state")
     async with host.registry.change() as change:
         rule = host.registry.get(Rule, name)
         trigger = host.registry.find(Trigger, rule.trigger)
         if trigger is None:
-            raise refuse_missing()
+            raise Refusal(404, TRIGGER_OF_RULE_MISSING)
         if status_of(host, rule) != wanted:
             change.puts.append(link(trigger, rule, wanted))
-    return reply({})
+    return Response("OK", media_type="text/plain; charset=UTF-8")

@@ -24,12 +24,12 @@ def own_name(transaction: Transaction) -> Name:
 async def put_trigger(host: Host, transaction: Transaction) -> Response:
     name = own_name(transaction)
     overwrite = transaction.flag("overwrite", default=False)
-    raw = await transaction.document()
+    raw = await transaction.document("parameters")
     async with host.registry.change() as change:
         old = host.registry.find(Trigger, name)
         check_overwrite(old, overwrite=overwrite)
         # The rules' status is kept here, so an update hands it on; a trigger that was deleted first starts with none.
-        rules = old.rules if old else {}
+        rules = old.rules if old else None
         change.puts.append(trigger := Trigger(name=name, rules=rules, **entity_fields(raw, old)))
     return reply(trigger.dump())
 

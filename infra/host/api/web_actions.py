@@ -26,15 +26,14 @@ from infra.host.entities.models import Action
 from infra.host.entities.parameters import truthy, value_of
 from infra.host.entities.resolution import Invocable
 from infra.host.errors import (
-    CREDENTIALS_INVALID,
     NOT_FOUND,
     NOT_READY,
     PARAMETERS_NOT_ALLOWED,
     PROCESSING,
+    WEB_UNAUTHENTICATED,
     Refusal,
     method_not_allowed,
     refuse_missing,
-    unauthorized,
 )
 from infra.host.names import Name, check_name
 from infra.host.settings import is_loopback
@@ -70,7 +69,7 @@ async def serve(host: Host, request: Request, transaction_id: str, segments: Seq
         raise Refusal(421, MISDIRECTED)
     if is_loopback(host.settings.host) and _is_script_of_another_site(request.headers):
         raise Refusal(403, OF_ANOTHER_SITE)
-    call = _find(host, segments)
+    call = _find(host, segments, request.headers.get("authorization"))
     caller = _check_secret(host, call, request.headers)
     if call.annotated("web-custom-options") is True:
         return await _run(host, call, caller, request, transaction_id)
@@ -113,9 +112,10 @@ def cors(headers: Headers) -> dict[str, str]:
     }
 
 
-def _find(host: Host, segments: Sequence[str]) -> WebCall:
-    """The exported action; whatever is not exported does not exist, whoever asks."""
+def _find(host: Host, segments: Sequence[str], authorization: str | None) -> WebCall:
+    """The exported action; whatever is not exported does not exist, whoever asks. A path too short needs a key."""
     if len(segments) < 3:
+        host.keyring.authenticate(authorization)
         raise Refusal(404, NOT_FOUND)
     namespace, package, name = segments[:3]
     name, extension = web_responses.split_extension(name)
@@ -141,10 +141,13 @@ def _check_secret(host: Host, call: WebCall, headers: Headers) -> Identity | Non
     if not truthy(wanted):
         return None
     if wanted is True:
-        return host.keyring.authenticate(headers.get("authorization"))
+        try:
+            return host.keyring.authenticate(headers.get("authorization"))
+        except Refusal:
+            raise Refusal(401, WEB_UNAUTHENTICATED) from None
     given = headers.get("x-require-whisk-auth", "")
     if not hmac.compare_digest(given.encode(errors="replace"), str(wanted).encode(errors="replace")):
-        raise unauthorized(CREDENTIALS_INVALID)
+        raise Refusal(401, WEB_UNAUTHENTICATED)
     return None
 
 
@@ -230,6 +233,8 @@ def _answer(ended: ActivationRecord | None, extension: str) -> Response:
     if ended.status > 1:
         raise Refusal(400, PROCESSING)
     result: Any = ended.result
+    if isinstance(result, list):
+        return web_responses.broken()
     if ended.status == 1 and isinstance(result, Mapping):
         result = result.get("error")
     return web_responses.TRANSCODERS[extension](result)

@@ -11,7 +11,7 @@ from typing import Any
 
 from starlette.responses import Response
 
-from infra.host.errors import Refusal
+from infra.host.errors import INTERNAL, PROPERTY_MISSING, Refusal
 from infra.host.json_bodies import dump
 
 TOKEN = re.compile(r"\A[\w!#$%&'*+.^`|~-]+\Z", re.ASCII)
@@ -41,6 +41,11 @@ def is_textual(media: str) -> bool:
     return media.startswith("text/") or media in TEXTUAL
 
 
+def broken() -> Response:
+    """What OpenWhisk says of a result that is a list, whatever the extension: it takes no web action to answer so."""
+    return Response(INTERNAL, 500, media_type="text/plain; charset=UTF-8")
+
+
 def invalid(media: str) -> Refusal:
     return Refusal(400, f"Response is not valid '{media}'.")
 
@@ -68,6 +73,8 @@ def _text_response(body: str, status: int, headers: Sequence[Header]) -> Respons
     if not MEDIA_TYPE.match(media):
         raise Refusal(400, "Response did not specify a known content-type.")
     if is_textual(media) or is_json_family(media):
+        if media.startswith("text/") and ";" not in content_type:
+            content_type += "; charset=UTF-8"
         return _response(_encode(body), status, _set_type(headers, content_type))
     try:
         return _response(base64.b64decode(body, validate=True), status, _set_type(headers, content_type))
@@ -131,13 +138,13 @@ def _encode(text: str) -> bytes:
 
 
 def as_json(result: Any) -> Response:
-    if not isinstance(result, dict | list):
+    if not isinstance(result, dict):
         raise invalid("application/json")
     return _part(result, dump(result), "application/json")
 
 
 def html(result: Any) -> Response:
-    return _field(result, "html", "text/html")
+    return _field(result, "html", "text/html", "; charset=UTF-8")
 
 
 def svg(result: Any) -> Response:
@@ -145,17 +152,18 @@ def svg(result: Any) -> Response:
 
 
 def text(result: Any) -> Response:
-    found = result.get("body", result.get("text")) if isinstance(result, dict) else None
-    value = result if found is None else found
+    value = result.get("body", result.get("text")) if isinstance(result, dict) else result
+    if value is None:
+        raise Refusal(404, PROPERTY_MISSING)
     shown = value if isinstance(value, str) else json.dumps(value, indent=2)
     return _part(result, _encode(shown), "text/plain; charset=UTF-8")
 
 
-def _field(result: Any, name: str, media: str) -> Response:
+def _field(result: Any, name: str, media: str, charset: str = "") -> Response:
     value = result.get("body", result.get(name)) if isinstance(result, dict) else result
     if not isinstance(value, str):
         raise invalid(media)
-    return _part(result, _encode(value), f"{media}; charset=UTF-8")
+    return _part(result, _encode(value), media + charset)
 
 
 def _part(result: Any, body: bytes, content_type: str) -> Response:

@@ -28,11 +28,12 @@ NOT_STARTED = "The container for the action did not start. See the host's log."
 
 @dataclass(frozen=True, slots=True)
 class Ended:
-    """How `/init` or `/run` ended; `result` is what the activation keeps."""
+    """How `/init` or `/run` ended; `result` is what the activation keeps, of an answer of `size` bytes."""
 
     status: Status
     result: Any
     timed_out: bool = False
+    size: int | None = None
 
 
 class NotStarted(Exception):
@@ -84,6 +85,7 @@ class Container:
             wait_time=max(0, start - arrived),
             init_time=init_time,
             timed_out=ended.timed_out,
+            size=ended.size,
         )
 
     async def _init(self, call: Call, limits: ActionLimits) -> Ended | None:
@@ -169,9 +171,11 @@ def outcome(response: Response) -> Ended:
         return Ended(2, error_of(response, "The action did not produce a valid JSON or JSON Array response"))
     parsed = parse(response.body)
     if isinstance(parsed, dict):
-        return Ended(1, {"error": parsed["error"]}) if "error" in parsed else Ended(0, parsed)
+        failed = "error" in parsed
+        kept = {"error": parsed["error"]} if failed else parsed
+        return Ended(1 if failed else 0, kept, size=response.length)
     if isinstance(parsed, list):
-        return Ended(0, parsed)
+        return Ended(0, parsed, size=response.length)
     return Ended(2, {"error": invalid("The action did not produce a valid JSON or JSON Array response", response)})
 
 

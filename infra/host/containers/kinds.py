@@ -79,10 +79,7 @@ class Runtimes:
         for each in self.declared:
             if kind == each.kind or (each.default and kind == f"{each.family}:default"):
                 return each.kind
-        raise UnknownKind(kind, sorted([each.kind for each in self.declared] + [*self._defaults()]))
-
-    def _defaults(self) -> set[str]:
-        return {f"{each.family}:default" for each in self.declared if each.default}
+        raise UnknownKind(kind, [*(each.kind for each in self.declared), "sequence", "blackbox"])
 
     def document(self) -> dict[str, list[dict[str, Any]]]:
         """`runtimes` of `GET /`: the kinds by family."""

@@ -19,7 +19,7 @@ from infra.host.errors import (
     malformed,
     too_large,
 )
-from infra.host.json_bodies import expect
+from infra.host.json_bodies import dump, expect_object
 from infra.host.names import Name, parse_name
 
 LIMIT_CODE_BYTES = 48 * 2**20
@@ -29,22 +29,25 @@ BASE64 = (string.ascii_letters + string.digits + "+/").encode()
 
 def parse_exec(raw: object, runtimes: Runtimes, own: str) -> Exec:
     """The exec as it is kept: kind resolved, components qualified, and binary code recognised."""
-    given: Mapping[str, Any] = expect(raw, dict, "exec")
-    kind = expect(given.get("kind"), str, "exec.kind")
+    given: Mapping[str, Any] = expect_object(raw)
+    kind = given.get("kind")
+    if not isinstance(kind, str):
+        raise malformed("'kind' must be a string defined in 'exec'")
     if kind == "sequence":
-        named = expect(given.get("components", []), list, "exec.components")
-        return Exec(kind, components=tuple(parse_name(component, own) for component in named))
+        return Exec(kind, components=tuple(parse_name(component, own) for component in _components(given)))
+    main = given.get("main")
+    if main is not None and not isinstance(main, str):
+        raise malformed(f"if defined, 'main' be a string in 'exec' for '{kind}' actions")
     code = _code(given, kind)
-    main = _optional_text(given, "main")
     binary = code is not None and is_binary(code)
     if kind == "blackbox":
         return Exec(kind, code, main, binary, image=_image(given))
     try:
         resolved = runtimes.resolve(kind)
     except UnknownKind as unknown:
-        raise Refusal(400, str(unknown)) from None
+        raise malformed(str(unknown)) from None
     if code is None:
-        raise malformed(f"'code' must be a string or attachment object defined in 'exec' for '{resolved}' actions")
+        raise malformed(f"'code' must be a string or attachment object defined in 'exec' for '{kind}' actions")
     return Exec(resolved, code, main, binary)
 
 
@@ -61,9 +64,11 @@ def is_binary(code: str) -> bool:
 
 
 def _code(given: Mapping[str, Any], kind: str) -> str | None:
-    code = _optional_text(given, "code")
-    if code is None or (kind == "blackbox" and not code):
+    code = given.get("code")
+    if code is None or (kind == "blackbox" and code == ""):
         return None
+    if not isinstance(code, str):
+        raise malformed(f"Could not deserialize as attachment record: {dump(code).decode()[:256]}")
     # Only what comes near the limit is measured exactly: encoding 48 MB costs.
     size = len(code) if code.isascii() else len(code.encode(errors="replace"))
     if size > LIMIT_CODE_BYTES:
@@ -72,15 +77,19 @@ def _code(given: Mapping[str, Any], kind: str) -> str | None:
 
 
 def _image(given: Mapping[str, Any]) -> str:
-    image = _optional_text(given, "image")
-    if not image:
+    image = given.get("image")
+    if not isinstance(image, str) or not image:
         raise malformed("'image' must be a string defined in 'exec' for 'blackbox' actions")
     return image
 
 
-def _optional_text(given: Mapping[str, Any], name: str) -> str | None:
-    value = given.get(name)
-    return None if value is None else str(expect(value, str, f"exec.{name}"))
+def _components(given: Mapping[str, Any]) -> list[Any]:
+    named = given.get("components")
+    if named is None:
+        raise malformed("'components' must be defined for sequence kind")
+    if not isinstance(named, list):
+        raise malformed("'components' must be an array")
+    return named
 
 
 def check_components(exec_: Exec, name: Name, registry: Registry) -> None:

@@ -7,45 +7,61 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from infra.host.calls import ActionLimits
-from infra.host.errors import Refusal
-from infra.host.json_bodies import expect
+from infra.host.errors import Refusal, malformed
 
 
 @dataclass(frozen=True, slots=True)
 class LimitBound:
-    """Smallest and largest value of one limit, and how a refusal names it: `memory size 1024 MB exceeds …`."""
+    """Smallest and largest value of one limit, and how refusals name it: `memory size 1024 MB exceeds …`, and `limit`
+    where it is no number.
+    """
 
     least: int
     most: int
+    limit: str
     subject: str
     unit: str = ""
 
     def check(self, value: int) -> None:
         if not self.least <= value <= self.most:
             side, threshold = ("below", self.least) if value < self.least else ("exceeds", self.most)
-            raise Refusal(400, f"{self.subject} {value}{self.unit} {side} allowed threshold of {threshold}{self.unit}")
+            words = f"{self.subject} {value}{self.unit} {side} allowed threshold of {threshold}{self.unit}"
+            raise Refusal(400, f"requirement failed: {words}")
 
 
 BOUNDS = {
-    "timeout": LimitBound(100, 300_000, "timeout", " milliseconds"),
-    "memory": LimitBound(128, 512, "memory size", " MB"),
-    "logs": LimitBound(0, 10, "logs size", " MB"),
-    "concurrency": LimitBound(1, 1, "concurrency"),
+    "timeout": LimitBound(100, 300_000, "time limit", "duration", " milliseconds"),
+    "memory": LimitBound(128, 512, "memory limit", "memory size", " MB"),
+    "logs": LimitBound(0, 10, "log limit", "log size", " MB"),
+    "concurrency": LimitBound(1, 1, "concurrency limit", "concurrency"),
 }
+
+SIZES = frozenset({"memory", "logs"})
 
 
 def parse_limits(raw: object, base: ActionLimits) -> ActionLimits:
     """`base` with the fields that `raw` gives; unknown fields and nulls are ignored."""
-    given = expect(raw, dict, "limits") if raw is not None else {}
+    if raw is None:
+        return base
+    if not isinstance(raw, dict):
+        raise malformed("Object expected in field 'timeout'")
+    given: Mapping[str, Any] = raw
     return replace(base, **{name: _parse_bounded(name, given[name]) for name in BOUNDS if given.get(name) is not None})
 
 
 def _parse_bounded(name: str, value: object) -> int:
-    number: int = expect(value, int, name)
+    bound = BOUNDS[name]
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise malformed(f"{bound.limit} malformed")
+    if value != int(value):
+        raise malformed(f"requirement failed: {bound.limit} must be whole number")
+    number = int(value)
+    if number < 0 and name in SIZES:
+        raise malformed("requirement failed: a negative size of an object is not allowed.")
     # A number beyond 64 bits is no limit anybody means, and would not be printable either.
     if abs(number) >= 2**63:
-        raise Refusal(400, f"{BOUNDS[name].subject} out of range")
-    BOUNDS[name].check(number)
+        raise malformed(f"{bound.limit} malformed")
+    bound.check(number)
     return number
 
 

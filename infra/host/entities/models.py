@@ -122,11 +122,12 @@ class TriggerRule:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Trigger(Entity):
     collection: ClassVar[Collection] = "triggers"
-    rules: Mapping[str, TriggerRule] = field(default_factory=dict)
+    # None as long as there has been none at all: OpenWhisk shows an empty object once the last one is gone.
+    rules: Mapping[str, TriggerRule] | None = None
 
     def dump(self) -> dict[str, Any]:
         shown = Entity.dump(self) | {"limits": {}}
-        if self.rules:
+        if self.rules is not None:
             shown["rules"] = {
                 name: {"action": dump_reference(rule.action), "status": rule.status}
                 for name, rule in self.rules.items()
@@ -174,7 +175,9 @@ def load(collection: Collection, raw: Mapping[str, Any]) -> Entity:
             name = Name(bound["namespace"], "", bound["name"]) if bound else None
             return Package(**common, binding=name)
         case "triggers":
-            return Trigger(**common, rules={name: _load_rule(each) for name, each in raw.get("rules", {}).items()})
+            rules = raw.get("rules")
+            noted = None if rules is None else {name: _load_rule(each) for name, each in rules.items()}
+            return Trigger(**common, rules=noted)
         case "rules":
             return Rule(**common, trigger=parse_name(raw["trigger"], "_"), action=parse_name(raw["action"], "_"))
 

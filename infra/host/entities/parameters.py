@@ -8,9 +8,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from infra.host.errors import malformed, too_large
-from infra.host.json_bodies import dump, expect
+from infra.host.json_bodies import dump
 
 LIMIT_BYTES = 1_048_576
+# Of annotations, too.
+PARAMETERS_MALFORMED = "parameters malformed!"
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,16 +36,18 @@ def parse_parameters(raw: object, field: str = "parameters") -> Parameters:
     """Read a list of parameters; of two with one key the last counts. More than 1 MiB in all is a 413."""
     if raw is None:
         return ()
-    parsed = merge(_parse_parameter(each, field) for each in expect(raw, list, field))
+    if not isinstance(raw, list):
+        raise malformed(PARAMETERS_MALFORMED)
+    parsed = merge(_parse_parameter(each) for each in raw)
     size = parameters_size(parsed)
     if size > LIMIT_BYTES:
-        raise too_large(field.capitalize(), size, LIMIT_BYTES)
+        raise too_large(field, size, LIMIT_BYTES)
     return parsed
 
 
-def _parse_parameter(raw: object, field: str) -> Parameter:
+def _parse_parameter(raw: object) -> Parameter:
     if not isinstance(raw, dict) or not isinstance(raw.get("key"), str) or not raw["key"]:
-        raise malformed(f"{field}: objects with a key and a value expected")
+        raise malformed(PARAMETERS_MALFORMED)
     return Parameter(raw["key"], raw.get("value"), raw.get("init") is True, raw.get("final") is True)
 
 

@@ -58,13 +58,21 @@ class Resolver:
     def resolve(self, name: Name, caller: Identity) -> Invocable:
         """The action, if `caller` may invoke it: in an own namespace, or in a published package of another."""
         known = self._known.get(str(name))
-        # Kept for all callers alike; whether this one may is asked each time.
+        # Kept for all callers alike; whether this one may is asked each time, and before it can hear what there is.
         if known is None:
+            self._check_reachable(name, caller)
             known = self._known[str(name)] = self._resolve(name)
         invocable, public = known
         if not public and name.namespace != caller.namespace:
-            raise forbidden(str(name))
+            raise forbidden(str(package_of(name) if name.package else name))
         return invocable
+
+    def _check_reachable(self, name: Name, caller: Identity) -> None:
+        if name.namespace == caller.namespace:
+            return
+        package = self._registry.find(Package, package_of(name)) if name.package else None
+        if package is None or not package.publish:
+            raise forbidden(str(package_of(name) if name.package else name))
 
     def _resolve(self, name: Name) -> tuple[Invocable, bool]:
         if not name.package:

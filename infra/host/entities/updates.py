@@ -9,9 +9,9 @@ from typing import Any
 
 from infra.host.auth import Identity
 from infra.host.entities.models import Entity
-from infra.host.entities.parameters import Parameters, merge, parse_parameters, without
+from infra.host.entities.parameters import Parameters, as_mapping, merge, parse_parameters, without
 from infra.host.errors import EXISTS, Refusal, forbidden, malformed
-from infra.host.json_bodies import expect
+from infra.host.json_bodies import dump, expect
 from infra.host.names import Name
 
 VERSION = re.compile(r"\A\d{1,9}\.\d{1,9}\.\d{1,9}\Z", re.ASCII)
@@ -30,11 +30,17 @@ def entity_fields(raw: Mapping[str, Any], old: Entity | None) -> dict[str, Any]:
     return {
         "annotations": annotations,
         "parameters": parameters,
-        "publish": expect(publish, bool, "publish") if publish is not None else old is not None and old.publish,
+        "publish": _expect_flag(publish) if publish is not None else old is not None and old.publish,
         # The Go client writes an unset version as an empty text.
         "version": _check_version(version) if version else next_version(old.version) if old else "0.0.1",
         "updated": int(time.time() * 1000),
     }
+
+
+def _expect_flag(value: object) -> bool:
+    if not isinstance(value, bool):
+        raise malformed(f"Expected JsBoolean, but got {dump(value).decode()}")
+    return value
 
 
 def _parse_deleted_annotations(raw: Mapping[str, Any]) -> list[str]:
@@ -44,7 +50,7 @@ def _parse_deleted_annotations(raw: Mapping[str, Any]) -> list[str]:
 
 def _check_version(version: object) -> str:
     if not isinstance(version, str) or not VERSION.match(version):
-        raise malformed("version: three numbers expected, as in 0.0.1")
+        raise malformed("semantic version malformed")
     return version
 
 
@@ -65,6 +71,8 @@ def check_overwrite(old: Entity | None, *, overwrite: bool) -> None:
 
 
 def annotate(annotations: Parameters, **added: Any) -> Parameters:
-    """`annotations` with those added whose names, with `-` for `_`, are not there yet."""
-    raw = [{"key": key.replace("_", "-"), "value": value} for key, value in added.items()]
-    return merge(parse_parameters(raw, "annotations"), annotations)
+    """`annotations` with those added at their end whose names, with `-` for `_`, are not there yet."""
+    named = {key.replace("_", "-"): value for key, value in added.items()}
+    known = as_mapping(annotations)
+    raw = [{"key": key, "value": value} for key, value in named.items() if key not in known]
+    return merge(annotations, parse_parameters(raw, "annotations"))

@@ -60,7 +60,11 @@ def shape_of(step: Step) -> Shape:
     if path in DOCUMENTS:
         return DOCUMENTS[path]
     collection, _, rest = path.removeprefix("/api/v1/namespaces/_/").partition("/")
-    if collection not in ENTITIES or step.method == "OPTIONS" or (step.method == "POST" and collection == "actions"):
+    if (
+        collection not in ENTITIES
+        or step.method == "OPTIONS"
+        or (step.method == "POST" and collection in ("actions", "rules"))
+    ):
         return None
     if rest.endswith(("/logs", "/result")):
         return {"logs": [str]} if rest.endswith("/logs") else ACTIVATION["response"]

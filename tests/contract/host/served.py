@@ -62,10 +62,10 @@ class Namespace:
         return self.http.request(method, f"/api/v1/namespaces/_/{path}", **body, **named)
 
     def ok(self, method: str, path: str, json: Any = None, **named: Any) -> Any:
-        """The reply's document, or None for a 204; anything but a success fails the test."""
+        """The reply's document, or None where it has none; anything but a success fails the test."""
         response = self.ask(method, path, json, **named)
         assert response.is_success, (response.status_code, response.text)
-        return response.json() if response.content else None
+        return response.json() if response.headers.get("content-type") == "application/json" else None
 
     def refused(self, method: str, path: str, json: Any = None, **named: Any) -> tuple[int, str]:
         """The status and words of a refusal, whose body must be what clients need."""

@@ -25,7 +25,7 @@ def test_a_blocking_invoke_replies_the_record(guest: Namespace) -> None:
     assert response.status_code == 200
     record = response.json()
     assert response.headers["x-openwhisk-activation-id"] == record["activationId"]
-    assert record["response"] == {"status": "success", "success": True, "result": {"x": [1, {"y": None}]}}
+    assert record["response"] == {"status": "success", "success": True, "result": {"x": [1, {"y": None}]}, "size": 20}
     assert record["logs"] == []
     assert record["namespace"] == record["subject"] == guest.name
     assert record["end"] - record["start"] == record["duration"]
@@ -123,7 +123,7 @@ def test_a_wait_may_be_cut_short(guest: Namespace) -> None:
     for timeout in ("0", "60001", "x"):
         assert guest.refused("POST", f"actions/slow?blocking=true&timeout={timeout}", {}) == (
             400,
-            "Timeout must be number of milliseconds up to 60000.",
+            "The query parameter 'timeout' was malformed:\nTimeout must be number of milliseconds up to 60000.",
         )
 
 
@@ -222,6 +222,7 @@ def test_a_component_that_is_gone_fails_the_sequence(guest: Namespace) -> None:
         (["/_/inner"] * 26, "Too many actions in the sequence."),
         (
             ["echo"],
+            "The request content was malformed:\nrequirement failed: "
             "The fully qualified name of the entity must contain at least the namespace and the name of the entity.",
         ),
     ],
@@ -276,9 +277,10 @@ def test_parts_of_a_record_can_be_asked_for(guest: Namespace, other: Namespace) 
         "result": {"x": 1},
         "success": True,
         "status": "success",
+        "size": 7,
     }
     assert other.refused("GET", f"activations/{activation_id}")[0] == 404
-    assert guest.refused("GET", "activations/xyz") == (400, "The activation id is not valid.")
+    assert guest.refused("GET", "activations/xyz") == (400, "Activation id length is 3 but must be 32.")
     assert guest.refused("GET", "activations/" + "0" * 32)[0] == 404
 
 
