@@ -26,7 +26,7 @@ def test_unknown_kind_is_refused() -> None:
         Runtimes(PYTHON).resolve("nodejs:20")
     assert str(refused.value) == (
         "The specified runtime 'nodejs:20' is not supported by this platform. "
-        "Valid values are: 'python:3', 'python:3.11', 'python:default'."
+        "Valid values are: 'python:3', 'python:3.11', 'sequence', 'blackbox'."
     )
 
 
