@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 
 from actions.classify import pictures
 from actions.classify.card import ModelCard
-from actions.classify.fetched import Fetched, Removed
+from actions.classify.fetched import Fetched, Removed, Unfetched
 from actions.classify.inputs import parse_inputs, without_injected
 from actions.classify.model import Model, best, load_all
 from actions.classify.pictures import Frame
@@ -156,7 +156,7 @@ class _Activation:
             found = [self._of_record(each, arriving, quiet=len(records) > 1) for each in records]
         return [outcome for outcomes in found for outcome in outcomes]
 
-    def _fetch(self, event: ObjectEvent, in_memory: int) -> Fetched | Removed:
+    def _fetch(self, event: ObjectEvent, in_memory: int) -> Fetched | Removed | Unfetched:
         return connect_store(self._settings).fetch(event, in_memory)
 
     def _of_record(
@@ -176,8 +176,8 @@ class _Activation:
         arrival = next(arriving)
         stages.note("fetchImage", arrival.milliseconds)
         fetched = arrival.result
-        if isinstance(fetched, Rejected):
-            return _Subject(record, rejection=fetched)
+        if isinstance(fetched, Unfetched):
+            return _Subject(fetched.event, rejection=fetched.rejection)
         if isinstance(fetched, Removed):
             return _Subject(fetched.event)
         with fetched.file:

@@ -18,7 +18,7 @@ import urllib3
 
 from actions.causes import name_cause
 from actions.classify.encodings import Unpacking
-from actions.classify.fetched import Fetched, Removed
+from actions.classify.fetched import Fetched, Removed, Unfetched
 from actions.classify.settings import ClassifySettings
 from actions.errors import (
     BadSettings,
@@ -77,16 +77,22 @@ class ObjectStore:
             http_client=_pool(secure=endpoint.scheme == "https"),
         )
 
-    def fetch(self, event: ObjectEvent, in_memory: int) -> Fetched | Removed:
+    def fetch(self, event: ObjectEvent, in_memory: int) -> Fetched | Removed | Unfetched:
         """Read the object that `event` names; one larger than `in_memory` bytes goes to a temporary file.
 
-        Of a removal the store is asked first: what is there all the same is read like what was put. Raises `Rejected`
-        where the object is at fault and `ActionError` where the store is.
+        Of a removal the store is asked first: what is there all the same is read like what was put. Raises
+        `ActionError` where the store is at fault.
         """
-        if event.kind == "removed":
-            event = self._look(event)
+        try:
             if event.kind == "removed":
-                return Removed(event)
+                event = self._look(event)
+                if event.kind == "removed":
+                    return Removed(event)
+            return self._fetch(event, in_memory)
+        except Rejected as rejection:
+            return Unfetched(event, rejection)
+
+    def _fetch(self, event: ObjectEvent, in_memory: int) -> Fetched:
         self._check_told_size(event)
         with closing(self._get(event)) as response:
             completed = _complete(event, response)

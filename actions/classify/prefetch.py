@@ -9,8 +9,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cache
 
-from actions.classify.fetched import Fetched, Removed
-from actions.errors import Rejected
+from actions.classify.fetched import Fetched, Removed, Unfetched
 from actions.events import ObjectEvent
 
 # Three connections keep two cores fed; together with the image in work, at most five are held at once.
@@ -22,7 +21,7 @@ _AHEAD = 4
 class Arrival:
     """One object as it came, or why it did not, and how long that took."""
 
-    result: Fetched | Removed | Rejected
+    result: Fetched | Removed | Unfetched
     milliseconds: float
 
     def close(self) -> None:
@@ -31,16 +30,13 @@ class Arrival:
             self.result.file.close()
 
 
-Fetch = Callable[[ObjectEvent], Fetched | Removed]
+Fetch = Callable[[ObjectEvent], Fetched | Removed | Unfetched]
 
 
 def arrive(fetch: Fetch, event: ObjectEvent) -> Arrival:
     """Fetch one object now. What trying again may cure is raised, not returned."""
     begun = time.perf_counter()
-    try:
-        result: Fetched | Removed | Rejected = fetch(event)
-    except Rejected as error:
-        result = error
+    result = fetch(event)
     return Arrival(result, (time.perf_counter() - begun) * 1000)
 
 

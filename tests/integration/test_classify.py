@@ -359,6 +359,13 @@ def test_a_removal_is_what_the_store_says_of_it(call: Call, client: Minio, bucke
     assert told(marker) == told(version) == [("deleted", False)] * 3
 
 
+def test_a_removal_of_what_is_there_is_about_what_is_there(call: Call, client: Minio, bucket: str) -> None:
+    """Even where that is no picture: deleted and put again, without a byte, it is the empty object that is told of."""
+    told = client.put_object(bucket_name=bucket, object_name="k", data=io.BytesIO(), length=0)
+    outcome = the_outcome(call(Records=[record(bucket, "k", "s3:ObjectRemoved:Delete")]))
+    assert (outcome["status"], outcome["reason"], outcome["etag"]) == ("rejected", "empty-object", told.etag)
+
+
 def test_a_removal_is_believed_of_a_store_only(call: Call, bucket: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """While nobody answers, or somebody who is no object store, nothing is said to be gone."""
     removal = record(bucket, "k", "s3:ObjectRemoved:Delete")
