@@ -1,4 +1,4 @@
-"""The view `labels` looks at each outcome once: a search for what stands above labels took 0.2 ms for each there was."""
+"""The view `labels` looks at each outcome once: a search for what stands above them took 0.2 ms for each of all."""
 
 from __future__ import annotations
 
