@@ -6,8 +6,22 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal, get_args
 
-from sqlalchemy import ColumnElement, Select, String, column, exists, func, select, table
-from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy import (
+    ColumnElement,
+    Select,
+    String,
+    TableClause,
+    Text,
+    cast,
+    column,
+    exists,
+    func,
+    literal,
+    select,
+    table,
+    tuple_,
+)
+from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 
 Status = Literal["classified", "rejected", "deleted"]
 
@@ -21,7 +35,10 @@ COLUMNS = (
     "bucket", "key", "version_id", "size", "status", "label", "probability", "labels", "reason", "detail", "model",
     "format", "width", "height", "event_time", "stored_at",
 )  # fmt: skip
-RESULTS = table("current_results", *(column(name) for name in COLUMNS))
+RESULTS = table("current_results", *(column(name) for name in (*COLUMNS, "model_digest")))
+LABELS = table(
+    "labels", *(column(name) for name in ("bucket", "key", "version_id", "model_digest", "label", "ancestors"))
+)
 
 
 class BadQuery(ValueError):
@@ -30,7 +47,9 @@ class BadQuery(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Query:
-    """Which rows: `text` is looked for in keys and in all shown labels; pages are counted from 1, newest first."""
+    """Which rows: `text` is looked for in keys and in all shown labels, and is the name of what stands above one (`dog`
+    finds beagles). Pages are counted from 1, newest first.
+    """
 
     text: str = ""
     bucket: str = ""
@@ -55,7 +74,7 @@ def parse_query(params: Mapping[str, Any]) -> Query:
 
 def select_rows(query: Query) -> Select[Any]:
     """The rows of one page, and one more that tells whether there is a next page."""
-    rows = select(RESULTS).where(*_conditions(query))
+    rows = select(*(RESULTS.c[name] for name in COLUMNS)).where(*_conditions(query))
     newest = (RESULTS.c.stored_at.desc(), RESULTS.c.key, RESULTS.c.model)
     return rows.order_by(*newest).limit(LIMIT_ROWS + 1).offset((query.page - 1) * LIMIT_ROWS)
 
@@ -70,7 +89,7 @@ def _conditions(query: Query) -> list[ColumnElement[bool]]:
     conditions: list[ColumnElement[bool]] = []
     if query.text:
         pattern = f"%{_escape(query.text)}%"
-        conditions.append(RESULTS.c.key.ilike(pattern, escape="\\") | _has_label(pattern))
+        conditions.append(RESULTS.c.key.ilike(pattern, escape="\\") | _has_label(pattern) | _is_kind_of(query.text))
     if query.bucket:
         conditions.append(RESULTS.c.bucket == query.bucket)
     if query.status:
@@ -85,6 +104,22 @@ def _has_label(pattern: str) -> ColumnElement[bool]:
     return exists().where(
         names[0].cast(String).ilike(pattern, escape="\\") | names[1].cast(String).ilike(pattern, escape="\\")
     )
+
+
+def _is_kind_of(name: str) -> ColumnElement[bool]:
+    """What `pixwhisk results --label` finds: a label as the rules rename it, or what stands above it, in any case."""
+    folded = name.lower()
+    above = cast(func.lower(cast(LABELS.c.ancestors, Text)), ARRAY(Text))
+    named = select(*_identity(LABELS)).where(
+        (func.lower(LABELS.c.label) == folded) | (literal(folded) == func.any(above, type_=Text))
+    )
+    return tuple_(*_identity(RESULTS)).in_(named)
+
+
+def _identity(relation: TableClause) -> tuple[ColumnElement[Any], ...]:
+    """An object's version, and the model that spoke of it."""
+    columns = relation.c
+    return columns.bucket, columns.key, func.coalesce(columns.version_id, ""), columns.model_digest
 
 
 def _text(params: Mapping[str, Any], name: str) -> str:

@@ -8,9 +8,11 @@ from typing import Any
 import psycopg
 import pytest
 from psycopg.rows import dict_row
+from sqlalchemy import NullPool, create_engine
 
 from actions.store.__main__ import main
 from actions.store.migrations.vocabulary import read_vocabulary
+from actions.view.query import parse_query, select_count, select_rows
 from infra.database import rows as result_rows
 from infra.database.label_rules import LabelRule, delete_rule, list_rules, put_rule
 from tests.fixtures.outcomes import outcome
@@ -65,11 +67,21 @@ def test_all_classes_have_something_above_them() -> None:
         ("no such thing", set()),
     ],
 )
-def test_what_stands_above_a_label_finds_it(classified: Rows, word: str, keys: set[str]) -> None:
-    """In SQL and on the command line alike, where the label has a tenth at least."""
+def test_what_stands_above_a_label_finds_it(classified: Rows, database: Database, word: str, keys: set[str]) -> None:
+    """In SQL, on the command line and on the page alike, where the label has a tenth at least."""
     assert above(classified, word) == keys
     asked = result_rows.RowFilter(labels=[word.upper()])
     assert {row["key"] for row in result_rows.read(classified, asked)} == keys
+    assert shown_on_page(database, word.upper()) == keys
+
+
+def shown_on_page(database: Database, text: str) -> set[str]:
+    url = database.url("pixwhisk_view").replace("postgresql://", "postgresql+psycopg://", 1)
+    with create_engine(url, poolclass=NullPool).connect() as connection:
+        query = parse_query({"q": text})
+        found = connection.execute(select_rows(query)).mappings().all()
+        assert connection.execute(select_count(query)).scalar() == len(found)
+    return {row["key"] for row in found}
 
 
 def test_rules_count_at_once(classified: Rows) -> None:
