@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import os
 import shlex
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import click
+
+from actions.settings import api_url
 from infra import paths
 from infra.cli.failures import Failure
 from infra.errors import Exit
@@ -17,13 +21,34 @@ if TYPE_CHECKING:
 
 
 def find_started(data: Path) -> Deployment:
-    """A deployment that runs or ran once. Raises `Failure` (exit 3) where none ever did."""
+    """A deployment that runs or ran once; where none ever did, the services that the environment names.
+
+    One that was started is asked where it was started, whatever the shell names for other programs; what is therefore
+    not used is said. Raises `Failure` (exit 3) where there is nothing.
+    """
+    from infra.deployment.external import NAMES
     from infra.deployment.record import NoDeployment, find_deployment
 
+    environ: Mapping[str, str] = os.environ
+    if (data / "deployment.json").is_file():
+        environ = {name: value for name, value in os.environ.items() if name not in NAMES}
     try:
-        return find_deployment(data)
+        deployment = find_deployment(data, environ)
     except NoDeployment:
         raise Failure(not_running(data), Exit.UNREACHABLE) from None
+    if unused := find_unused(deployment, named=os.environ) if environ is not os.environ else ():
+        click.echo(f"not used: {', '.join(unused)}, for {data} has services of its own", err=True)
+    return deployment
+
+
+def find_unused(deployment: Deployment, named: Mapping[str, str]) -> list[str]:
+    """The variables that name another service than the deployment's."""
+    used = {
+        "DATABASE_URL": deployment.database_url,
+        "AWS_ENDPOINT_URL_S3": deployment.endpoint,
+        "WSK_APIHOST": deployment.apihost,
+    }
+    return [name for name, value in used.items() if named.get(name) and api_url(named[name]) != api_url(value)]
 
 
 def find_running(data: Path) -> Deployment:

@@ -11,6 +11,7 @@ import pytest
 
 from infra.cli import remote
 from infra.cli.failures import Failure
+from infra.cli.standing import find_started
 from infra.deployment.embedded import make_embedded_services
 from infra.deployment.external import BadEnvironment, External
 from infra.deployment.record import Deployment, NoDeployment, choose_deployment, establish, find_deployment
@@ -249,3 +250,32 @@ def test_a_deployment_from_before_marks_keeps_its_targets(tmp_path: Path, outsid
 def _recorded(path: Path) -> dict[str, object]:
     found: dict[str, object] = json.loads(path.read_text())
     return found
+
+
+def test_a_deployment_that_was_started_is_asked_whatever_the_shell_names(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Variables that name other services are not used, and named; those that `env` printed are no others."""
+    own = choose_deployment(tmp_path / "own", {})
+    establish(own)
+    for name, value in OUTSIDE.items():
+        monkeypatch.setenv(name, value)
+    assert find_started(own.data).database_url == own.database_url
+    assert f"not used: DATABASE_URL, AWS_ENDPOINT_URL_S3, WSK_APIHOST, for {own.data}" in capsys.readouterr().err
+    for name, value in export_variables(own).items():
+        monkeypatch.setenv(name, value)
+    assert find_started(own.data).external == External()
+    assert capsys.readouterr().err == ""
+
+
+def test_where_nothing_was_started_the_environment_s_services_are_asked(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """And an `up` with those of somebody's own recorded them: later ones change nothing."""
+    for name, value in OUTSIDE.items():
+        monkeypatch.setenv(name, value)
+    assert find_started(tmp_path).database_url == OUTSIDE["DATABASE_URL"]
+    establish(choose_deployment(tmp_path))
+    monkeypatch.setenv("DATABASE_URL", "postgresql://me@elsewhere/pictures")
+    assert find_started(tmp_path).database_url == OUTSIDE["DATABASE_URL"]
+    assert "not used: DATABASE_URL, for" in capsys.readouterr().err
