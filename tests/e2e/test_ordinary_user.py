@@ -1,4 +1,4 @@
-"""What keeps attackers out does so for an ordinary user as for root: the tests of it once more, as one."""
+"""What photos become, and what keeps attackers out, is for an ordinary user as for root: the tests of it as one."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ from tests.fixtures.ordinary import run_as_ordinary_user
 TIMEOUT = 600
 # Whole files where the kernel is asked to keep somebody out, or Postgres and MinIO; of what the host answers, by name.
 AGAIN = {
+    "main job": ["tests/e2e/test_main_job.py", "-k", "whatever_its_key or no_image"],
     "kernel": ["tests/integration/test_confinement.py", "tests/integration/test_system_calls.py"],
     "containers": ["tests/integration/test_pool.py"],
     "deployment": [
@@ -49,8 +50,10 @@ def home() -> Iterator[Path]:
 
 @pytest.mark.timeout(TIMEOUT)
 @pytest.mark.parametrize("what", list(AGAIN))
-def test_an_ordinary_user_is_defended_alike(home: Path, what: str) -> None:
-    """Nothing that is refused to an action or a caller of root's deployment is granted to one of an ordinary user's."""
+def test_an_ordinary_user_is_served_and_defended_alike(home: Path, what: str) -> None:
+    """From `up` on photos become rows; nothing that is refused to an action or a caller of root's deployment is granted
+    to one of an ordinary user's.
+    """
     tests = [
         sys.executable,
         "-P",
