@@ -33,7 +33,7 @@ class ClassifySettings:
     access_key: str | None = field(default=None, repr=False)
     secret_key: str | None = field(default=None, repr=False)
     region: str = "us-east-1"
-    limit_bytes: int = 32 * MIB
+    limit_bytes: int = 128 * MIB
     limit_pixels: int = 100_000_000
     limit_decode_bytes: int = SMALLEST - _HELD_BYTES
     larger_decode_bytes: int = 0

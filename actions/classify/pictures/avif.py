@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import io
 from typing import BinaryIO
 
 from PIL import AvifImagePlugin, Image
 from PIL.AvifImagePlugin import AvifImageFile
 
 from actions.classify.pictures.av1 import largest_frame
-from actions.classify.pictures.boxes import check_end, telling_cut_off
+from actions.classify.pictures.boxes import check_end, check_size, telling_cut_off
 from actions.classify.pictures.examined import Examined
 from actions.classify.pictures.frame import Frame
 from actions.classify.pictures.orientation import as_seen, parse_exif
@@ -25,6 +24,7 @@ _COST_PIXEL, _COST_PIXEL_ALPHA = 13, 18
 def examine(file: BinaryIO, _frame: Frame) -> Examined:
     if not AvifImagePlugin.SUPPORTED:
         raise UnsupportedFormat("an AVIF picture, which this deployment is built without; save it as a JPEG")
+    size = check_size(file)
     with telling_cut_off(file):
         check_end(file)
         file.seek(0)
@@ -32,7 +32,7 @@ def examine(file: BinaryIO, _frame: Frame) -> Examined:
     orientation = parse_exif(image.info.get("exif")) or 1
     width, height = as_seen(image.size, orientation)
     pixels = max(width * height, largest_frame(file))
-    memory = pixels * (_COST_PIXEL_ALPHA if image.mode == "RGBA" else _COST_PIXEL) + 2 * file.seek(0, io.SEEK_END)
+    memory = pixels * (_COST_PIXEL_ALPHA if image.mode == "RGBA" else _COST_PIXEL) + 2 * size
     return Examined(
         "AVIF", width, height, orientation, memory, lambda: _load(file, image), profile=image.info.get("icc_profile")
     )

@@ -9,9 +9,10 @@ from contextlib import contextmanager
 from typing import BinaryIO
 
 from actions.classify.pictures.parsers import PARSER_ERRORS
-from actions.errors import TruncatedImage
+from actions.errors import TooManyBytes, TruncatedImage
 
 _LIMIT_BOXES = 1024
+_LIMIT_BYTES = 32 * 2**20
 _CODESTREAM, _END = b"\xff\x4f", b"\xff\xd9"
 _KNOWN = (
     b"ftyp",
@@ -38,6 +39,14 @@ def telling_cut_off(file: BinaryIO) -> Iterator[None]:
     except PARSER_ERRORS:
         check_end(file)
         raise
+
+
+def check_size(file: BinaryIO) -> int:
+    """Bytes of a file whose parser takes it whole, before anything of it is known. Raises `TooManyBytes`."""
+    size = file.seek(0, io.SEEK_END)
+    if size > _LIMIT_BYTES:
+        raise TooManyBytes(f"{size} bytes, of such a file at most {_LIMIT_BYTES}; make it smaller or save it as a JPEG")
+    return size
 
 
 def check_end(file: BinaryIO) -> None:

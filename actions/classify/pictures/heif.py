@@ -13,7 +13,7 @@ from typing import Any, BinaryIO
 from PIL import Image
 
 from actions.classify.pictures.bands import assemble, band_memory, band_rows, factor, slices
-from actions.classify.pictures.boxes import check_end, telling_cut_off
+from actions.classify.pictures.boxes import check_end, check_size, telling_cut_off
 from actions.classify.pictures.examined import Examined
 from actions.classify.pictures.frame import Frame, centre
 from actions.classify.pictures.libheif import OpenedHeif, TiledPicture
@@ -26,6 +26,7 @@ _MARGIN = 0.03
 
 
 def examine(file: BinaryIO, frame: Frame) -> Examined:
+    check_size(file)
     with telling_cut_off(file):
         check_end(file)
         file.seek(0)
