@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import base64
-import binascii
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
+
+import pybase64
 
 from actions.errors import BadEvent, BadRequest
 from actions.events import ObjectEvent, parse_record, read_named_object
@@ -60,9 +60,18 @@ def _image(value: object) -> bytes:
         raise BadRequest("image: expected base64 text")
     text = _DATA_URL.sub("", value, count=1) if value.lstrip().startswith("data:") else value
     try:
-        return base64.b64decode("".join(text.split()), validate=True)
-    except (binascii.Error, ValueError):
+        return _decode(text)
+    except ValueError:
         raise BadRequest("image: not base64; try `base64 -w0 FILE`") from None
+
+
+def _decode(text: str) -> bytes:
+    """Raises `ValueError`. Python's own decoder takes a twentieth of a whole call's time for it, this one nothing."""
+    try:
+        return pybase64.b64decode(text, validate=True)
+    except ValueError:
+        # `base64` without `-w0` breaks its lines.
+        return pybase64.b64decode("".join(text.split()), validate=True)
 
 
 def _read_named(params: Mapping[str, Any]) -> ObjectEvent:

@@ -7,10 +7,14 @@ import json
 import socket
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
+from infra.host.activations.dispatch import arguments
 from infra.host.calls import Call, Executable
 from infra.host.containers.connection import Lost, Response, TooSlow, connect
 from infra.host.containers.container import LIMIT_RESULT, error_of, outcome, run_body
+from infra.host.json_bodies import KEPT_FROM, WrittenObject, parse_object
 
 
 def answer(status: int, body: bytes) -> Response:
@@ -56,6 +60,36 @@ def test_half_a_surrogate_pair_is_sent() -> None:
     """Arguments that have no UTF-8 are escaped instead."""
     call = Call(Executable("a", "1", "python:3", "main", "", False), {"x": "\ud800"}, {})
     assert json.loads(run_body(call, 1)) == {"value": {"x": "\ud800"}, "deadline": "1"}
+
+
+@given(
+    st.dictionaries(st.sampled_from(["x", "image", "é", "a b"]), st.integers() | st.text(), max_size=3),
+    st.dictionaries(st.sampled_from(["x", "image", "é", "a b"]), st.integers() | st.text(max_size=20)),
+    st.sampled_from(["", " ", "\n\t"]),
+)
+def test_long_arguments_arrive_as_short_ones_do(bound: dict[str, object], sent: dict[str, object], space: str) -> None:
+    """What is passed on as it was written is, merged over bound parameters, what would have been written anew."""
+    sent["long"] = "x" * KEPT_FROM
+    payload = parse_object((space + json.dumps(sent) + space).encode())
+    assert isinstance(payload, WrittenObject)
+    call = Call(Executable("a", "1", "python:3", "main", "", False), arguments(bound, payload), {"activation_id": "1"})
+    received = json.loads(run_body(call, 1))
+    assert received == {"value": {**bound, **sent}, "activation_id": "1", "deadline": "1"}
+
+
+def test_long_arguments_beyond_ascii_arrive() -> None:
+    """Written anew then, because what is no UTF-8 has been replaced."""
+    body = b'{"long": "%s\xc3\xa9\xff"}' % (b"x" * KEPT_FROM)
+    call = Call(Executable("a", "1", "python:3", "main", "", False), arguments({}, parse_object(body)), {})
+    assert json.loads(run_body(call, 1))["value"] == {"long": "x" * KEPT_FROM + "é\ufffd"}
+
+
+@pytest.mark.parametrize("twice", ['{"long": "%s", "x": 1, "x": 2}', '{"x": 1, "x": 2, "long": "%s"}'])
+def test_of_a_name_that_comes_twice_the_last_counts(twice: str) -> None:
+    """For whoever checks arguments and for whoever is called with them alike."""
+    payload = parse_object((twice % ("x" * KEPT_FROM)).encode())
+    call = Call(Executable("a", "1", "python:3", "main", "", False), arguments({"x": 0}, payload), {})
+    assert json.loads(run_body(call, 1))["value"]["x"] == payload["x"] == 2
 
 
 @pytest.mark.parametrize(

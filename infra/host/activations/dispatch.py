@@ -16,7 +16,7 @@ from infra.host.calls import Busy, Call, Pool, Ran, Status
 from infra.host.entities.parameters import LIMIT_BYTES
 from infra.host.entities.resolution import Invocable, Resolver
 from infra.host.errors import SEQUENCE_COMPONENT_MISSING, Refusal
-from infra.host.json_bodies import dump
+from infra.host.json_bodies import WrittenObject, dump
 from infra.logs import EventLogger
 
 log = EventLogger(__name__)
@@ -256,6 +256,8 @@ def _call(invocable: Invocable, payload: Any, activation_id: str, origin: Origin
 
 def arguments(bound: Mapping[str, Any], payload: Any) -> Mapping[str, Any]:
     """The payload over the bound parameters. A list is passed on as it is, and anything else counts as no payload."""
+    if isinstance(payload, WrittenObject):
+        return payload.merge_over(bound)
     if isinstance(payload, dict):
         return {**bound, **payload}
     if isinstance(payload, list):
