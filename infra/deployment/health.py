@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import psycopg
 
 from actions.causes import name_cause
+from actions.messages import ModelReference
 from infra.audit.records import Standing, read_standing
 from infra.database.queries import OutcomeCounts, connect, counts
 from infra.database.refusal import first_line, is_refused
@@ -59,7 +60,7 @@ def examine(deployment: Deployment, audited_within: timedelta | None = None) -> 
     """
     database, found, standing = _database(deployment)
     burst = look_at_burst(deployment.database_url, deployment.apihost, deployment.auth)
-    openwhisk = _openwhisk(deployment, by_batch=burst.since is not None)
+    openwhisk = _openwhisk(deployment, by_batch=burst.since is not None, active=_find_active(found))
     services = {"postgres": database, "minio": _object_store(deployment), "openwhisk": openwhisk}
     return Health(
         embedded=deployment.embedded,
@@ -111,8 +112,15 @@ def _subscription(deployment: Deployment) -> str | None:
     return examine_subscription(deployment)
 
 
-def _openwhisk(deployment: Deployment, *, by_batch: bool) -> str:
-    """With the deployment's own key, whether it has a namespace for us, and passes uploads on there."""
+def _find_active(found: OutcomeCounts | None) -> Collection[ModelReference]:
+    """None are known where the database cannot say."""
+    return [ModelReference(each.name, each.digest) for each in found.models if each.active] if found else []
+
+
+def _openwhisk(deployment: Deployment, *, by_batch: bool, active: Collection[ModelReference]) -> str:
+    """With the deployment's own key, whether it has a namespace for us, and passes uploads on there to what it should
+    run.
+    """
     from infra.openwhisk.client import Unauthorized, Unreachable, Whisk, WhiskError
 
     if ask_status(deployment.apihost, timeout=TIMEOUT) is None and not deployment.apihost.startswith("https:"):
@@ -120,7 +128,9 @@ def _openwhisk(deployment: Deployment, *, by_batch: bool) -> str:
     try:
         with Whisk(deployment.apihost, deployment.auth) as whisk:
             whisk.namespace()
-            return _describe_passing(whisk, by_batch=by_batch)
+            return (
+                _describe_passing(whisk, by_batch=by_batch) or _describe_actions(whisk, active, busy=by_batch) or "ok"
+            )
     except Unauthorized:
         return "refuses our key"
     except Unreachable as error:
@@ -129,10 +139,17 @@ def _openwhisk(deployment: Deployment, *, by_batch: bool) -> str:
         return f"refuses: {error}"
 
 
-def _describe_passing(whisk: Whisk, *, by_batch: bool) -> str:
+def _describe_actions(whisk: Whisk, active: Collection[ModelReference], *, busy: bool) -> str | None:
+    """In a burst `classify` has better things to do than to say its models."""
+    from infra.openwhisk.deployed import describe_code, describe_models
+
+    return describe_code(whisk) or (describe_models(whisk, active) if active and not busy else None)
+
+
+def _describe_passing(whisk: Whisk, *, by_batch: bool) -> str | None:
     rule = whisk.get("rules", RULE)
     if rule is None:
         return f"has no rule {RULE}: `pixwhisk deploy`"
     if rule["status"] != "active" and not by_batch:
         return f"brings no upload at once, as its rule {RULE} is inactive: `wsk rule enable {RULE}`"
-    return "ok"
+    return None

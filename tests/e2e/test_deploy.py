@@ -266,6 +266,12 @@ def test_the_models_that_serve_are_active(deployed: Elsewhere, second_model: Pat
     said = "SELECT model, label FROM current_results WHERE key = 'by both.png' ORDER BY model"
     expected = [("efficientnet-lite0-int8", "espresso"), ("second", second_word("espresso"))]
     until(lambda: deployed.query(said) == expected, "a row by each model")
+    with psycopg.connect(deployed.environment["DATABASE_URL"]) as connection:
+        connection.execute("UPDATE models SET active = false WHERE name = 'second'")
+    differs = deployed.pixwhisk("status", check=False)
+    assert (differs.returncode, "for active: `pixwhisk deploy`" in differs.stdout) == (1, True)
+    mended = deployed.pixwhisk("deploy", PIXWHISK_MODEL=both)
+    assert mended.stdout == "active models: efficientnet-lite0-int8, second\n"
     assert "active models: efficientnet-lite0-int8\n" in deployed.pixwhisk("deploy", PIXWHISK_MODEL=one).stdout
 
 
@@ -291,6 +297,8 @@ def test_a_change_of_source_updates_its_action_only(deployed: Elsewhere, tmp_pat
     planned = deployed.pixwhisk("deploy", "--dry-run", code=tmp_path).stdout
     assert re.fullmatch(r"would update action pixwhisk/view\n  code: sha256:\w{12} → sha256:\w{12}\n", planned)
     assert deployed.pixwhisk("deploy", code=tmp_path).stdout == "updated action pixwhisk/view\n"
+    stale = deployed.pixwhisk("status", check=False)
+    assert (stale.returncode, "another version's code of view: `pixwhisk deploy`" in stale.stdout) == (1, True)
     secret = deployed.environment["PIXWHISK_STORE_DATABASE_URL"]
     changed = {**deployed.environment, "PIXWHISK_STORE_DATABASE_URL": f"{secret}&connect_timeout=4"}
     other = Elsewhere(deployed.minio, deployed.whisk, changed)

@@ -31,6 +31,12 @@ np.save(sys.argv[3], np.concatenate([serve(image=tf.constant(one[None]))["probab
 """
 
 
+def test_the_documented_digest_is_the_models(model_directory: Path) -> None:
+    """docs/operations.md shows what an image's label says."""
+    digest = json.loads((model_directory / card.CARD).read_bytes())["digest"]
+    assert f"\n{digest}\n" in (paths.ROOT / "docs/operations.md").read_text()
+
+
 def test_the_card_names_the_very_files(model_directory: Path) -> None:
     """Digest and size of each part on the card are those of the file beside it, and the model's digest is of both."""
     said = json.loads((model_directory / card.CARD).read_bytes())
