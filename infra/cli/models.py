@@ -160,6 +160,41 @@ def diff(*, data: Path, left: str, right: str, limit: int, html: Path | None, as
         _print_comparison(found)
 
 
+@command.command("evaluate")
+@click.argument("name")
+@click.argument("photos", type=click.Path(path_type=Path, exists=True))
+@options.as_json
+def evaluate(name: str, photos: Path, as_json: bool) -> None:
+    """Say how often a model is right about PHOTOS, and how sure of it.
+
+    PHOTOS is a directory with a folder a label, or a file with a path, a tab and a label a line.
+    """
+    from infra.cli.progress import Counting
+    from infra.models.evaluation import evaluate as measure
+    from infra.models.evaluation import read_known_labels
+    from infra.models.installed import find_installed
+
+    done = 0
+
+    def report(count: int) -> None:
+        nonlocal done
+        done = count
+
+    with explained():
+        model, known = find_installed(name), read_known_labels(photos)
+        with Counting(f"asking {name}", lambda: (done, ""), lambda: len(known)):
+            found = measure(model, known, report)
+    if as_json:
+        click.echo(json.dumps(found.dump()))
+        return
+    click.echo(
+        f"{name}: {found.photos} photos, {found.top1:.1%} right, {found.top5:.1%} among the first five;"
+        f" {found.confidence:.2f} sure on average, calibration error {found.calibration_error:.3f}"
+    )
+    for count, sure, right in found.bins:
+        click.echo(f"  {count:6} photos  {sure:5.0%} sure  {right:5.0%} right  {'#' * round(40 * right)}")
+
+
 @command.command("remove")
 @options.data
 @click.argument("name")
