@@ -29,8 +29,12 @@ class ForeignTargets(OperatorError):
     """The targets by our names are another deployment's, or are not there and not ours to make."""
 
 
-def examine_targets(deployment: Deployment) -> str | None:
-    """What is wrong with the webhook target, as far as our key may see it; None for nothing."""
+def examine_targets(deployment: Deployment, *, strictly: bool = False) -> str | None:
+    """What is wrong with the webhook target, as far as our key may see it; None for nothing.
+
+    How MinIO reaches an OpenWhisk that is not ours, nobody has to have told us: only `strictly` does another address
+    count as wrong then.
+    """
     try:
         declared = _read_endpoint(_administer(deployment), deployment.targets.fast)
     except (MinioAdminException, HTTPError, OSError):
@@ -38,7 +42,9 @@ def examine_targets(deployment: Deployment) -> str | None:
     name = deployment.targets.fast
     if declared is None:
         return f"MinIO has no webhook target {name}"
-    if not _is_ours(deployment, declared):
+    external = deployment.external
+    unknown = not strictly and external.apihost is not None and external.trigger_apihost is None
+    if not (_is_ours(deployment, declared) or (unknown and _fires(declared))):
         return f"MinIO's webhook target {name} posts to {_place(declared)}, which is not this deployment's trigger"
     return None
 
@@ -61,7 +67,7 @@ def provide_targets(deployment: Deployment, namespace: str, *, may_restart: bool
     """See that both targets are this deployment's, and declare them where MinIO may be restarted for it. Whether that
     was done. Raises `ForeignTargets` where they are somebody else's, or are missing and not ours to declare.
     """
-    fault = examine_targets(deployment)
+    fault = examine_targets(deployment, strictly=True)
     if fault is None:
         return False
     if not (may_restart and deployment.targets.mark):
@@ -114,8 +120,12 @@ def _read_endpoint(administration: MinioAdmin, name: str) -> str | None:
 def _is_ours(deployment: Deployment, declared: str) -> bool:
     """Under whatever name of the namespace."""
     here, there = urlsplit(trigger_endpoint(deployment)), urlsplit(declared)
-    same_place = (here.scheme, here.netloc.lower()) == (there.scheme, there.netloc.lower())
-    return same_place and there.path.rstrip("/").endswith(f"/triggers/{TRIGGER}")
+    return (here.scheme, here.netloc.lower()) == (there.scheme, there.netloc.lower()) and _fires(declared)
+
+
+def _fires(endpoint: str) -> bool:
+    """Whether it is a trigger of our name."""
+    return urlsplit(endpoint).path.rstrip("/").endswith(f"/triggers/{TRIGGER}")
 
 
 def _advise(deployment: Deployment) -> str:
