@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import socket
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -212,6 +213,18 @@ def test_an_action_watches_and_looks_at_nobody() -> None:
     came = permitted(attempts, {"pid": os.getpid()})
     assert set(came) <= {attempts[-2]}
     assert all("error" in each for each in came.values())
+
+
+def test_an_action_shares_nobodys_port() -> None:
+    """MinIO lets processes of its user listen where it does; half of the uploads would be theirs."""
+    attempts = [
+        "socket.socket().setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)",
+        "socket.create_server(('127.0.0.1', 0), reuse_port=True)",
+        "socket.create_server(('127.0.0.1', port))",
+    ]
+    with socket.create_server(("127.0.0.1", 0), reuse_port=True) as listening:
+        came = trying(attempts, {"port": listening.getsockname()[1]})
+    assert list(came.values()) == [{"error": "OSError"}] * 3
 
 
 def test_an_action_enters_no_namespace() -> None:

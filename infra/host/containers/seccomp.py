@@ -15,10 +15,11 @@ from __future__ import annotations
 import ctypes
 import os
 import platform
+import socket
 import struct
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from errno import EAFNOSUPPORT, EINVAL, ENOSYS, ENOTTY, EOPNOTSUPP, EPERM
+from errno import EAFNOSUPPORT, EINVAL, ENOPROTOOPT, ENOSYS, ENOTTY, EOPNOTSUPP, EPERM
 from functools import cache
 
 from infra.host.containers.system_calls import FREE, LAST, RULED, read_numbers
@@ -123,6 +124,8 @@ RULES: Mapping[str, FilterRule] = {
         (Condition(1, (_SET_OWNER, _SET_SIGNAL, _SET_OWNER_OF_KIND, _NOTIFY, _SET_PIPE_SIZE), unwanted=True),)
     ),
     "socket": FilterRule((Condition(0, (_UNIX, _INTERNET, _INTERNET_6, _NETLINK)),), error=EAFNOSUPPORT),
+    # A port that MinIO listens on would be shared with whoever asks so of the same user.
+    "setsockopt": FilterRule((Condition(2, (socket.SO_REUSEPORT,), unwanted=True),), error=ENOPROTOOPT),
     # Only into the group in which it is: so that a container's first process can be put there.
     "setpgid": FilterRule((Condition(0, (0,)), Condition(1, (_GROUP,)))),
     "prlimit64": _ITSELF,

@@ -34,7 +34,7 @@ clock_nanosleep:230:115 pause:34:
 # sockets
 connect:42:203 accept:43:202 accept4:288:242 bind:49:200 listen:50:201 sendto:44:206 recvfrom:45:207
 sendmsg:46:211 recvmsg:47:212 sendmmsg:307:269 recvmmsg:299:243 shutdown:48:210 getsockname:51:204
-getpeername:52:205 socketpair:53:199 setsockopt:54:208 getsockopt:55:209
+getpeername:52:205 socketpair:53:199 getsockopt:55:209
 # processes and threads
 fork:57: vfork:58: execve:59:221 execveat:322:281 exit:60:93 exit_group:231:94 wait4:61:260 waitid:247:95
 set_tid_address:218:96 gettid:186:178 getpid:39:172 getppid:110:173 getpgid:121:155 getpgrp:111: getsid:124:156
@@ -60,7 +60,7 @@ chmod:90: fchmod:91:52 fchmodat:268:53 chown:92: fchown:93:55 lchown:94: fchowna
 utime:132: utimes:235: futimesat:261: utimensat:280:88
 setxattr:188:5 lsetxattr:189:6 fsetxattr:190:7 removexattr:197:14 lremovexattr:198:15 fremovexattr:199:16
 prctl:157:167 seccomp:317:277 landlock_create_ruleset:444:444 landlock_add_rule:445:445
-landlock_restrict_self:446:446
+landlock_restrict_self:446:446 setsockopt:54:208
 kill:62:129 mmap:9:222 clone:56:220 clone3:435:435 ioctl:16:29 fcntl:72:25 socket:41:198 setpgid:109:154
 prlimit64:302:261 setpriority:141:140 ioprio_set:251:30 sched_setaffinity:203:122 sched_setscheduler:144:119
 sched_setparam:142:118 sched_setattr:314:274 io_uring_setup:425:425 io_uring_enter:426:426

@@ -1,4 +1,7 @@
-"""One run: users at work, faults at random, then everything healed and judged. What is random follows from the seed."""
+"""One run: users at work, an action that misbehaves, faults at random, then everything healed and judged.
+
+What is random follows from the seed.
+"""
 
 from __future__ import annotations
 
@@ -17,6 +20,7 @@ import pytest
 from tests.e2e.faults.gallery import Picture
 from tests.e2e.faults.harm import FAULTS, KILLS, RESTARTS, SPELLS
 from tests.e2e.faults.judgement import history, judge, lanes, untold_names
+from tests.e2e.faults.misbehaviour import misbehaving
 from tests.e2e.faults.stage import Stage, audited, versioned_bucket
 from tests.e2e.faults.truth import Truth
 from tests.e2e.faults.uploads import PlainUser, User, VersioningUser, uploading
@@ -49,6 +53,8 @@ class Run:
     faults: Counter[str] = field(default_factory=Counter)
     seconds_to_clean: float = 0.0
     repaired: int = 0
+    # What a host answered to each call of the action that misbehaves.
+    misdeeds: list[int] = field(default_factory=list)
     stop: threading.Event = field(default_factory=threading.Event)
 
     def __post_init__(self) -> None:
@@ -149,6 +155,7 @@ class Run:
                 f"  acknowledged {self.truth.acknowledged()}, in doubt {sum(each.doubtful for each in operations)}",
                 f"hooks {_counted({name: count for name, count in post.items() if isinstance(count, int)})}",
                 f"faults {sum(self.faults.values())}: {_counted(self.faults)}",
+                f"misdeeds {len(self.misdeeds)}: {_counted(Counter(self.misdeeds))}",
                 f"settled by lane: {_counted(lanes(self.stage))}; repaired by the audit: {self.repaired}",
                 f"clean {self.seconds_to_clean:.1f} s after the faults",
             ]
@@ -193,9 +200,11 @@ def chaos(stage: Stage, name: str, plan: Plan, pictures: Sequence[Picture], faul
     run = Run(stage, name, plan)
     with explained(run):
         stage.post.become("lossy")
-        with uploading(run.users(pictures)):
-            faults(run)
-            run.heal()
+        with misbehaving(stage) as run.misdeeds:
+            with uploading(run.users(pictures)):
+                faults(run)
+                run.heal()
+            assert run.misdeeds, "the action that misbehaves was never called"
         run.come_clean()
         judged(run)
     return run

@@ -16,7 +16,6 @@ from functools import partial
 from random import Random
 from typing import Any
 
-import httpx
 import psutil
 import psycopg
 from botocore.exceptions import BotoCoreError, ClientError
@@ -161,49 +160,6 @@ def refusing_hooks(stage: Stage, _random: Random) -> Iterator[None]:
     stage.post.become("lossy")
 
 
-# For some seconds: forks, fills its directory and its log, floods the API without a key, changes modes and limits.
-MISBEHAVING = """
-import os, resource, socket, time
-def tried(attempt):
-    try: attempt()
-    except Exception: pass
-def main(args):
-    for _ in range(32):
-        if os.fork() == 0:
-            tried(os.setsid)
-            while True: time.sleep(60)
-    end, held = time.time() + args['seconds'], []
-    while time.time() < end:
-        for path in ('', '/secrets', '/postgres/cluster', '/minio/data'):
-            path = args['data'] + path
-            tried(lambda: os.chmod(path, 0))
-        for process in args['processes']:
-            tried(lambda: resource.prlimit(process, resource.RLIMIT_NOFILE, (1, 1)))
-            tried(lambda: os.kill(process, 9))
-        tried(lambda: open('full', 'ab').write(bytes(1 << 20)))
-        tried(lambda: held.append(socket.create_connection(('127.0.0.1', args['port']), 1)))
-        print('x' * 1000)
-        time.sleep(0.01)
-    return {}
-"""
-
-
-@contextlib.contextmanager
-def misbehaving_action(stage: Stage, _random: Random) -> Iterator[None]:
-    """Somebody deploys an action that does to the deployment whatever it can."""
-    own = stage.deployment
-    base = f"{own.environment['WSK_APIHOST']}/api/v1/namespaces/_/actions/misbehaving"
-    auth = httpx.BasicAuth(*own.environment["WSK_AUTH"].split(":", 1))
-    processes = [process.pid for process in own.processes()]
-    given = {"seconds": 5, "data": str(own.data), "port": own.api_port, "processes": processes}
-    # Another fault may keep the host from taking it; then there is one misdeed fewer.
-    with contextlib.suppress(httpx.TransportError):
-        wanted = {"exec": {"kind": "python:default", "code": MISBEHAVING}, "limits": {"memory": 128, "timeout": 10_000}}
-        httpx.put(f"{base}?overwrite=true", json=wanted, auth=auth, timeout=10)
-        httpx.post(base, json=given, auth=auth, timeout=10)
-    yield
-
-
 @contextlib.contextmanager
 def wrong_clock(stage: Stage, random: Random) -> Iterator[None]:
     """MinIO's clock jumps, by seconds or months, back or ahead; and back again."""
@@ -264,7 +220,6 @@ SPELLS: Mapping[str, Fault] = {
     "hanging hooks": hanging_hooks,
     "refusing hooks": refusing_hooks,
     "default quotas": default_quotas,
-    "misbehaving action": misbehaving_action,
     "wrong clock": wrong_clock,
     "lifecycle rule": expiring_rule,
     "lost subscription": lost_subscription,
