@@ -19,7 +19,7 @@ TIMEOUT = 600
 AGAIN = {
     "main job": ["tests/e2e/test_main_job.py", "-k", "whatever_its_key or no_image"],
     "kernel": ["tests/integration/test_confinement.py", "tests/integration/test_system_calls.py"],
-    "containers": ["tests/integration/test_pool.py"],
+    "containers": ["tests/integration/test_pool.py", "tests/integration/test_ends.py"],
     "deployment": [
         "tests/e2e/test_security.py",
         "tests/unit/test_ownership.py::test_what_others_may_change_or_read_is_refused",
