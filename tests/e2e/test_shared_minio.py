@@ -80,7 +80,8 @@ def test_two_deployments_on_one_minio_both_get_their_events(deployment: Deployme
         for each in (deployment, second):
             eventually(partial(each.rows, "for both.png"), "a row")
             eventually(partial(each.query, TOLD, "for both.png"), "a row of the journal")
-            assert (status(each)["healthy"], status(each)["subscription"]) == (True, "ok")
+            said = status(each)
+            assert (said["healthy"], said["subscription"]) == (True, "ok"), said
         mark = json.loads((data / "deployment.json").read_text())["mark"]
         found = entries(deployment, deployment.bucket)
         assert found["pixwhisk:guest/image-uploaded#webhook"].endswith(":FAST:webhook")
