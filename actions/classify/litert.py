@@ -65,7 +65,7 @@ class Tensor:
     def real(self, stored: int) -> float:
         return (stored - self.zero_point) * self.scale
 
-    def stored(self, real: float) -> int:
+    def quantize(self, real: float) -> int:
         least, most = (-128, 127) if self.typecode == "b" else (0, 255)
         return min(most, max(least, round(real / self.scale) + self.zero_point))
 

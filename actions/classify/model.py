@@ -230,7 +230,7 @@ def _make_feed(source: Tensor, target: Tensor) -> Callable[[bytes], bytes]:
     reals = [source.real(stored) for stored in range(256)]
     if target.typecode == "f":
         return lambda stored: array("f", map(reals.__getitem__, stored)).tobytes()
-    table = bytes(target.stored(real) & 0xFF for real in reals)
+    table = bytes(target.quantize(real) & 0xFF for real in reals)
     return lambda stored: stored.translate(table)
 
 
@@ -239,7 +239,7 @@ def _preparation(tensor: Tensor, mean: float = 127, scale: float = 128) -> Calla
     reals = [(byte - mean) / scale for byte in range(256)]
     if tensor.typecode == "f":
         return lambda pixels: array("f", map(reals.__getitem__, pixels)).tobytes()
-    table = bytes(tensor.stored(real) & 0xFF for real in reals)
+    table = bytes(tensor.quantize(real) & 0xFF for real in reals)
     if table == bytes(range(256)):
         return bytes
     return lambda pixels: pixels.translate(table)

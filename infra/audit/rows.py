@@ -59,7 +59,7 @@ def read_recorded(
     more = True
     while more:
         place = {"bucket": bucket, "prefix": prefix, "key": key, "version_id": version_id, "page": PAGE, "every": every}
-        rows = connection.execute(_make_statement(_KEYS_OF_PAGE), place).fetchall()
+        rows = connection.execute(_select_keys(_KEYS_OF_PAGE), place).fetchall()
         full = [max(found) for found in _by_origin(rows).values() if len(found) == PAGE]
         if more := bool(full):
             # Behind the end of the shorter one, it may have more.
@@ -71,10 +71,10 @@ def read_recorded(
 def read_recorded_key(connection: Connection, bucket: str, key: str, *, every: bool = False) -> Sequence[Recorded]:
     """What the database knows of one key's versions now."""
     place = {"bucket": bucket, "key": key, "page": None, "every": every}
-    return _merge(connection.execute(_make_statement(_ONE_KEY), place).fetchall())
+    return _merge(connection.execute(_select_keys(_ONE_KEY), place).fetchall())
 
 
-def _make_statement(keys: str) -> str:
+def _select_keys(keys: str) -> str:
     return statements(__file__)["recorded"].replace("keys_wanted", keys)
 
 
@@ -123,14 +123,14 @@ def enqueue(connection: Connection, bucket: str, differences: Iterable[Differenc
 def event_of(bucket: str, difference: Difference) -> dict[str, Any]:
     """The event that MinIO would have sent, had it sent one."""
     if difference.listed is not None:
-        return _make_event(bucket, difference.listed)
+        return _tell_as_event(bucket, difference.listed)
     assert difference.recorded is not None
     # The row's own sequencer: a removal wins over what it equals, and anything that came later wins over it.
     described = {"key": quote_plus(difference.key), "sequencer": difference.recorded.sequencer}
     return _event(bucket, "s3:ObjectRemoved:Delete", datetime.now(UTC), described, difference.version_id)
 
 
-def _make_event(bucket: str, listed: Listed) -> dict[str, Any]:
+def _tell_as_event(bucket: str, listed: Listed) -> dict[str, Any]:
     described: dict[str, Any] = {"key": quote_plus(listed.key), "sequencer": sequencer_of(listed.modified)}
     if listed.marker:
         return _event(bucket, "s3:ObjectRemoved:DeleteMarkerCreated", listed.modified, described, listed.version_id)

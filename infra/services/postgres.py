@@ -124,7 +124,7 @@ class Postgres:
         settings = SETTINGS | {"unix_socket_directories": str(self.socket_directory)}
         options = [word for name, value in settings.items() for word in ("-c", f"{name}={value}")]
         return Command(
-            arguments=self._drop_privileges("postgres", "-D", str(self.cluster), *options),
+            arguments=self._wrap_command("postgres", "-D", str(self.cluster), *options),
             environment=_environment(),
             directory=self.home,
             stop_signal=signal.SIGINT,
@@ -193,7 +193,7 @@ class Postgres:
         password = self.home / "initdb-password"
         write_private(password, self._password(SUPERUSER))
         made = subprocess.run(
-            self._drop_privileges(
+            self._wrap_command(
                 *("initdb", "-D", str(unfinished), "-U", SUPERUSER, f"--pwfile={password}", "--encoding=UTF8"),
                 *("--locale=C", "--locale-provider=builtin", "--builtin-locale=C.UTF-8", "--data-checksums"),
                 *("--auth=scram-sha-256", "--no-instructions", "--set=scram_iterations=1000"),
@@ -208,7 +208,7 @@ class Postgres:
             raise OSError(f"initdb failed: {made.stderr.strip() or made.stdout.strip()}")
         unfinished.rename(self.cluster)
 
-    def _drop_privileges(self, program: str, *arguments: str) -> Sequence[str]:
+    def _wrap_command(self, program: str, *arguments: str) -> Sequence[str]:
         return (sys.executable, "-I", "-S", str(WRAPPER), str(self.home), str(programs() / program), *arguments)
 
     def _superuser(self, database: str = "postgres") -> str:
@@ -300,7 +300,7 @@ def _end_leftovers(cluster: Path, sockets: Path) -> None:
     A server that somebody still watches is left alone; one that outlived its supervisor is stopped.
     """
     lock = cluster / "postmaster.pid"
-    server = _find_locker(lock)
+    server = _read_lock_holder(lock)
     deadline = time.monotonic() + TIMEOUT_LEFTOVERS
     while running := list(_find_running(cluster)):
         if server in running and not _is_orphan(server):
@@ -318,7 +318,7 @@ def _signal(processes: Sequence[int], overdue: bool) -> None:
             os.kill(pid, signal.SIGKILL if overdue else signal.SIGINT)
 
 
-def _find_locker(lock: Path) -> int:
+def _read_lock_holder(lock: Path) -> int:
     """The process that took the lock; -1 if none did."""
     try:
         return int(lock.read_text().split("\n", 1)[0])
@@ -335,7 +335,7 @@ def _is_orphan(pid: int) -> bool:
 
 def _find_running(cluster: Path) -> Iterator[int]:
     """Postgres's processes have their cluster as working directory; nothing else of ours does."""
-    locked = _find_locker(cluster / "postmaster.pid")
+    locked = _read_lock_holder(cluster / "postmaster.pid")
     for process in Path("/proc").glob("[0-9]*"):
         with contextlib.suppress(OSError):
             pid, is_postgres = int(process.name), (process / "comm").read_text() == "postgres\n"

@@ -18,13 +18,13 @@ INTERVAL = 10.0
 class Screen(Protocol):
     """Called from the threads of all steps."""
 
-    def started(self, step: str) -> None: ...
+    def begin(self, step: str) -> None: ...
 
     def detail(self, step: str, text: str) -> None:
         """What the step is at; may be called often."""
         ...
 
-    def ended(self, step: str, text: str, *, well: bool = True) -> None: ...
+    def finish(self, step: str, text: str, *, well: bool = True) -> None: ...
 
     def close(self) -> None: ...
 
@@ -38,14 +38,14 @@ class Lines:
         self._lock = threading.Lock()
         self._shown: dict[str, float] = {}
 
-    def started(self, step: str) -> None:
+    def begin(self, step: str) -> None:
         self._line(step, "started")
 
     def detail(self, step: str, text: str) -> None:
         if self._clock() - self._shown.get(step, 0) >= INTERVAL:
             self._line(step, text)
 
-    def ended(self, step: str, text: str, *, well: bool = True) -> None:
+    def finish(self, step: str, text: str, *, well: bool = True) -> None:
         self._line(step, text if well else f"FAILED: {text}")
 
     def close(self) -> None:
@@ -71,13 +71,13 @@ class Terminal:
         self._tasks: dict[str, TaskID] = {}
         self._progress.start()
 
-    def started(self, step: str) -> None:
+    def begin(self, step: str) -> None:
         self._tasks[step] = self._progress.add_task("", total=None, step=step)
 
     def detail(self, step: str, text: str) -> None:
         self._progress.update(self._tasks[step], description=escape(text))
 
-    def ended(self, step: str, text: str, *, well: bool = True) -> None:
+    def finish(self, step: str, text: str, *, well: bool = True) -> None:
         if step in self._tasks:
             self._progress.remove_task(self._tasks.pop(step))
         mark = "[green]✓[/]" if well else "[red]✗[/]"

@@ -64,15 +64,15 @@ def _one(step: Step, programs: Programs, screen: Screen, lock: Path) -> StepFail
     except Interrupted:
         return StepFailed(step.name, "interrupted")
     except (Impossible, ProgramFailed, OSError) as problem:
-        screen.ended(step.name, str(problem), well=False)
+        screen.finish(step.name, str(problem), well=False)
         return StepFailed(step.name, str(problem))
-    screen.ended(step.name, there)
+    screen.finish(step.name, there)
     return None
 
 
 def _make(step: Step, programs: Programs, screen: Screen, lock: Path) -> str:
     began = time.monotonic()
-    screen.started(step.name)
+    screen.begin(step.name)
 
     def report(text: str) -> None:
         screen.detail(step.name, text)

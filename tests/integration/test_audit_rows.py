@@ -101,7 +101,7 @@ def test_a_page_is_read_off_the_indexes(database: Database) -> None:
             "INSERT INTO objects (bucket, key) SELECT 'images', 'k' || n FROM generate_series(1, 9999) n"
         )
         with psycopg.ClientCursor(connection) as cursor:
-            found = cursor.execute(f"EXPLAIN {rows._make_statement(rows._KEYS_OF_PAGE)}", place).fetchall()
+            found = cursor.execute(f"EXPLAIN {rows._select_keys(rows._KEYS_OF_PAGE)}", place).fetchall()
     plan = "\n".join(row["QUERY PLAN"] for row in found)
     assert "Index Scan using objects_bucket_key_version_id_key on objects" in plan, plan
     assert "Index Scan using inbox_open on inbox" in plan, plan

@@ -44,7 +44,7 @@ def test_written_and_unwritten_are_one_list(tmp_path: Path) -> None:
         await archive.flush()
         for start in (4, 5):
             archive.record(activation(start))
-        listed = await archive.listed(ActivationQuery("guest", limit=3, skip=1), full=False)
+        listed = await archive.search(ActivationQuery("guest", limit=3, skip=1), full=False)
         assert [each["start"] for each in listed] == [4, 3, 2]
         assert await archive.count(ActivationQuery("guest")) == 5
         assert await archive.count(ActivationQuery("guest", filter="a")) == 0
@@ -99,7 +99,7 @@ def test_age_and_size_are_bounded(tmp_path: Path) -> None:
         await archive.flush()
         archive.record(activation(1_200_000))
         await archive.flush()
-        listed = await archive.listed(ActivationQuery("guest", limit=200), full=False)
+        listed = await archive.search(ActivationQuery("guest", limit=200), full=False)
         assert 0 < len(listed) < 100
         assert listed[0]["start"] == 1_200_000
 
@@ -121,7 +121,7 @@ def test_a_failing_disk_costs_old_records_only(tmp_path: Path, monkeypatch: pyte
         assert not await archive.flush()
         left = await archive.count(ActivationQuery("guest"))
         assert 0 < left < 20
-        assert (await archive.listed(ActivationQuery("guest"), full=False))[0]["start"] == 99
+        assert (await archive.search(ActivationQuery("guest"), full=False))[0]["start"] == 99
         monkeypatch.setattr(archive, "_write", write)
         assert await archive.flush()
         assert await archive.count(ActivationQuery("guest")) == left

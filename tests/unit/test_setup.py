@@ -158,11 +158,11 @@ def test_plain_lines_are_few() -> None:
     now = [100.0]
     out = io.StringIO()
     lines = Lines(out, clock=lambda: now[0])
-    lines.started("model")
+    lines.begin("model")
     for second in range(25):
         now[0] = 100.0 + second
         lines.detail("model", f"at {second}")
-    lines.ended("model", "built")
+    lines.finish("model", "built")
     assert out.getvalue().splitlines() == ["model: started", "model: at 10", "model: at 20", "model: built"]
 
 

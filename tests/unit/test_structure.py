@@ -61,21 +61,6 @@ def test_class_names_are_unique() -> None:
 
 # These are verbs, what they do nothing with, or the logger's own word.
 VERBS = {"bring", "_nothing", "warning", "embed", "_feed", "feed", "_feed_action", "_feed_differences"}
-# Methods that read as what holds of their object, or as what happened to it: `screen.started(step)`.
-TOLD_OF_AN_OBJECT = {
-    "annotated",
-    "_both_ended",
-    "_changed",
-    "ended",
-    "_imported",
-    "listed",
-    "notified",
-    "peaked",
-    "_shadowed",
-    "sized_document",
-    "started",
-    "stored",
-}
 # Functions that ask something of an argument.
 PREDICATES = {"asked_by_another_site"}
 # What OpenWhisk's API refuses, by HTTP's words for it, as in `raise malformed(detail)`.
@@ -92,7 +77,7 @@ def test_participles_name_context_managers_alone() -> None:
         for node in ast.walk(ast.parse(path.read_text()))
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
         and node.name.strip("_").partition("_")[0].endswith(("ing", "ed"))
-        and node.name not in VERBS | TOLD_OF_AN_OBJECT | PREDICATES | REFUSALS
+        and node.name not in VERBS | PREDICATES | REFUSALS
         and RECIPE not in path.parents
         and not is_context_manager(node)
         and not is_property(node)

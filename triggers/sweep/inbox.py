@@ -90,13 +90,13 @@ class Inbox:
         """From now on `notified` hears of new rows."""
         self._connection.execute(f"LISTEN {CHANNEL}")
 
-    def notified(self, timeout: float) -> bool:
+    def hear(self, timeout: float) -> bool:
         """Whether a row has come since it was last asked, or comes within `timeout` seconds."""
         return any(True for _ in self._connection.notifies(timeout=timeout, stop_after=1))
 
     def wait(self, wake: Wake, timeout: float) -> bool:
         """The same; but `wake` ends it, too."""
-        return self.notified(0) or (wake.wait(timeout, self._connection.fileno()) and self.notified(0))
+        return self.hear(0) or (wake.wait(timeout, self._connection.fileno()) and self.hear(0))
 
     def counts(self) -> Counts:
         """What is not done."""

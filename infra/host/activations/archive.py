@@ -110,7 +110,7 @@ class Archive:
         rows = await asyncio.to_thread(self._read, sql, {"id": activation_id, "namespace": namespace})
         return json.loads(rows[0][0]) if rows else None
 
-    async def listed(self, query: ActivationQuery, *, full: bool) -> Sequence[Mapping[str, Any]]:
+    async def search(self, query: ActivationQuery, *, full: bool) -> Sequence[Mapping[str, Any]]:
         """Summaries, or full records, of what matches."""
         fresh = [each for each in self._unwritten.values() if query.matches(each)]
         column = "record" if full else "summary"

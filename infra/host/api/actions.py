@@ -107,7 +107,7 @@ async def list_actions(host: Host, transaction: Transaction) -> Response:
         wanted = name.name
     else:
         check_own(name, transaction.identity)
-    actions = host.registry.listed(Action, name.namespace, wanted)
+    actions = host.registry.list_entities(Action, name.namespace, wanted)
     return reply_page(transaction, "actions", actions, page)
 
 
@@ -128,7 +128,7 @@ async def invoke_action(host: Host, transaction: Transaction) -> Response:
     blocking = transaction.flag("blocking", default=False)
     result_only = transaction.flag("result", default=False)
     seconds = _patience(host, transaction)
-    payload, size = await transaction.sized_document(LIMIT_PAYLOAD_BYTES)
+    payload, size = await transaction.measure_document(LIMIT_PAYLOAD_BYTES)
     invocable = host.resolver.resolve(name, transaction.identity)
     check_size(invocable, payload, size)
     running = await host.dispatch.invoke(invocable, payload, Origin(transaction.identity, transaction.id))

@@ -31,7 +31,7 @@ async def list_activations(host: Host, transaction: Transaction) -> Response:
     )
     if transaction.flag("count", default=False):
         return reply({"activations": await host.archive.count(query)})
-    return reply(await host.archive.listed(query, full=transaction.flag("docs", default=False)))
+    return reply(await host.archive.search(query, full=transaction.flag("docs", default=False)))
 
 
 def _filter(name: str | None) -> str | None:

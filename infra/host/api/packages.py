@@ -99,7 +99,7 @@ async def get_package(host: Host, transaction: Transaction) -> Response:
 def _contents(host: Host, package: Package) -> dict[str, Sequence[Mapping[str, Any]]]:
     actions: list[Mapping[str, Any]] = []
     feeds: list[Mapping[str, Any]] = []
-    for action in host.registry.listed(Action, package.name.namespace, package.name.name):
+    for action in host.registry.list_entities(Action, package.name.namespace, package.name.name):
         shown = {
             "name": action.name.name,
             "version": action.version,
@@ -113,7 +113,7 @@ async def list_packages(host: Host, transaction: Transaction) -> Response:
     """All of an own namespace, the published ones of another."""
     page = transaction.page("packages")
     own = transaction.namespace == transaction.identity.namespace
-    packages = [each for each in host.registry.listed(Package, transaction.namespace) if own or each.publish]
+    packages = [each for each in host.registry.list_entities(Package, transaction.namespace) if own or each.publish]
     return reply_page(transaction, "packages", packages, page)
 
 
@@ -125,7 +125,7 @@ async def delete_package(host: Host, transaction: Transaction) -> Response:
     async with host.registry.change() as change:
         package = host.registry.get(Package, name)
         # A binding holds nothing of its own: its actions are its provider's, and must survive it.
-        held = [] if package.binding else host.registry.listed(Action, name.namespace, name.name)
+        held = [] if package.binding else host.registry.list_entities(Action, name.namespace, name.name)
         if held and not force:
             count = "1 entity" if len(held) == 1 else f"{len(held)} entities"
             words = f"Package not empty (contains {count}). Set force param or delete package contents."

@@ -94,7 +94,7 @@ class Transaction:
             raise malformed(f"Object expected in field '{first}'")
         return value
 
-    async def sized_document(self, limit: int) -> tuple[dict[str, Any], int]:
+    async def measure_document(self, limit: int) -> tuple[dict[str, Any], int]:
         """A body that is an object or nothing, and its bytes."""
         body = await read_body(self.request, limit)
         if body:

@@ -96,7 +96,7 @@ async def list_rules(host: Host, transaction: Transaction) -> Response:
     """Without status, as in OpenWhisk: clients ask for each rule."""
     page = transaction.page("rules")
     check_own(Name(transaction.namespace, "", ""), transaction.identity)
-    rules = host.registry.listed(Rule, transaction.namespace)
+    rules = host.registry.list_entities(Rule, transaction.namespace)
     return reply_page(transaction, "rules", rules, page)
 
 

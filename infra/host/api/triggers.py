@@ -41,7 +41,7 @@ async def get_trigger(host: Host, transaction: Transaction) -> Response:
 async def list_triggers(host: Host, transaction: Transaction) -> Response:
     page = transaction.page("triggers")
     check_own(Name(transaction.namespace, "", ""), transaction.identity)
-    triggers = host.registry.listed(Trigger, transaction.namespace)
+    triggers = host.registry.list_entities(Trigger, transaction.namespace)
     return reply_page(transaction, "triggers", triggers, page)
 
 
@@ -57,7 +57,7 @@ async def delete_trigger(host: Host, transaction: Transaction) -> Response:
 async def fire_trigger(host: Host, transaction: Transaction) -> Response:
     """202 before any rule runs; 204 where no rule is active, and then there is no record either."""
     name = own_name(transaction)
-    payload, size = await transaction.sized_document(LIMIT_PAYLOAD_BYTES)
+    payload, size = await transaction.measure_document(LIMIT_PAYLOAD_BYTES)
     trigger = host.registry.get(Trigger, name)
     # Counted before rules are looked for: OpenWhisk charges for a fire that runs nothing, too.
     host.throttle.fire(transaction.identity.namespace)

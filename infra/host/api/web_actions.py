@@ -57,7 +57,7 @@ class WebCall:
     def action(self) -> Action:
         return self.invocable.action
 
-    def annotated(self, key: str) -> Any:
+    def read_annotation(self, key: str) -> Any:
         return value_of(self.action.annotations, key)
 
 
@@ -71,7 +71,7 @@ async def serve(host: Host, request: Request, transaction_id: str, segments: Seq
         raise Refusal(403, OF_ANOTHER_SITE)
     call = _find(host, segments, request.headers.get("authorization"))
     caller = _check_secret(host, call, request.headers)
-    if call.annotated("web-custom-options") is True:
+    if call.read_annotation("web-custom-options") is True:
         return await _run(host, call, caller, request, transaction_id)
     if request.method == "OPTIONS":
         return Response(headers=cors(request.headers))
@@ -137,7 +137,7 @@ def _find(host: Host, segments: Sequence[str], authorization: str | None) -> Web
 
 def _check_secret(host: Host, call: WebCall, headers: Headers) -> Identity | None:
     """`require-whisk-auth`: true asks for a caller's key, anything else for that very value in a header."""
-    wanted = call.annotated("require-whisk-auth")
+    wanted = call.read_annotation("require-whisk-auth")
     if not truthy(wanted):
         return None
     if wanted is True:
@@ -162,7 +162,7 @@ async def _invoke(
     host: Host, call: WebCall, caller: Identity | None, request: Request, transaction_id: str
 ) -> Response:
     body = await read_body(request, LIMIT_PAYLOAD_BYTES)
-    raw = call.annotated("raw-http") is True
+    raw = call.read_annotation("raw-http") is True
     arguments = _context(host, call, caller, request) | _given(call, request, body, raw=raw)
     check_size(call.invocable, arguments, len(body) + 2 * 65_536)
     origin = Origin(call.owner, transaction_id, keyless=caller is None)

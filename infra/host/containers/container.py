@@ -95,9 +95,9 @@ class Container:
         try:
             response = await self._request("/init", body, limits)
         except TooSlow:
-            return self._end_late(limits, " during initialization.")
+            return self._report_timeout(limits, " during initialization.")
         except Lost:
-            return await self._end_dead(NOT_INITIALIZED)
+            return await self._report_loss(NOT_INITIALIZED)
         if response.status != 200:
             return Ended(2, error_of(response, "The action failed during initialization"))
         self.initialized = True
@@ -108,14 +108,14 @@ class Container:
         try:
             response = await self._request("/run", body, limits)
         except TooSlow:
-            return self._end_late(limits, ".")
+            return self._report_timeout(limits, ".")
         except Lost:
-            return await self._end_dead(NOT_RUN)
+            return await self._report_loss(NOT_RUN)
         # An answer came, and does not count: with a cgroup's limit, as Docker sets, the process would have been killed
         # in the moment it went over, and an action must not do here what it cannot do there.
-        if self.sandbox.peaked():
+        if self.sandbox.has_peaked():
             self.sandbox.exhausted = True
-            return await self._end_dead(NOT_RUN)
+            return await self._report_loss(NOT_RUN)
         return outcome(response)
 
     async def _request(self, path: str, body: bytes, limits: ActionLimits) -> Response:
@@ -123,12 +123,12 @@ class Container:
             raise Lost
         return await self._wire.request("POST", path, body, limits.timeout / 1000)
 
-    def _end_late(self, limits: ActionLimits, phase: str) -> Ended:
+    def _report_timeout(self, limits: ActionLimits, phase: str) -> Ended:
         self.sandbox.kill()
         message = f"The action exceeded its time limits of {limits.timeout} milliseconds{phase}"
         return Ended(2, {"error": message}, timed_out=True)
 
-    async def _end_dead(self, message: str) -> Ended:
+    async def _report_loss(self, message: str) -> Ended:
         if not await self.sandbox.exits(TIMEOUT_EXIT):
             self.sandbox.kill()
         return Ended(2, {"error": EXHAUSTED if self.sandbox.exhausted else message})

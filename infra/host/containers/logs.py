@@ -155,14 +155,14 @@ class Capture:
         if not all(stream.ended for stream in self._streams):
             with suppress(TimeoutError):
                 async with asyncio.timeout(patience):
-                    await self._both_ended()
+                    await self._await_both_ends()
         for stream in self._streams:
             if not stream.ended:
                 stream.finish_line()
             stream.store = None
         return all(stream.ended for stream in self._streams)
 
-    async def _both_ended(self) -> None:
+    async def _await_both_ends(self) -> None:
         for stream in self._streams:
             while not stream.ended and stream.descriptor >= 0:
                 stream.woken = asyncio.get_running_loop().create_future()

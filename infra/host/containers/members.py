@@ -205,7 +205,7 @@ class Members:
         if member not in self._members:
             sandbox.kill()
         with self._guard.watching(sandbox.group):
-            await sandbox.ended()
+            await sandbox.await_end()
         member.started.cancel()
         await asyncio.gather(member.started, return_exceptions=True)
         if member in self._members:

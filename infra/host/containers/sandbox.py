@@ -105,7 +105,7 @@ class Sandbox:
             self.exhausted = True
             self.kill()
 
-    def peaked(self) -> bool:
+    def has_peaked(self) -> bool:
         """Whether memory went over the limit at any time, even between two looks."""
         with suppress(OSError):
             said = os.pread(self._status, 4096, 0)
@@ -135,7 +135,7 @@ class Sandbox:
         """Below which all of the container is, as far as it can be seen."""
         return [self.process_id, *find_adopted(self._started.group, self.process_id)]
 
-    async def ended(self) -> None:
+    async def await_end(self) -> None:
         """Wait for the process to be gone; then leave nothing of it."""
         await asyncio.shield(self._exited)
         if self.wire is not None:

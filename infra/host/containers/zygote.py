@@ -124,9 +124,9 @@ class Zygote:
         finally:
             loop.remove_reader(self._control)
 
-    async def ended(self) -> None:
+    async def await_end(self) -> None:
         """Wait for it to be gone. What its containers live in stays: they may outlive it."""
-        await self.sandbox.ended()
+        await self.sandbox.await_end()
         with suppress(OSError):
             self._control.close()
 

@@ -111,7 +111,7 @@ class Zygotes:
 
     async def _attend(self, preload: Preload, zygote: Zygote) -> None:
         """See it off, whenever it ends."""
-        await zygote.ended()
+        await zygote.await_end()
         if self._running.get(preload) is zygote:
             log.warning("zygote-ended", preload=",".join(preload))
             self.replace(preload, zygote)

@@ -59,7 +59,9 @@ class Registry:
     def all(self, collection: type[AnyEntity]) -> Sequence[AnyEntity]:
         return [entity for entity in self._entities.values() if isinstance(entity, collection)]
 
-    def listed(self, collection: type[AnyEntity], namespace: str, package: str | None = None) -> Sequence[AnyEntity]:
+    def list_entities(
+        self, collection: type[AnyEntity], namespace: str, package: str | None = None
+    ) -> Sequence[AnyEntity]:
         """Newest first: all of a namespace, or those of one package of it."""
         wanted = [
             entity

@@ -63,12 +63,12 @@ class LoadedAction:
         try:
             kept = unfold(code, directory, present)
             os.environ.update(environment)
-            self.call = self._imported(directory, kept, main)
+            self.call = self._import_main(directory, kept, main)
         finally:
             if self.call is None:
                 undo(directory, *saved)
 
-    def _imported(self, directory: str, kept: set[str], main: str) -> Callable[[Any], Any]:
+    def _import_main(self, directory: str, kept: set[str], main: str) -> Callable[[Any], Any]:
         os.chdir(directory)
         self.preloaded.adopt(directory, kept)
         sys.path[:0] = [directory, *virtual_environment(directory)]

@@ -88,7 +88,7 @@ class Preloaded:
         `kept`, by name, are known not to have changed.
         """
         sys.path[:] = [path for path in sys.path if path not in self.paths or path in self.shared]
-        forgotten = self._with_importers(self._changed(directory, kept) | self._shadowed(directory))
+        forgotten = self._with_importers(self._find_changed(directory, kept) | self._find_shadowed(directory))
         for name in forgotten:
             forget(name)
         for name in self.sources.keys() - forgotten:
@@ -100,14 +100,14 @@ class Preloaded:
         self.retired.append((self.sources, self.imports, self.libraries))
         self.sources, self.imports, self.libraries = {}, {}, set()
 
-    def _changed(self, directory: str, kept: set[str]) -> set[str]:
+    def _find_changed(self, directory: str, kept: set[str]) -> set[str]:
         return {
             name
             for name, (path, source) in self.sources.items()
             if path not in kept and not holds(directory, path, source)
         }
 
-    def _shadowed(self, directory: str) -> set[str]:
+    def _find_shadowed(self, directory: str) -> set[str]:
         brought = {name.removesuffix(".py") for name in os.listdir(directory)}
         shadowed = (self.libraries & brought) - sys.stdlib_module_names
         # Whoever looks at all modules of a copy has each page copied that they are on.

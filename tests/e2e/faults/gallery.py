@@ -23,26 +23,26 @@ MARK = 32
 
 @dataclass(frozen=True, slots=True)
 class Expected:
-    """What a row about these bytes must say. `verdict` is the default model's label, or the reason for a rejection."""
+    """What a row about these bytes must say. `prediction`: the default model's label, or the reason for a rejection."""
 
     status: str
-    verdict: str
+    prediction: str
     sha256: str | None
 
     def by(self, model: str) -> str:
-        """The verdict of a model."""
-        return second_word(self.verdict) if (self.status, model) == ("classified", SECOND_MODEL) else self.verdict
+        """The prediction of a model."""
+        return second_word(self.prediction) if (self.status, model) == ("classified", SECOND_MODEL) else self.prediction
 
 
 @dataclass(frozen=True, slots=True)
 class Picture:
-    """A picture's bytes up to where a mark makes them unique, and from there on; `verdict` as in `Expected`."""
+    """A picture's bytes up to where a mark makes them unique, and from there on; `prediction` as in `Expected`."""
 
     name: str
     head: bytes
     tail: bytes
     status: str
-    verdict: str
+    prediction: str
 
     def body(self, mark: str) -> bytes:
         """The same picture in bytes of its own; what is empty stays so."""
@@ -52,13 +52,15 @@ class Picture:
 
     def expected(self, body: bytes) -> Expected:
         # What is empty is never read, so nobody knows a digest of it.
-        return Expected(self.status, self.verdict, hashlib.sha256(body).hexdigest() if body else None)
+        return Expected(self.status, self.prediction, hashlib.sha256(body).hexdigest() if body else None)
 
 
 def gallery(photos: Mapping[str, KnownPhoto]) -> Sequence[Picture]:
     """Good ones with labels that differ from each other, and bad ones."""
     good = [_photo(photo) for photo in photos.values()]
-    assert len({picture.verdict for picture in good}) == len(good), "two pictures with one label cannot be told apart"
+    assert len({picture.prediction for picture in good}) == len(good), (
+        "two pictures with one label cannot be told apart"
+    )
     broken = [_broken(picture) for picture in good[:1]]
     page = _judged("page", b"<html><!-- ", b" --><body>no picture</body></html>")
     return [*good, *broken, page, Picture("nothing", b"", b"", "rejected", "empty-object")]
@@ -89,8 +91,8 @@ def _judged(name: str, head: bytes, tail: bytes) -> Picture:
     """Classified here and now, by no service at all."""
     image = base64.b64encode(head + b"m" * MARK + tail).decode()
     (outcome,) = handle({"image": image}, _environment(paths.default_model()))["outcomes"]
-    verdict = outcome["classifications"][0]["label"] if outcome["classifications"] else outcome["reason"]
-    return Picture(name, head, tail, outcome["status"], verdict)
+    prediction = outcome["classifications"][0]["label"] if outcome["classifications"] else outcome["reason"]
+    return Picture(name, head, tail, outcome["status"], prediction)
 
 
 def _environment(model: Path) -> Mapping[str, str]:

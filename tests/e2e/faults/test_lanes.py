@@ -35,7 +35,7 @@ def become_rows(stage: Stage, uploaded: Mapping[str, Picture]) -> None:
 
     def right(key: str, picture: Picture) -> bool:
         found = [(row["status"], row["label"] or row["reason"]) for row in stage.deployment.rows(key)]
-        return found == [(picture.status, picture.verdict)]
+        return found == [(picture.status, picture.prediction)]
 
     for key, picture in uploaded.items():
         eventually(partial(right, key, picture), f"the right row for {key}")
