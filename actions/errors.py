@@ -26,7 +26,7 @@ Messages are written for whoever reads the row or the activation: they say what 
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Self
 
 
 class PixwhiskError(Exception):
@@ -37,6 +37,15 @@ class PixwhiskError(Exception):
 
 class Rejected(PixwhiskError):
     """The object cannot be classified, now or later; `code` is the outcome's `reason`."""
+
+    def without_traceback(self) -> Self:
+        """Itself, to be kept as a result.
+
+        The frames it came through know whoever keeps it, so that half-decoded pictures among their variables would
+        stay until the collector comes by.
+        """
+        self.__traceback__ = self.__context__ = None
+        return self
 
 
 class UnsupportedFormat(Rejected):

@@ -210,7 +210,7 @@ class _Activation:
             with stages.measure("imageToInput"):
                 return _View(picture, pictures.fit(examined, image, frame))
         except Rejected as rejection:
-            return _View(picture, rejection)
+            return _View(picture, rejection.without_traceback())
 
     def _outcomes(self, subject: _Subject, stages: Stages) -> list[Outcome]:
         receipt = self._receipt(stages)

@@ -91,4 +91,4 @@ def _record(value: object) -> ObjectEvent | BadEvent:
     try:
         return parse_record(value)
     except BadEvent as error:
-        return error
+        return error.without_traceback()

@@ -90,7 +90,7 @@ class ObjectStore:
                     return Removed(event)
             return self._fetch(event, in_memory)
         except Rejected as rejection:
-            return Unfetched(event, rejection)
+            return Unfetched(event, rejection.without_traceback())
 
     def _fetch(self, event: ObjectEvent, in_memory: int) -> Fetched:
         self._check_told_size(event)
