@@ -24,7 +24,7 @@ STEM_CELLS, MEGABYTES_STEM_CELL = 2, 128
     epilog=examples("pixwhisk deploy --dry-run", 'pixwhisk deploy --apihost https://whisk.example.org --auth "$KEY"')
 )
 @options.data
-@click.option("--apihost", metavar="URL", help="OpenWhisk.  [default: WSK_APIHOST, then ~/.wskprops]")
+@click.option("--apihost", metavar="URL", help="OpenWhisk.  [default: that of --data, WSK_APIHOST, ~/.wskprops]")
 @click.option("--auth", metavar="KEY", help="Its key, uuid:secret.  [default: WSK_AUTH, then ~/.wskprops]")
 @click.option("--image", metavar="NAME", help="The runtime image, with tag, instead of the manifest's.")
 @click.option("--kind", metavar="NAME", help="A kind the operator declared for the runtime, instead of an image.")
@@ -67,13 +67,14 @@ def command(
     from infra.openwhisk.rights import Unintended, find_unintended
 
     with explained():
-        target = remote.find(apihost, auth, data)
-        url = remote.database_url(data)
+        environ = remote.choose_environment(data, apihost, named=options.names_data())
+        target = remote.find(apihost, auth, data, environ)
+        url = remote.database_url(data, environ)
     with explained(), remote.connect(target) as whisk:
-        wanted, state = plan.prepare(whisk, remote.variables(data, target), WantedRuntime(image, kind))
+        wanted, state = plan.prepare(whisk, remote.variables(data, target, environ), WantedRuntime(image, kind))
         changes = plan.plan(wanted, state)
         # First, before anything is changed and above whatever else a dry run says.
-        unintended = find_unintended(changes, state, remote.deployer(data))
+        unintended = find_unintended(changes, state, remote.deployer(data, environ))
         if unintended and not (dry_run or force):
             raise Unintended(unintended)
         for line in () if force else unintended:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import os
 import re
+from collections.abc import Mapping
 from pathlib import Path
 
 import click
+from click.core import ParameterSource
 
 from infra import paths
 
@@ -63,6 +65,12 @@ as_json = click.option("--json", "as_json", is_flag=True, help="One JSON documen
 output = click.option(
     "-o", "--output", metavar="FILE", callback=check_output, help="Into a file instead of onto the screen."
 )
+
+
+def names_data(environ: Mapping[str, str] = os.environ) -> bool:
+    """Whether the running command was told by name which deployment is meant."""
+    given = click.get_current_context().get_parameter_source("data")
+    return given is ParameterSource.COMMANDLINE or bool(environ.get("PIXWHISK_DATA"))
 
 
 def write(text: str, output: Path | None) -> None:

@@ -11,8 +11,8 @@ import click
 
 from actions.settings import api_url
 from infra.cli.failures import Failure
-from infra.cli.standing import not_running
-from infra.deployment.external import read_database_url
+from infra.cli.standing import not_running, report_unused
+from infra.deployment.external import NAMES, read_database_url
 from infra.deployment.record import BUCKET, Deployment, NoDeployment, find_deployment
 from infra.deployment.target_names import name_targets
 from infra.deployment.variables import manifest_variables
@@ -38,6 +38,22 @@ def connect(remote: Remote) -> Whisk:
         remote.auth,
         patience=Patience(SECONDS_PATIENCE, lambda message: click.echo(message, err=True)),
     )
+
+
+def choose_environment(
+    data: Path, apihost: str | None, *, named: bool, environ: Mapping[str, str] = os.environ
+) -> Mapping[str, str]:
+    """The environment that says which services are meant. A deployment that was started and is `named`, rather than
+    found where the command runs, is meant with all its services: what names others is left out, and that is said.
+
+    With an `apihost` of the command line the shell has the say, for keys belong to hosts.
+    """
+    if apihost or not named or not (data / "deployment.json").is_file():
+        return environ
+    left = {name: value for name, value in environ.items() if name not in NAMES}
+    report_unused(find_deployment(data, left), environ)
+    # The deployment's own, which stands for ~/.wskprops and for what WSK_CONFIG_FILE names.
+    return left | {"WSK_CONFIG_FILE": str(data / "wskprops")}
 
 
 def find(apihost: str | None, auth: str | None, data: Path, environ: Mapping[str, str] = os.environ) -> Remote:

@@ -36,9 +36,15 @@ def find_started(data: Path) -> Deployment:
         deployment = find_deployment(data, environ)
     except NoDeployment:
         raise Failure(not_running(data), Exit.UNREACHABLE) from None
-    if unused := find_unused(deployment, named=os.environ) if environ is not os.environ else ():
-        click.echo(f"not used: {', '.join(unused)}, for {data} has services of its own", err=True)
+    if environ is not os.environ:
+        report_unused(deployment, os.environ)
     return deployment
+
+
+def report_unused(deployment: Deployment, environ: Mapping[str, str]) -> None:
+    """Say which variables name other services than the deployment's, if any do."""
+    if unused := find_unused(deployment, named=environ):
+        click.echo(f"not used: {', '.join(unused)}, for {deployment.data} has services of its own", err=True)
 
 
 def find_unused(deployment: Deployment, named: Mapping[str, str]) -> list[str]:

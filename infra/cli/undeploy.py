@@ -15,7 +15,7 @@ from infra.cli.wording import examples
     epilog=examples("pixwhisk undeploy", 'pixwhisk undeploy --apihost https://whisk.example.org --auth "$KEY"')
 )
 @options.data
-@click.option("--apihost", metavar="URL", help="OpenWhisk.  [default: WSK_APIHOST, then ~/.wskprops]")
+@click.option("--apihost", metavar="URL", help="OpenWhisk.  [default: that of --data, WSK_APIHOST, ~/.wskprops]")
 @click.option("--auth", metavar="KEY", help="Its key, uuid:secret.  [default: WSK_AUTH, then ~/.wskprops]")
 def command(data: Path, apihost: str | None, auth: str | None) -> None:
     """Take everything the manifest made away again.
@@ -26,6 +26,7 @@ def command(data: Path, apihost: str | None, auth: str | None) -> None:
     from infra.openwhisk import plan
 
     with explained():
-        target = remote.find(apihost, auth, data)
+        environ = remote.choose_environment(data, apihost, named=options.names_data())
+        target = remote.find(apihost, auth, data, environ)
     with explained(), remote.connect(target) as whisk:
         plan.undeploy(whisk, target.auth, click.echo)

@@ -200,6 +200,28 @@ def test_the_key_goes_nowhere_while_the_deployment_does_not_run(tmp_path: Path) 
             assert remote.find(None, None, tmp_path, environ).auth == deployment.auth
 
 
+def test_a_deployment_that_is_named_is_deployed_to(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Whatever OpenWhisk the shell or wsk's file names, which is said; a host of the command line has the say."""
+    own, properties = choose_deployment(tmp_path / "own", {}), tmp_path / "props"
+    establish(own)
+    properties.write_text("APIHOST=http://file\nAUTH=f:ile\n")
+    shell = OUTSIDE | {"WSK_CONFIG_FILE": str(properties), "WSK_AUTH": "e:nv"}
+    chosen = remote.choose_environment(own.data, None, named=True, environ=shell)
+    assert f"not used: DATABASE_URL, AWS_ENDPOINT_URL_S3, WSK_APIHOST, for {own.data}" in capsys.readouterr().err
+    with lock.held(own.data):
+        target = remote.find(None, None, own.data, chosen)
+    assert target == remote.Remote(own.apihost, own.auth)
+    bound = remote.variables(own.data, target, chosen)
+    assert bound["PIXWHISK_STORE_DATABASE_URL"] == own.database_url_of("pixwhisk_store")
+    for data, apihost, named in (
+        (own.data, "http://flag", True),
+        (own.data, None, False),
+        (tmp_path / "none", None, True),
+    ):
+        assert remote.choose_environment(data, apihost, named=named, environ=shell) is shell
+    assert capsys.readouterr().err == ""
+
+
 def test_a_key_of_a_file_is_not_sent_to_another_host(tmp_path: Path) -> None:
     """--apihost without --auth does not take the property file's key along."""
     properties = tmp_path / "props"
