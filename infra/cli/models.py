@@ -227,10 +227,11 @@ def _counts(data: Path) -> Sequence[ModelCounts]:
 
     from infra.database.queries import connect, count_by_model
     from infra.deployment.record import NoDeployment, find_deployment
+    from infra.models.installed import read_backbones
 
     try:
         with connect(find_deployment(data).database_url) as connection:
-            return count_by_model(connection)
+            return count_by_model(connection, read_backbones())
     except (NoDeployment, psycopg.OperationalError):
         return []
 

@@ -154,10 +154,17 @@ def find_unanswered(models: Sequence[ModelCounts]) -> list[str]:
     """Which active models are silent about what a former one answered, and what would have them speak; a line each."""
     return [
         f"unanswered  {model.unanswered} objects have an outcome by a former model and none by"
-        f" {printable(model.name)}: `pixwhisk backfill` fills them"
+        f" {printable(model.name)}: {_word_remedy(model)}"
         for model in models
         if model.unanswered
     ]
+
+
+def _word_remedy(model: ModelCounts) -> str:
+    if not model.embedded:
+        return "`pixwhisk backfill` fills them"
+    read = model.unanswered - model.embedded
+    return f"`pixwhisk backfill --model {model.name}` fills them and reads {read or 'no'} images"
 
 
 def _format_counts(counts: Mapping[str, int]) -> str:

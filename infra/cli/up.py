@@ -186,9 +186,10 @@ def gaps(deployment: Deployment) -> list[str]:
 def _find_unanswered(deployment: Deployment) -> list[str]:
     from infra.cli.status import find_unanswered
     from infra.database.queries import connect, count_by_model
+    from infra.models.installed import read_backbones
 
     with connect(deployment.database_url) as connection:
-        return find_unanswered(count_by_model(connection))
+        return find_unanswered(count_by_model(connection, read_backbones()))
 
 
 @contextlib.contextmanager

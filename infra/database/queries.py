@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -16,7 +17,8 @@ from actions.statements import statements
 @dataclass(frozen=True, slots=True)
 class ModelCounts:
     """How many outcomes by a model there are, by status. `active`: there should be one about every object that came
-    since it is. `unanswered`: how many came before and have outcomes by others only.
+    since it is. `unanswered`: how many came before and have outcomes by others only; `embedded` of them have what its
+    head takes stored.
     """
 
     name: str
@@ -24,6 +26,7 @@ class ModelCounts:
     active: bool
     outcomes: Mapping[str, int]
     unanswered: int = 0
+    embedded: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,15 +57,23 @@ def connect(url: str) -> psycopg.Connection[dict[str, Any]]:
     return psycopg.connect(url, autocommit=True, connect_timeout=5, row_factory=dict_row)
 
 
-def count_by_model(connection: psycopg.Connection[dict[str, Any]]) -> list[ModelCounts]:
-    """The active ones first."""
-    return [ModelCounts(**row) for row in connection.execute(statements(__file__)["count_by_model"])]
+def count_by_model(
+    connection: psycopg.Connection[dict[str, Any]], backbones: Mapping[tuple[str, str], str] | None = None
+) -> list[ModelCounts]:
+    """The active ones first. `backbones`: of models that could be asked about stored embeddings, by name and digest."""
+    at_hand = [
+        {"name": name, "digest": digest, "backbone": backbone} for (name, digest), backbone in (backbones or {}).items()
+    ]
+    found = connection.execute(statements(__file__)["count_by_model"], {"backbones": json.dumps(at_hand)})
+    return [ModelCounts(**row) for row in found]
 
 
-def counts(connection: psycopg.Connection[dict[str, Any]]) -> OutcomeCounts:
-    """Rows by outcome, and what is not done yet."""
+def counts(
+    connection: psycopg.Connection[dict[str, Any]], backbones: Mapping[tuple[str, str], str] | None = None
+) -> OutcomeCounts:
+    """Rows by outcome, and what is not done yet; `backbones` as `count_by_model` takes them."""
     known = statements(__file__)
-    models = count_by_model(connection)
+    models = count_by_model(connection, backbones)
     parked = {row["reason"]: row["count"] for row in connection.execute(known["count_parked"])}
     pending = connection.execute(known["count_pending"]).fetchone() or {"count": 0, "oldest": None}
     lanes = {row["lane"]: row["count"] for row in connection.execute(known["count_by_lane"])}

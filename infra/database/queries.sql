@@ -10,18 +10,26 @@ FROM inbox WHERE state = 'settled' AND received_at > now() - interval '1 hour' G
 -- name: count_by_model
 SELECT name, digest, active,
        coalesce(jsonb_object_agg(status, count) FILTER (WHERE status IS NOT NULL), '{}') AS outcomes,
-       -- Counted only where there was a model before.
-       CASE WHEN active AND active_since > '-infinity' THEN (
-           SELECT count(*) FROM objects
-           WHERE finality = 0
-             AND EXISTS (SELECT FROM outcomes WHERE object_id = objects.id AND outcomes.etag = objects.etag)
-             AND NOT EXISTS (SELECT FROM outcomes WHERE object_id = objects.id AND outcomes.etag = objects.etag
-                                                    AND model_id = models.id)
-       ) ELSE 0 END AS unanswered
+       coalesce(unanswered, 0) AS unanswered, coalesce(embedded, 0) AS embedded
 FROM models
 LEFT JOIN (SELECT model_id, status, count(*) AS count FROM outcomes GROUP BY model_id, status) AS counted
        ON model_id = id
-GROUP BY id ORDER BY active DESC, id;
+LEFT JOIN jsonb_to_recordset(%(backbones)s::jsonb) AS at_hand (name text, digest text, backbone text)
+       USING (name, digest)
+LEFT JOIN LATERAL (
+    SELECT count(*) AS unanswered, count(*) FILTER (WHERE EXISTS (
+               SELECT FROM embeddings JOIN backbones ON backbones.id = embeddings.backbone_id
+               WHERE embeddings.object_id = objects.id AND embeddings.etag = objects.etag
+                 AND backbones.digest = at_hand.backbone
+           )) AS embedded
+    FROM objects
+    WHERE objects.finality = 0
+      AND EXISTS (SELECT FROM outcomes WHERE object_id = objects.id AND outcomes.etag = objects.etag)
+      AND NOT EXISTS (SELECT FROM outcomes WHERE object_id = objects.id AND outcomes.etag = objects.etag
+                                             AND outcomes.model_id = models.id)
+    -- Counted only where there was a model before.
+) AS silence ON models.active AND models.active_since > '-infinity'
+GROUP BY models.id, unanswered, embedded ORDER BY active DESC, id;
 
 -- name: count_parked
 SELECT coalesce(reason, 'unknown') AS reason, count(*) AS count

@@ -16,6 +16,7 @@ from infra.database.queries import OutcomeCounts, connect, counts
 from infra.database.refusal import first_line, is_refused
 from infra.deployment.bursts import look_at_burst
 from infra.deployment.record import Deployment
+from infra.models.installed import read_backbones
 from infra.services import lock
 from infra.services.probe import ask_status
 from triggers.sweep.rule import RULE
@@ -78,7 +79,7 @@ def examine(deployment: Deployment, audited_within: timedelta | None = None) -> 
 def _database(deployment: Deployment) -> tuple[str, OutcomeCounts | None, Standing | None]:
     try:
         with connect(deployment.database_url) as connection:
-            return "ok", counts(connection), read_standing(connection, deployment.bucket)
+            return "ok", counts(connection, read_backbones()), read_standing(connection, deployment.bucket)
     except psycopg.Error as error:
         return f"refuses: {first_line(error)}" if is_refused(error) else "does not answer", None, None
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import re
@@ -43,10 +44,7 @@ class InstalledModel:
 
 def list_installed(directory: Path | None = None) -> Iterator[InstalledModel]:
     """In the order of their names; what is no model is passed over."""
-    place = directory or paths.models()
-    for each in sorted(place.iterdir()) if place.is_dir() else ():
-        if NAME.fullmatch(each.name) and (each / "card.json").is_file():
-            yield _read(each)
+    yield from map(_read, _list_directories(directory or paths.models()))
 
 
 def find_installed(name: str) -> InstalledModel:
@@ -55,6 +53,17 @@ def find_installed(name: str) -> InstalledModel:
     if name not in known:
         raise BadModel(f"there is no model {name!r}; there are {', '.join(known) or 'none: run `make setup`'}")
     return known[name]
+
+
+def read_backbones() -> dict[tuple[str, str], str]:
+    """Of the models at hand that have one, by name and digest; a card that cannot be read is nobody's here."""
+    found = {}
+    for directory in _list_directories(paths.models()):
+        with contextlib.suppress(BadModel):
+            model = _read(directory)
+            if model.backbone:
+                found[model.name, model.digest] = model.backbone
+    return found
 
 
 def remove_installed(name: str) -> None:
@@ -66,6 +75,11 @@ def remove_installed(name: str) -> None:
     leaving = model.directory.with_name(f".{name}-{os.getpid()}")
     model.directory.rename(leaving)
     shutil.rmtree(leaving)
+
+
+def _list_directories(place: Path) -> list[Path]:
+    found = sorted(place.iterdir()) if place.is_dir() else []
+    return [each for each in found if NAME.fullmatch(each.name) and (each / "card.json").is_file()]
 
 
 def _read(directory: Path) -> InstalledModel:

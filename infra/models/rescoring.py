@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from itertools import pairwise
 from threading import Event
 from typing import Any
 
@@ -23,22 +24,29 @@ PORTION = 2000
 KEPT = 20
 LEAST = 0.001
 
+# The planner takes it that next to no etag is equal to the other, and would then read all there is for each portion:
+# hence `CASE`, of which it thinks nothing.
 _LACKING = """
 SELECT objects.id, objects.etag, embeddings.scale, embeddings.zero_point, embeddings.numbers
 FROM embeddings
-JOIN objects ON objects.id = embeddings.object_id AND objects.etag = embeddings.etag AND objects.finality = 0
-WHERE embeddings.backbone_id = (SELECT id FROM backbones WHERE digest = %(backbone)s) AND objects.id > %(after)s
-  AND NOT EXISTS (SELECT FROM outcomes WHERE object_id = objects.id AND etag = objects.etag AND model_id = %(model)s)
-ORDER BY objects.id LIMIT %(portion)s
+JOIN objects ON objects.id = embeddings.object_id
+            AND CASE WHEN objects.etag = embeddings.etag THEN objects.finality = 0 ELSE false END
+WHERE embeddings.backbone_id = (SELECT id FROM backbones WHERE digest = %(backbone)s)
+  AND embeddings.object_id > %(after)s AND objects.id > %(after)s
+  AND NOT EXISTS (
+      SELECT FROM outcomes WHERE object_id = embeddings.object_id AND model_id = %(model)s
+                             AND CASE WHEN etag = embeddings.etag THEN true ELSE false END
+  )
+ORDER BY embeddings.object_id LIMIT %(portion)s
 """
 # What is known of the bytes is known whoever looked at them.
 _WRITE = """
 INSERT INTO outcomes (object_id, model_id, etag, status, label, probability, labels, sha256, format, width,
                       height, receipt)
-SELECT objects.id, %(model)s, objects.etag, 'classified', given.label, given.probability, given.labels,
+SELECT objects.id, %(model)s, objects.etag, 'classified', given.labels -> 0 ->> 'label',
+       (given.labels -> 0 -> 'probability')::double precision, given.labels,
        former.sha256, former.format, former.width, former.height, '{"rescored": true}'
-FROM jsonb_to_recordset(%(rows)s::jsonb)
-         AS given (id bigint, etag text, label text, probability double precision, labels jsonb)
+FROM jsonb_to_recordset(%(rows)s::jsonb) AS given (id bigint, etag text, labels jsonb)
 JOIN objects ON objects.id = given.id AND objects.etag = given.etag AND objects.finality = 0
 CROSS JOIN LATERAL (
     SELECT sha256, format, width, height FROM outcomes
@@ -77,7 +85,7 @@ def rescore(url: str, model: InstalledModel, stop: Event, report: Callable[[int]
     return written
 
 
-def _ask(connection: Connection, model: InstalledModel, model_id: int, stop: Event) -> Iterator[Sequence[Row]]:
+def _ask(connection: Connection, model: InstalledModel, model_id: int, stop: Event) -> Iterator[Sequence[str]]:
     """Rows to write, a portion at a time; after `stop` no more."""
     head, after = BatchHead(model), 0
     while not stop.is_set():
@@ -89,23 +97,17 @@ def _ask(connection: Connection, model: InstalledModel, model_id: int, stop: Eve
         after = found[-1]["id"]
 
 
-def _write(connection: Connection, model_id: int, rows: Sequence[Row]) -> None:
-    connection.execute(_WRITE, {"model": model_id, "rows": json.dumps(rows)})
+def _write(connection: Connection, model_id: int, rows: Sequence[str]) -> None:
+    connection.execute(_WRITE, {"model": model_id, "rows": f"[{', '.join(rows)}]"})
 
 
-def _rows(head: BatchHead, found: Sequence[Row]) -> Iterator[Row]:
+def _rows(head: BatchHead, found: Sequence[Row]) -> Iterator[str]:
+    """As JSON."""
     stored = np.stack([np.frombuffer(each["numbers"], np.uint8) for each in found]).astype(np.float32)
     zeros = np.array([[each["zero_point"]] for each in found], np.float32)
     scales = np.array([[each["scale"]] for each in found], np.float32)
     for each, labels in zip(found, head.speak((stored - zeros) * scales), strict=True):
-        first = labels[0]
-        yield {
-            "id": each["id"],
-            "etag": each["etag"],
-            "label": first["label"],
-            "probability": first["probability"],
-            "labels": labels,
-        }
+        yield f'{{"id": {each["id"]}, "etag": {json.dumps(each["etag"])}, "labels": {labels}}}'
 
 
 class BatchHead:
@@ -116,14 +118,14 @@ class BatchHead:
 
         self._interpreter = Interpreter(str(model.directory / str(model.card["head"]["file"])), num_threads=2)
         self.names = [str(name) for name in model.card["labels"]]
+        # Making each label's JSON anew took most of the time.
+        self._beginnings = [self._dump_beginning(index, name) for index, name in enumerate(self.names)]
 
-    def speak(self, embeddings: NDArray[np.float32]) -> Iterator[list[dict[str, Any]]]:
-        """The labels of each, as a row keeps them."""
-        probabilities = self.ask(embeddings)
-        first = self._find_likeliest(probabilities, min(KEPT, probabilities.shape[1]))
-        for row, order in zip(probabilities, first, strict=True):
-            kept = [index for index in order.tolist() if row[index] >= LEAST]
-            yield [self._label(index, float(row[index])) for index in kept]
+    def speak(self, embeddings: NDArray[np.float32]) -> Iterator[str]:
+        """The labels of each, as a row keeps them, as JSON."""
+        for likeliest in self._find_likeliest(self.ask(embeddings)):
+            labels = [f"{self._beginnings[index]}{probability}}}" for index, probability in likeliest]
+            yield f"[{', '.join(labels)}]"
 
     def ask(self, embeddings: NDArray[np.float32]) -> NDArray[np.float32]:
         """The probability of each label, a row an embedding."""
@@ -135,19 +137,20 @@ class BatchHead:
         return np.asarray(self._interpreter.get_tensor(given["index"]), np.float32)
 
     @staticmethod
-    def _find_likeliest(probabilities: NDArray[np.float32], count: int) -> NDArray[np.int64]:
-        """Likeliest first, the lower index first where equal. Sorting all of a thousand labels would take most of the
-        time there is.
+    def _find_likeliest(probabilities: NDArray[np.float32]) -> Iterator[list[tuple[int, float]]]:
+        """Of each row the labels and how likely they are: likeliest first, the lower index first where equal. Few are
+        likely enough to be kept; sorting all would take most of the time there is.
         """
-        some = np.sort(np.argpartition(-probabilities, count - 1, axis=1)[:, :count], axis=1)
-        order = np.argsort(-np.take_along_axis(probabilities, some, axis=1), axis=1, kind="stable")
-        return np.take_along_axis(some, order, axis=1)
+        rows, indices = np.nonzero(probabilities >= LEAST)
+        likely = probabilities[rows, indices].astype(np.float64)
+        order = np.lexsort((indices, -likely, rows))
+        pairs = list(zip(indices[order].tolist(), np.round(likely[order], 6).tolist(), strict=True))
+        ends = np.cumsum(np.bincount(rows, minlength=len(probabilities))).tolist()
+        for begin, end in pairwise([0, *ends]):
+            yield pairs[begin : min(end, begin + KEPT)]
 
-    def _label(self, index: int, probability: float) -> dict[str, Any]:
-        name = self.names[index]
-        return {
-            "label": name.split(", ")[0],
-            "className": name,
-            "index": index,
-            "probability": round(probability, 6),
-        }
+    @staticmethod
+    def _dump_beginning(index: int, name: str) -> str:
+        """Up to its probability."""
+        label = {"label": name.split(", ", maxsplit=1)[0], "className": name, "index": index}
+        return f'{json.dumps(label)[:-1]}, "probability": '

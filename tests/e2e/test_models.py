@@ -68,8 +68,11 @@ def test_models_are_switched_under_load_and_speak_about_the_past(deployment: Dep
         assert models_of(deployment, before) == {paths.MODEL_NAME}
         eventually(lambda: audit(deployment, deployment.bucket)["clean"], "a clean audit")
 
+        named = f"none by {other_head}: `pixwhisk backfill --model {other_head}` fills them and reads "
+        assert named in deployment.pixwhisk("status").stdout
         filled = deployment.pixwhisk("backfill", "--model", other_head).stdout
         assert f"{other_head}: " in filled
+        assert named not in deployment.pixwhisk("status").stdout
         (row,) = [row for row in deployment.rows(before) if row["model"] == other_head]
         assert (row["label"], row["receipt"]) == (second_word("espresso"), {"rescored": True})
         (looked,) = [row for row in deployment.rows(uploaded[-1]) if row["model"] == other_head]
