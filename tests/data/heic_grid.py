@@ -50,18 +50,20 @@ def heic_grid(
     quality: int = 60,
     rotation: int = 0,
     mirror: int | None = None,
+    crop: tuple[int, int, int, int] | None = None,
     thumbnail: Image.Image | None = None,
     profile: bytes | None = None,
 ) -> bytes:
     """`picture` in tiles of `tile` pixels square, the last ones filled up.
 
-    Whoever shows it turns it `rotation` quarters against the clock, then mirrors it (0: top to bottom, 1: left to
-    right). A `thumbnail` is turned likewise.
+    Whoever shows it cuts `crop` out of it (left, top, right, bottom), turns that `rotation` quarters against the clock,
+    then mirrors it (0: top to bottom, 1: left to right). A `thumbnail` is turned likewise.
     """
     columns, rows = -(-picture.width // tile), -(-picture.height // tile)
     places = [(column * tile, row * tile) for row in range(rows) for column in range(columns)]
     items = [_Item(b"hvc1", _encode(picture.crop((x, y, x + tile, y + tile)), quality)) for x, y in places]
-    turns = [box(b"irot", bytes((rotation,)))] if rotation else []
+    turns = [] if crop is None else [clean_aperture(picture.size, crop)]
+    turns += [box(b"irot", bytes((rotation,)))] if rotation else []
     turns += [] if mirror is None else [box(b"imir", bytes((mirror,)))]
     about = [] if profile is None else [box(b"colr", b"prof", profile)]
     grid = struct.pack(">BBBBHH", 0, 0, rows - 1, columns - 1, *picture.size)
@@ -69,6 +71,13 @@ def heic_grid(
     if thumbnail is not None:
         items.append(_Item(b"hvc1", _encode(thumbnail, quality), (*about, *turns)))
     return _put_together(items, main=len(places) + 1)
+
+
+def clean_aperture(size: tuple[int, int], crop: tuple[int, int, int, int]) -> bytes:
+    """The property that says which part of a picture is shown: how large it is, and how far off the centre."""
+    left, top, right, bottom = crop
+    off = (left + right - size[0], 2, top + bottom - size[1], 2)
+    return box(b"clap", struct.pack(">IIIIiIiI", right - left, 1, bottom - top, 1, *off))
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,7 +124,7 @@ def _associate(number: int, item: _Item, properties: list[bytes]) -> bytes:
     size = full_box(b"ispe", 0, struct.pack(">II", *item.coded.size))
     wanted = [each for each in (item.coded.configuration, size, *item.properties) if each]
     properties += [each for each in dict.fromkeys(wanted) if each not in properties]
-    places = (properties.index(each) + 1 | 0x80 * (each[4:8] in {b"irot", b"imir"}) for each in wanted)
+    places = (properties.index(each) + 1 | 0x80 * (each[4:8] in {b"clap", b"irot", b"imir"}) for each in wanted)
     return struct.pack(">HB", number, len(wanted)) + bytes(places)
 
 

@@ -13,6 +13,7 @@ from PIL import Image, ImageChops, ImageStat
 
 from actions.classify import pictures
 from actions.classify.__main__ import main
+from tests.data.heic_grid import heic_grid
 from tests.data.peculiar import Peculiar, peculiar
 from tests.fixtures.model import KnownPhoto
 
@@ -124,6 +125,14 @@ def saved_png(image: Image.Image) -> bytes:
     file = io.BytesIO()
     image.save(file, "PNG")
     return file.getvalue()
+
+
+def test_a_crop_hides_nothing_of_what_a_picture_takes() -> None:
+    """A HEIC of which a corner is shown is decoded whole, and its memory estimated so."""
+    body = heic_grid(Image.new("RGB", (640, 480)), 160, crop=(0, 0, 16, 16))
+    examined = pictures.examine(io.BytesIO(body), FRAME)
+    assert (examined.width, examined.height) == (16, 16)
+    assert examined.memory > 640 * 480 * 5
 
 
 def test_details_say_what_to_do(

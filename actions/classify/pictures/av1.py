@@ -10,16 +10,16 @@ import struct
 from collections.abc import Iterator, Sequence
 from typing import BinaryIO, cast
 
+from actions.classify.pictures.boxes import Numbers, walk_boxes
 from actions.classify.pictures.spliced import SplicedFile, Window, rest
 
-_CONTAINERS = {b"moov": 0, b"trak": 0, b"mdia": 0, b"minf": 0, b"stbl": 0, b"meta": 4}
 _SEQUENCE_HEADER, _HAS_EXTENSION, _HAS_SIZE = 1, 4, 2
-_LIMIT_BOXES, _LIMIT_ITEMS, _LIMIT_UNITS = 1024, 4096, 256
+_LIMIT_ITEMS, _LIMIT_UNITS = 4096, 256
 
 
 def largest_frame(file: BinaryIO) -> int:
     """Pixels of the largest picture that any of a file's items, or the first of its frames, is coded with."""
-    boxes = list(_walk(file, 0, file.seek(0, io.SEEK_END), [_LIMIT_BOXES]))
+    boxes = list(walk_boxes(file))
     inner = next((at for kind, at, _ in boxes if kind == b"idat"), 0)
     sizes = [0]
     for kind, at, length in boxes:
@@ -34,37 +34,9 @@ def largest_frame(file: BinaryIO) -> int:
     return max(sizes)
 
 
-def _walk(file: BinaryIO, at: int, end: int, room: list[int]) -> Iterator[tuple[bytes, int, int]]:
-    """Kind, place and length of what each box holds, boxes within boxes too."""
-    while at + 8 <= end and room[0] > 0:
-        room[0] -= 1
-        file.seek(at)
-        head = file.read(16)
-        (length, kind), header = struct.unpack_from(">I4s", head), 8
-        if length == 1 and len(head) == 16:
-            (length,), header = struct.unpack_from(">Q", head, 8), 16
-        length = length or end - at
-        if length < header:
-            return
-        yield kind, at + header, min(length, end - at) - header
-        if kind in _CONTAINERS:
-            yield from _walk(file, at + header + _CONTAINERS[kind], min(at + length, end), room)
-        at += length
-
-
-class _Numbers:
-    """Whole numbers of so many bytes, one after the other."""
-
-    def __init__(self, data: bytes) -> None:
-        self._file = io.BytesIO(data)
-
-    def take(self, size: int) -> int:
-        return int.from_bytes(self._file.read(size), "big")
-
-
 def _read_places(data: bytes, inner: int) -> Iterator[Sequence[Window]]:
     """Where each item lies, by the box that says so; `inner` is where the box with items within it begins."""
-    numbers = _Numbers(data)
+    numbers = Numbers(data)
     version, sizes = numbers.take(4) >> 24, numbers.take(2)
     place, length, base, index = (sizes >> shift & 15 for shift in (12, 8, 4, 0))
     for _ in range(min(numbers.take(4 if version == 2 else 2), _LIMIT_ITEMS)):

@@ -8,6 +8,7 @@ from PIL import AvifImagePlugin, Image
 from PIL.AvifImagePlugin import AvifImageFile
 
 from actions.classify.pictures.av1 import largest_frame
+from actions.classify.pictures.avif_crop import Box, find_crop
 from actions.classify.pictures.boxes import check_end, check_size, telling_cut_off
 from actions.classify.pictures.examined import Examined
 from actions.classify.pictures.frame import Frame
@@ -30,15 +31,27 @@ def examine(file: BinaryIO, _frame: Frame) -> Examined:
         file.seek(0)
         image = AvifImageFile(file)
     orientation = parse_exif(image.info.get("exif")) or 1
-    width, height = as_seen(image.size, orientation)
-    pixels = max(width * height, largest_frame(file))
-    memory = pixels * (_COST_PIXEL_ALPHA if image.mode == "RGBA" else _COST_PIXEL) + 2 * size
+    crop = find_crop(file, image.size)
+    left, top, right, bottom = crop or (0, 0, *image.size)
+    width, height = as_seen((right - left, bottom - top), orientation)
+    pixels = max(image.width * image.height, largest_frame(file))
+    memory = (
+        (width * height * 4 if crop else 0)
+        + pixels * (_COST_PIXEL_ALPHA if image.mode == "RGBA" else _COST_PIXEL)
+        + 2 * size
+    )
     return Examined(
-        "AVIF", width, height, orientation, memory, lambda: _load(file, image), profile=image.info.get("icc_profile")
+        "AVIF",
+        width,
+        height,
+        orientation,
+        memory,
+        lambda: _load(file, image, crop),
+        profile=image.info.get("icc_profile"),
     )
 
 
-def _load(file: BinaryIO, image: AvifImageFile) -> Image.Image:
+def _load(file: BinaryIO, image: AvifImageFile, crop: Box | None) -> Image.Image:
     with telling_cut_off(file):
         image.load()
-    return image
+    return image if crop is None else image.crop(crop)

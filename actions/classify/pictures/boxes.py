@@ -1,4 +1,4 @@
-"""Files made of boxes (HEIC, AVIF, JPEG 2000): whether one that cannot be read was cut off."""
+"""Files made of boxes (HEIC, AVIF, JPEG 2000): a walk through them, and whether one was cut off."""
 
 from __future__ import annotations
 
@@ -11,8 +11,21 @@ from typing import BinaryIO
 from actions.classify.pictures.parsers import PARSER_ERRORS
 from actions.errors import TooManyBytes, TruncatedImage
 
-_LIMIT_BOXES = 1024
+_LIMIT_BOXES = 4096
 _LIMIT_BYTES = 32 * 2**20
+# Boxes with boxes in them, and how much stands before these.
+_CONTAINERS = {
+    b"moov": 0,
+    b"trak": 0,
+    b"mdia": 0,
+    b"minf": 0,
+    b"stbl": 0,
+    b"stsd": 8,
+    b"av01": 78,
+    b"meta": 4,
+    b"iprp": 0,
+    b"ipco": 0,
+}
 _CODESTREAM, _END = b"\xff\x4f", b"\xff\xd9"
 _KNOWN = (
     b"ftyp",
@@ -76,3 +89,35 @@ def _ends_early(file: BinaryIO) -> bool:
         if at > size:
             return True
     return False
+
+
+def walk_boxes(file: BinaryIO) -> Iterator[tuple[bytes, int, int]]:
+    """Kind, place and length of what each box holds, boxes within boxes too."""
+    return _walk(file, 0, file.seek(0, io.SEEK_END), [_LIMIT_BOXES])
+
+
+def _walk(file: BinaryIO, at: int, end: int, room: list[int]) -> Iterator[tuple[bytes, int, int]]:
+    while at + 8 <= end and room[0] > 0:
+        room[0] -= 1
+        file.seek(at)
+        head = file.read(16)
+        (length, kind), header = struct.unpack_from(">I4s", head), 8
+        if length == 1 and len(head) == 16:
+            (length,), header = struct.unpack_from(">Q", head, 8), 16
+        length = length or end - at
+        if length < header:
+            return
+        yield kind, at + header, min(length, end - at) - header
+        if kind in _CONTAINERS:
+            yield from _walk(file, at + header + _CONTAINERS[kind], min(at + length, end), room)
+        at += length
+
+
+class Numbers:
+    """Whole numbers of so many bytes, one after the other; zeros behind the end."""
+
+    def __init__(self, data: bytes) -> None:
+        self._file = io.BytesIO(data)
+
+    def take(self, size: int) -> int:
+        return int.from_bytes(self._file.read(size), "big")

@@ -34,7 +34,7 @@ def examine(file: BinaryIO, frame: Frame) -> Examined:
         main = _open_main(body)
         chosen = None if main is None or main.turns is None else _choose(main, frame)
         if main is None or chosen is None:
-            return _examine_whole(file, len(body), frame)
+            return _examine_whole(file, len(body), main.size if main else (0, 0), frame)
         return _examine_tiles(main, chosen, len(body), frame)
 
 
@@ -121,10 +121,12 @@ def _find_seen(picture: TiledPicture, frame: Frame) -> Iterator[tuple[int, int]]
             yield column, row
 
 
-def _examine_whole(file: BinaryIO, size: int, frame: Frame) -> Examined:
+def _examine_whole(file: BinaryIO, size: int, uncropped: tuple[int, int], frame: Frame) -> Examined:
     picture = _open_whole(file)
     width, height = picture.size
-    memory = width * height * _COST_PIXEL + band_memory(picture.size, frame) // 2 + 2 * size
+    # What a crop leaves is decoded with all the rest.
+    pixels = max(width * height, uncropped[0] * uncropped[1])
+    memory = pixels * _COST_PIXEL + band_memory(picture.size, frame) // 2 + 2 * size
     # libheif turns it upright by the file's own boxes, beside which EXIF does not count.
     return Examined(
         "HEIF",

@@ -9,7 +9,7 @@ from typing import Any
 
 from PIL import Image
 
-from tests.data.heic_grid import heic_grid
+from tests.data.heic_grid import box, clean_aperture, heic_grid
 from tests.data.hostile import saved
 from tests.data.peculiar.parts import (
     Peculiar,
@@ -55,6 +55,7 @@ def new_formats(photo: Photo) -> Iterator[Peculiar]:
     yield Peculiar("heic-cut-off", heic_grid(photo, 160)[:-200], reason="truncated-image")
     yield Peculiar("avif", saved(photo, "AVIF", quality=85))
     yield Peculiar("avif-orientation", saved(lying, "AVIF", quality=85, exif=exif(3)))
+    yield from avif_crops(photo)
     yield Peculiar("jpeg-2000", saved(photo, "JPEG2000"))
     yield Peculiar("jpeg-2000-codestream", saved(photo, "JPEG2000", no_jp2=True))
     yield Peculiar(
@@ -77,6 +78,54 @@ def heic_grids(photo: Photo) -> Iterator[Peculiar]:
     # One that is not of the picture's shape shows another.
     other = heic_grid(large, 160, thumbnail=Image.new("RGB", (320, 320), "red"))
     yield Peculiar("heic-thumbnail-of-another", other, size=large.size)
+
+    left, top, red = framed(photo.transpose(Turn.ROTATE_270))
+    crop = left, top, left + photo.height, top + photo.width
+    yield Peculiar("heic-cropped-and-turned", heic_grid(red, 160, rotation=1, crop=crop), size=photo.size)
+
+
+def framed(photo: Photo) -> tuple[int, int, Photo]:
+    """A photo within a larger, red picture that is not to be seen: where it begins there, and that picture."""
+    left, top = photo.width // 2, photo.height // 4
+    whole = Image.new("RGB", (photo.width * 2, photo.height * 2), "red")
+    whole.paste(photo, (left, top))
+    return left, top, whole
+
+
+def avif_crops(photo: Photo) -> Iterator[Peculiar]:
+    left, top, whole = framed(photo)
+    crop = left, top, left + photo.width, top + photo.height
+    yield Peculiar("avif-cropped", avif_with(whole, clean_aperture(whole.size, crop)), size=photo.size)
+    left, top, whole = framed(photo.transpose(Turn.ROTATE_270))
+    crop = left, top, left + photo.height, top + photo.width
+    turned = avif_with(whole, clean_aperture(whole.size, crop), box(b"irot", b"\1"))
+    yield Peculiar("avif-cropped-and-turned", turned, size=photo.size)
+    beyond = avif_with(photo, clean_aperture(photo.size, (0, 0, photo.width * 2, photo.height)))
+    yield Peculiar("avif-cropped-beyond-its-edges", beyond, reason="unsupported-format")
+
+
+def avif_with(picture: Photo, *properties: bytes) -> bytes:
+    """One that has further properties, which Pillow cannot write: all that holds them grows, and data move on."""
+    body = bytearray(saved(picture, "AVIF", quality=85))
+    at = {kind: body.index(kind) for kind in (b"meta", b"iprp", b"ipco", b"ipma", b"iloc")}
+    added, count = b"".join(properties), body[at[b"ipma"] + 14]
+    for kind, more in (
+        (b"meta", len(added) + len(properties)),
+        (b"iprp", len(added) + len(properties)),
+        (b"ipco", len(added)),
+        (b"ipma", len(properties)),
+        (b"iloc", 0),
+    ):
+        (size,) = struct.unpack_from(">I", body, at[kind] - 4)
+        struct.pack_into(">I", body, at[kind] - 4, size + more)
+    (place,) = struct.unpack_from(">I", body, at[b"iloc"] + 18)
+    struct.pack_into(">I", body, at[b"iloc"] + 18, place + len(added) + len(properties))
+    body[at[b"ipma"] + 14] += len(properties)
+    numbers = bytes(0x80 | count + 1 + each for each in range(len(properties)))
+    behind = at[b"ipma"] + 15 + count
+    body[behind:behind] = numbers
+    body[at[b"ipma"] - 4 : at[b"ipma"] - 4] = added
+    return bytes(body)
 
 
 def heic_of_two(photo: Photo) -> bytes:
