@@ -9,13 +9,9 @@ from typing import Any
 
 import psycopg
 
-from actions.classify import pictures
-from actions.classify.model import load
-from actions.errors import Rejected
 from actions.store.rows import signature
 from infra import paths
 from infra.models.installed import BadModel
-from infra.models.near import find_near
 
 _SAME_BYTES = """
 SELECT array_agg(DISTINCT key) AS keys FROM current_results
@@ -34,6 +30,11 @@ def similar_to_key(connection: Connection, bucket: str, key: str, limit: int) ->
 
 def similar_to_file(connection: Connection, path: Path, limit: int) -> list[dict[str, Any]]:
     """Looks at the file with the default model. Raises `BadModel` where that makes nothing of it."""
+    # Late, as numpy below: a key is asked about in less time than they take to load.
+    from actions.classify import pictures
+    from actions.classify.model import load
+    from actions.errors import Rejected
+
     model, _ = load(paths.default_model(), 1)
     try:
         examined = pictures.examine(io.BytesIO(path.read_bytes()), model.frame)
@@ -53,6 +54,8 @@ def find_duplicates(connection: Connection, bucket: str, near: float | None) -> 
     """Groups of keys, each sorted: the same bytes, and with `near` also pictures at least so similar."""
     links = [row["keys"] for row in connection.execute(_SAME_BYTES, {"bucket": bucket})]
     if near is not None:
+        from infra.models.near import find_near
+
         links += map(list, find_near(connection, bucket, near))
     return join(links)
 
