@@ -19,6 +19,9 @@ from actions.errors import CorruptImage, TruncatedImage, UnsupportedFormat
 
 _LOSSLESS = 0xC3
 _END = b"\xff\xd9"
+_BUFFER = 2**12
+# No end of a JPEG has so many zeros; what was lost on its way may have been filled up with them.
+_FILLED = bytes(32)
 
 
 def examine(file: BinaryIO, frame: Frame) -> Examined:
@@ -53,12 +56,15 @@ def _open(file: BinaryIO, header: Header, scans: Scans | None) -> JpegImageFile:
     pixels: list[bytes | Window] = [rest(file, header.data)]
     if scans is not None and not scans.ended:
         pixels = [Window(header.data, scans.end - header.data), _END]
-    return JpegImageFile(cast("BinaryIO", SplicedFile(file, [header.head, *pixels])))
+    # Pillow reads a header in three dozen pieces, each of which would be a call in Python.
+    return JpegImageFile(io.BufferedReader(SplicedFile(file, [header.head, *pixels]), _BUFFER))
 
 
 def _load(file: BinaryIO, header: Header, image: JpegImageFile, scans: Scans | None, frame: Frame) -> Image.Image:
     if scans is not None and not scans.ended and scans.end == file.seek(0, io.SEEK_END):
         raise TruncatedImage(_CUT_OFF)
+    if scans is None and _is_filled_up(file) and not walk_scans(file, header).ended:
+        return _honest(_load_unended(file, header, frame), header)
     _reduce(image, header, frame)
     try:
         image.load()
@@ -97,6 +103,12 @@ def _load_unended(file: BinaryIO, header: Header, frame: Frame) -> Image.Image:
     if cut:
         raise TruncatedImage(_CUT_OFF)
     raise CorruptImage("a JPEG that is damaged; upload it again from its source")
+
+
+def _is_filled_up(file: BinaryIO) -> bool:
+    """Whether it ends in zeros, which libjpeg takes for more of the picture where no mark for an end is before them."""
+    file.seek(-min(len(_FILLED), file.seek(0, io.SEEK_END)), io.SEEK_END)
+    return file.read() == _FILLED
 
 
 def _without_padding(file: BinaryIO, end: int) -> int:

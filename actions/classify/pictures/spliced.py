@@ -10,7 +10,10 @@ import io
 from bisect import bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import BinaryIO
+from typing import TYPE_CHECKING, BinaryIO
+
+if TYPE_CHECKING:
+    from _typeshed import WriteableBuffer
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +58,13 @@ class SplicedFile(io.RawIOBase):
             self._position += len(piece)
             wanted -= len(piece)
         return found[0] if len(found) == 1 else b"".join(found)
+
+    def readinto(self, buffer: WriteableBuffer) -> int:
+        """For a buffer in front of it, where a parser reads a few bytes at a time."""
+        room = memoryview(buffer).cast("B")
+        found = self.read(len(room))
+        room[: len(found)] = found
+        return len(found)
 
     def _piece(self, wanted: int) -> bytes:
         index = bisect_right(self._starts, self._position) - 1

@@ -71,6 +71,11 @@ def cut_off(photo: Photo) -> Iterator[Peculiar]:
     yield Peculiar("jpeg-progressive-without-end-but-with-a-trailer", jpeg(photo, progressive=True)[:-2] + trailer)
     for share in (50, 90, 98):
         yield Peculiar(f"jpeg-cut-off-at-{share}", body[: len(body) * share // 100], reason="truncated-image")
+    for share in (50, 90, 98):
+        kept = body[: len(body) * share // 100].ljust(len(body), b"\0")
+        yield Peculiar(f"jpeg-cut-off-at-{share}-and-filled-up", kept, reason="truncated-image")
+    yield Peculiar("jpeg-without-end-but-filled-up", body[:-2].ljust(len(body) + 4096, b"\0"))
+    yield Peculiar("jpeg-filled-up-behind-its-end", body.ljust(len(body) + 4096, b"\0"))
     for name in ("PNG", "GIF", "BMP", "TIFF", "WEBP"):
         whole = saved(photo, name)
         yield Peculiar(f"{name.lower()}-cut-off", whole[: len(whole) * 9 // 10], reason="truncated-image")

@@ -31,6 +31,7 @@ def others(photo: Photo) -> Iterator[Peculiar]:
     pixels = photo.transpose(Image.Transpose.FLIP_TOP_BOTTOM).convert("RGBA")
     pixels.putalpha(0)
     yield Peculiar("bmp-alpha-all-zero", bmp_with_alpha(pixels))
+    yield Peculiar("bmp-300-colours", bmp_with_spare_colours(photo.quantize(256)), least=0.5)
     pixels = photo.convert("RGBA")
     pixels.putalpha(0)
     yield Peculiar("png-alpha-all-zero", saved(pixels, "PNG"))
@@ -44,6 +45,16 @@ def bmp_with_alpha(pixels: Image.Image) -> bytes:
     masks = struct.pack("<IIII", 0xFF0000, 0xFF00, 0xFF, 0xFF000000)
     about = struct.pack("<IiiHHIIiiII", 108, *pixels.size, 1, 32, 3, len(data), 2835, 2835, 0, 0) + masks
     return b"BM" + struct.pack("<IHHI", 122 + len(data), 0, 0, 122) + about.ljust(108, b"\0") + data
+
+
+def bmp_with_spare_colours(pixels: Image.Image) -> bytes:
+    """Eight bits a pixel, and more colours than these can name."""
+    body = bytearray(saved(pixels, "BMP"))
+    (begin,) = struct.unpack_from("<I", body, 10)
+    struct.pack_into("<I", body, 10, begin + 4 * 44)
+    struct.pack_into("<I", body, 46, 300)
+    body[begin:begin] = bytes(4 * 44)
+    return bytes(body)
 
 
 def new_formats(photo: Photo) -> Iterator[Peculiar]:
