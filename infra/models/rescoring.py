@@ -6,9 +6,10 @@ Goes object by object in the order of their numbers; what has an outcome is pass
 from __future__ import annotations
 
 import json
+from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from itertools import pairwise
+from itertools import cycle, pairwise
 from threading import Event
 from typing import Any
 
@@ -65,23 +66,24 @@ Row = Mapping[str, Any]
 
 def rescore(url: str, model: InstalledModel, stop: Event, report: Callable[[int], None] = lambda _: None) -> int:
     """Write the outcomes that the model lacks and whose embeddings are there; tells `report` how many so far. While
-    the database at `url` writes some, the head is asked about the next.
+    two connections to the database at `url` write some, the head is asked about the next.
     """
     if model.backbone is None:
         return 0
     written = 0
-    with connect(url) as reading, connect(url) as writing, ThreadPoolExecutor(1) as pool:
+    with connect(url) as reading, connect(url) as one, connect(url) as other, ThreadPoolExecutor(2) as pool:
         row = reading.execute("SELECT id FROM models WHERE (name, digest) = (%s, %s)", (model.name, model.digest))
         known = row.fetchone()
-        before: Future[None] | None = None
+        # The one that waited longest is done before its connection is used again.
+        writing, connections = deque[Future[None]](), cycle((one, other))
         for portion in _ask(reading, model, known["id"], stop) if known else ():
-            if before is not None:
-                before.result()
-            before = pool.submit(_write, writing, known["id"] if known else 0, portion)
+            if len(writing) == 2:
+                writing.popleft().result()
+            writing.append(pool.submit(_write, next(connections), known["id"] if known else 0, portion))
             written += len(portion)
             report(written)
-        if before is not None:
-            before.result()
+        for last in writing:
+            last.result()
     return written
 
 
