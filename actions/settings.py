@@ -9,18 +9,44 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import quote, unquote, urlsplit
 
 from actions.errors import BadSettings
 
 _DATABASE = re.compile(r"^postgres(?:ql)?(?:\+psycopg)?://")
 _FLAGS = {"on": True, "true": True, "off": False, "false": False}
+_SCHEMA = re.compile(r"(?!pg_)[a-z_][a-z0-9_]{0,62}", re.ASCII)
+SCHEMA_EXPECTED = "PIXWHISK_SCHEMA: expected small letters, digits and _, beginning with no digit and not with pg_"
 DATABASE_URL_EXPECTED = "DATABASE_URL: expected postgresql://user:password@host/database"
 
 
 def libpq_url(url: str) -> str | None:
     """A database URL as libpq takes it, whatever its scheme names for a driver; None for a URL of anything else."""
     return _DATABASE.sub("postgresql://", url) if _DATABASE.match(url) else None
+
+
+def is_schema_name(name: str) -> bool:
+    """Whether a schema may be called so, in a URL and in SQL, with nothing quoted."""
+    return _SCHEMA.fullmatch(name) is not None
+
+
+def place_in_schema(url: str, schema: str) -> str:
+    """A database URL by which everything is found and made in that schema alone."""
+    return add_options(url, f"-c search_path={schema}")
+
+
+def add_options(url: str, options: str) -> str:
+    """A database URL whose sessions begin with these settings, after those that it asks for itself: an argument
+    `options` beside a URL would take the place of its own.
+    """
+    place, _, query = url.partition("?")
+    pairs = [pair.partition("=") for pair in query.split("&") if pair]
+    asked = " ".join(unquote(value) for name, _, value in pairs if name == "options")
+    if asked.endswith(options):
+        return url
+    kept = ["".join(pair) for pair in pairs if pair[0] != "options"]
+    together = quote(f"{asked} {options}".strip(), safe="")
+    return f"{place}?{'&'.join([*kept, f'options={together}'])}"
 
 
 def api_url(host: str) -> str:
@@ -48,11 +74,16 @@ class SettingsReader:
         return None
 
     def database_url(self) -> str:
-        """`DATABASE_URL`, which every deployable that reads it needs."""
+        """`DATABASE_URL`, which every deployable that reads it needs, in the schema that the environment may name."""
         value = self.text("DATABASE_URL", required=True)
         url = libpq_url(value) if value else ""
         if url is None:
             self.wrong.append(DATABASE_URL_EXPECTED)
+        schema = self.text("PIXWHISK_SCHEMA", of_caller=False)
+        if schema and not is_schema_name(schema):
+            self.wrong.append(SCHEMA_EXPECTED)
+        elif schema and url:
+            return place_in_schema(url, schema)
         return url or ""
 
     def endpoint(self, name: str, *, required: bool = False) -> str | None:

@@ -22,7 +22,7 @@ from sqlalchemy.exc import ArgumentError, DBAPIError
 from actions.causes import name_database_cause
 from actions.errors import BadRequest, BadSettings, DatabaseUnavailable
 from actions.messages import Outcome
-from actions.settings import DATABASE_URL_EXPECTED
+from actions.settings import DATABASE_URL_EXPECTED, add_options
 from actions.statements import statements
 from actions.store.rows import Stored, as_json, prepare, storable
 from actions.store.settings import StoreSettings
@@ -69,7 +69,7 @@ def store(outcomes: Sequence[Outcome], settings: StoreSettings) -> Stored:
 def connect(settings: StoreSettings) -> Engine:
     """One connection per container, made on first use; prepared statements live as long as it does."""
     return create_engine(
-        database_url(settings.database_url),
+        database_url(add_options(settings.database_url, OPTIONS)),
         # Each statement is its own transaction: no BEGIN and COMMIT to wait for.
         isolation_level="AUTOCOMMIT",
         pool_size=1,
@@ -79,7 +79,6 @@ def connect(settings: StoreSettings) -> Engine:
         connect_args={
             "application_name": "pixwhisk-store",
             "connect_timeout": 5,
-            "options": OPTIONS,
             "prepare_threshold": 0,
             "tcp_user_timeout": 20_000,
         },

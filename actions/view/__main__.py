@@ -14,6 +14,7 @@ from sqlalchemy.exc import OperationalError
 from actions.boundary import answer
 from actions.causes import name_database_cause
 from actions.errors import DatabaseUnavailable
+from actions.settings import add_options
 from actions.view.handler import PICTURE_LIFETIME, Pictures, Row, respond
 from actions.view.settings import ViewSettings
 
@@ -40,11 +41,11 @@ def preload() -> None:
 def _connect(url: str) -> Engine:
     options = f"-c statement_timeout={TIMEOUT_STATEMENT_MS} -c default_transaction_read_only=on"
     return create_engine(
-        url.replace("postgresql://", "postgresql+psycopg://", 1),
+        add_options(url, options).replace("postgresql://", "postgresql+psycopg://", 1),
         pool_size=1,
         max_overflow=0,
         pool_pre_ping=True,
-        connect_args={"options": options, "connect_timeout": 5},
+        connect_args={"connect_timeout": 5},
     )
 
 

@@ -13,6 +13,7 @@ from urllib.parse import quote_plus
 
 import psycopg
 
+from actions.settings import add_options
 from actions.statements import statements
 from infra.audit.compare import Difference, Recorded
 from infra.audit.listing import Listed, sequencer_of
@@ -40,7 +41,7 @@ def opened(url: str) -> Iterator[Connection]:
     answers.
     """
     with psycopg.connect(
-        url, autocommit=True, row_factory=psycopg.rows.dict_row, connect_timeout=5, options=OPTIONS
+        add_options(url, OPTIONS), autocommit=True, row_factory=psycopg.rows.dict_row, connect_timeout=5
     ) as connection:
         yield connection
 

@@ -12,7 +12,7 @@ import click
 from actions.settings import api_url
 from infra.cli.failures import Failure
 from infra.cli.standing import not_running, report_unused
-from infra.deployment.external import NAMES, read_database_url
+from infra.deployment.external import NAMES, place_where_named, read_database_url
 from infra.deployment.record import BUCKET, Deployment, NoDeployment, find_deployment
 from infra.deployment.target_names import name_targets
 from infra.deployment.variables import manifest_variables
@@ -94,7 +94,7 @@ def variables(data: Path, remote: Remote, environ: Mapping[str, str] = os.enviro
     if deployment is None or "PIXWHISK_DEPLOYMENT" in environ:
         found |= name_targets(environ).variables()
     # Set but empty counts too: PIXWHISK_JOURNAL_TARGET= says that there is no journal.
-    found |= {name: environ[name] for name in _OVERRIDES if name in environ}
+    found |= {name: _read_value(name, environ) for name in _OVERRIDES if name in environ}
     found["PIXWHISK_TRIGGER_APIHOST"] = environ.get("PIXWHISK_TRIGGER_APIHOST") or remote.apihost
     return {"PIXWHISK_BUCKET": BUCKET, **found}
 
@@ -143,7 +143,12 @@ def _of_environment(environ: Mapping[str, str]) -> dict[str, str]:
         "PIXWHISK_VIEW_DATABASE_URL": "DATABASE_URL",
         "PIXWHISK_SWEEP_DATABASE_URL": "DATABASE_URL",
     }
-    return {name: environ[source] for name, source in sources.items() if environ.get(source)}
+    return {name: _read_value(source, environ) for name, source in sources.items() if environ.get(source)}
+
+
+def _read_value(name: str, environ: Mapping[str, str]) -> str:
+    value = environ[name]
+    return place_where_named(value, environ) if value and name.endswith("DATABASE_URL") else value
 
 
 def _properties(path: Path) -> dict[str, str]:

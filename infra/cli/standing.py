@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from actions.settings import api_url
+from actions.settings import api_url, place_in_schema
 from infra import paths
 from infra.cli.failures import Failure
 from infra.errors import Exit
@@ -49,6 +49,9 @@ def report_unused(deployment: Deployment, environ: Mapping[str, str]) -> None:
 
 def find_unused(deployment: Deployment, named: Mapping[str, str]) -> list[str]:
     """The variables that name another service than the deployment's."""
+    schema = named.get("PIXWHISK_SCHEMA")
+    if schema and named.get("DATABASE_URL"):
+        named = {**named, "DATABASE_URL": place_in_schema(named["DATABASE_URL"], schema)}
     used = {
         "DATABASE_URL": deployment.database_url,
         "AWS_ENDPOINT_URL_S3": deployment.endpoint,

@@ -2,15 +2,27 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 
 import psycopg
 
+from actions.settings import is_schema_name
+
 
 def database_place(url: str) -> str:
-    """Database, host (or socket directory) and port; what the URL leaves out is libpq's default."""
-    found = database_parts(url)
-    return f"{found.get('dbname', '')} at {found.get('host', 'localhost')}:{found.get('port', '5432')}"
+    """Database, host (or socket directory) and port, and the schema if it names one; what the URL leaves out is libpq's
+    default.
+    """
+    found, schema = database_parts(url), read_schema(url)
+    place = f"{found.get('dbname', '')} at {found.get('host', 'localhost')}:{found.get('port', '5432')}"
+    return f"{place}, schema {schema}" if schema else place
+
+
+def read_schema(url: str) -> str | None:
+    """The one schema in which everything is found and made, as `place_in_schema` says it in a URL."""
+    said = re.findall(r"-c\s*search_path=(\S+)", database_parts(url).get("options", ""))
+    return said[-1] if said and is_schema_name(said[-1]) else None
 
 
 def database_parts(url: str) -> Mapping[str, str]:

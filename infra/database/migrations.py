@@ -10,8 +10,9 @@ import psycopg
 from psycopg import sql
 
 from actions.messages import ModelReference
+from actions.settings import add_options
 from actions.statements import statements
-from infra.database.address import database_place
+from infra.database.address import database_place, read_schema
 from infra.database.vectors import index_embeddings
 from infra.errors import OperatorError
 from infra.paths import ROOT
@@ -87,12 +88,25 @@ def migrate(url: str) -> None:
 
     Raises `NewerSchema` before anything is changed.
     """
+    _provide_schema(url)
     with _locked(url) as connection:
         if _known(_revision(connection)) != newest_revision():
             _upgrade(url, _version_table(connection))
         index_embeddings(connection)
         for role in _find_existing(connection, GRANTS):
             _allow(connection, role)
+
+
+def _provide_schema(url: str) -> None:
+    """Make the schema that the URL names, unless it is there. It takes a transaction of its own for the next connection
+    to see it.
+    """
+    schema = read_schema(url)
+    if schema is None:
+        return
+    with _locked(url) as connection:
+        if connection.execute("SELECT to_regnamespace(%s)", (schema,)).fetchone() == (None,):
+            connection.execute(sql.SQL("CREATE SCHEMA {}").format(sql.Identifier(schema)))
 
 
 def refuse_foreign(url: str) -> None:
@@ -105,7 +119,8 @@ def refuse_foreign(url: str) -> None:
         named = ", ".join(found[:3]) + (f" and {len(found) - 3} more" if len(found) > 3 else "")
         raise ForeignDatabase(
             f"the database {database_place(url)} holds tables of another program ({named}): name another in"
-            " DATABASE_URL, or say --use-database once to have ours beside them"
+            " DATABASE_URL, have ours in a schema of their own (PIXWHISK_SCHEMA), or say --use-database once to have"
+            " them beside these"
         )
 
 
@@ -115,10 +130,22 @@ def _allow(connection: psycopg.Connection, role: str) -> None:
     connection.execute(sql.SQL("REVOKE ALL ON {} FROM {}").format(relations, sql.Identifier(role)))
     for grant in GRANTS[role]:
         connection.execute(sql.SQL("GRANT " + grant).format(sql.Identifier(role)))
-    seen = "SELECT FROM pg_policies WHERE tablename = 'inbox' AND policyname = %s"
+    _open_schema(connection, role)
+    seen = "SELECT FROM pg_policies WHERE (schemaname, tablename, policyname) = (current_schema(), 'inbox', %s)"
     if role in POLICIES and connection.execute(seen, (role,)).fetchone() is None:
         policy = sql.SQL("CREATE POLICY {0} ON inbox " + POLICIES[role].format("{0}"))
         connection.execute(policy.format(sql.Identifier(role)))
+
+
+def _open_schema(connection: psycopg.Connection, role: str) -> None:
+    """Let the role look into a schema of our own; into `public` everybody may, or its owner has a reason."""
+    closed = """
+        SELECT current_schema() WHERE has_schema_privilege(current_schema(), 'USAGE WITH GRANT OPTION')
+            AND NOT has_schema_privilege(%s, current_schema(), 'USAGE')
+    """
+    for (schema,) in connection.execute(closed, (role,)).fetchall():
+        grant = sql.SQL("GRANT USAGE ON SCHEMA {} TO {}")
+        connection.execute(grant.format(sql.Identifier(schema), sql.Identifier(role)))
 
 
 def revision(url: str) -> str | None:
@@ -148,7 +175,7 @@ def activate_models(url: str, models: Iterable[ModelReference]) -> bool:
 @contextmanager
 def _locked(url: str) -> Iterator[psycopg.Connection]:
     """A transaction that no other migration runs beside; the lock ends with it."""
-    with psycopg.connect(url, options="-c statement_timeout=120s") as connection:
+    with psycopg.connect(add_options(url, "-c statement_timeout=120s")) as connection:
         connection.execute("SELECT pg_advisory_xact_lock(%s)", (MIGRATION_LOCK,))
         yield connection
 
@@ -194,7 +221,7 @@ def _upgrade(url: str, version_table: str) -> None:
     config = Config()
     config.set_main_option("script_location", str(MIGRATIONS).replace("%", "%%"))
     engine = create_engine(
-        "postgresql+psycopg://", creator=lambda: psycopg.connect(url, options=TIMEOUTS), poolclass=NullPool
+        "postgresql+psycopg://", creator=lambda: psycopg.connect(add_options(url, TIMEOUTS)), poolclass=NullPool
     )
     with engine.begin() as connection:
         config.attributes |= {"connection": connection, "version_table": version_table}

@@ -8,13 +8,13 @@ from dataclasses import dataclass, field
 
 import psycopg
 
-from actions.settings import api_url
+from actions.settings import SCHEMA_EXPECTED, api_url, is_schema_name, place_in_schema
 from infra.errors import Misconfigured
 from infra.services.minio import Credentials
 
 # Which variables name a service, each with those that it takes along.
 GROUPS = (
-    ("DATABASE_URL",),
+    ("DATABASE_URL", "PIXWHISK_SCHEMA"),
     ("AWS_ENDPOINT_URL_S3", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"),
     ("WSK_APIHOST", "WSK_AUTH"),
 )
@@ -96,7 +96,15 @@ def read_database_url(environ: Mapping[str, str]) -> str | None:
             "DATABASE_URL: expected postgresql://user:password@host:port/database, with escapes in the password "
             "(%40 for @, %2F for /, %3A for :, %25 for %)"
         )
-    return url or None
+    return place_where_named(url, environ) if url else None
+
+
+def place_where_named(url: str, environ: Mapping[str, str]) -> str:
+    """The URL of a database of somebody's own, in the schema that `PIXWHISK_SCHEMA` names. Raises `BadEnvironment`."""
+    schema = environ.get("PIXWHISK_SCHEMA")
+    if schema and not is_schema_name(schema):
+        raise BadEnvironment(SCHEMA_EXPECTED)
+    return place_in_schema(url, schema) if schema else url
 
 
 def _is_database_url(url: str) -> bool:

@@ -236,6 +236,9 @@ def _read_named(environ: Mapping[str, str]) -> dict[str, Any]:
 def _outside(data: Path, environ: Mapping[str, str]) -> dict[str, str]:
     """The variables that name services of somebody's own, and how MinIO reaches ours."""
     named = {name: environ[name] for name in (*NAMES, "PIXWHISK_TRIGGER_APIHOST") if environ.get(name)}
+    if "DATABASE_URL" not in named:
+        # The database that is recorded has its schema; an embedded one is ours as a whole.
+        named.pop("PIXWHISK_SCHEMA", None)
     if not (recorded := _read_recorded(data)):
         return named
     ours = _addresses(Deployment(data, **recorded))

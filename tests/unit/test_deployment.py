@@ -9,9 +9,12 @@ from pathlib import Path
 
 import pytest
 
+from actions.errors import BadSettings
+from actions.store.settings import StoreSettings
 from infra.cli import remote
 from infra.cli.failures import Failure
-from infra.cli.standing import find_started
+from infra.cli.standing import find_started, find_unused
+from infra.database.address import database_place
 from infra.deployment.embedded import make_embedded_services
 from infra.deployment.external import BadEnvironment, External
 from infra.deployment.record import Deployment, NoDeployment, choose_deployment, establish, find_deployment
@@ -240,6 +243,35 @@ def test_a_foreign_openwhisk_gets_the_environments_services(tmp_path: Path) -> N
     assert found["PIXWHISK_FEED_ACCESS_KEY_ID"] == "me"
     assert found["PIXWHISK_JOURNAL_TARGET"] == ""
     assert found["PIXWHISK_TRIGGER_APIHOST"] == "http://w"
+
+
+def test_a_schema_of_somebody_s_database(tmp_path: Path) -> None:
+    """It goes with the database's URLs, of whichever part, and is recorded; an embedded database has none."""
+    own = {"PIXWHISK_SCHEMA": "own", "PIXWHISK_VIEW_DATABASE_URL": "postgresql://viewer/x?sslmode=require"}
+    found = remote.variables(tmp_path, remote.Remote("http://w", "u:p"), OUTSIDE | own)
+    placed = "options=-c%20search_path%3Down"
+    assert found["PIXWHISK_STORE_DATABASE_URL"] == f"{OUTSIDE['DATABASE_URL']}?{placed}"
+    assert found["PIXWHISK_VIEW_DATABASE_URL"] == f"postgresql://viewer/x?sslmode=require&{placed}"
+    establish(choose_deployment(tmp_path / "shared", OUTSIDE | own))
+    for environ in ({}, {"PIXWHISK_SCHEMA": "another"}):
+        recorded = find_deployment(tmp_path / "shared", environ)
+        assert recorded.database_url == found["PIXWHISK_STORE_DATABASE_URL"]
+    assert find_unused(recorded, OUTSIDE | own) == []
+    assert database_place(recorded.database_url).endswith(", schema own")
+    assert choose_deployment(tmp_path / "embedded", {"PIXWHISK_SCHEMA": "own"}).external == External()
+    for wrong in ("Own", "pg_own", "own,public", "1", "a" * 64):
+        with pytest.raises(Misconfigured, match="PIXWHISK_SCHEMA"):
+            choose_deployment(tmp_path, OUTSIDE | {"PIXWHISK_SCHEMA": wrong})
+
+
+def test_only_the_environment_says_in_which_schema() -> None:
+    """What a caller sends counts for nothing."""
+    bound = {"DATABASE_URL": "postgresql://h/d", "PIXWHISK_SCHEMA": "callers"}
+    assert StoreSettings.from_params(bound, {}).database_url == "postgresql://h/d"
+    inside = StoreSettings.from_params(bound, {"PIXWHISK_SCHEMA": "own"}).database_url
+    assert inside == "postgresql://h/d?options=-c%20search_path%3Down"
+    with pytest.raises(BadSettings, match="PIXWHISK_SCHEMA"):
+        StoreSettings.from_params(bound, {"PIXWHISK_SCHEMA": "a b"})
 
 
 def test_a_mark_is_made_once(tmp_path: Path) -> None:

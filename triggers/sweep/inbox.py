@@ -18,6 +18,7 @@ import psycopg
 from actions.causes import name_database_cause
 from actions.errors import DatabaseUnavailable
 from actions.messages import make_storable
+from actions.settings import add_options
 from actions.statements import statements
 from triggers.sweep.wake import Wake
 
@@ -183,7 +184,7 @@ class Inbox:
 def opened(url: str, lease: timedelta) -> Iterator[Inbox]:
     """The inbox for one sweep. Raises `DatabaseUnavailable` whenever Postgres fails, without the driver's words."""
     try:
-        with psycopg.connect(url, autocommit=True, connect_timeout=5, options=OPTIONS) as connection:
+        with psycopg.connect(add_options(url, OPTIONS), autocommit=True, connect_timeout=5) as connection:
             inbox = Inbox(connection, lease)
             inbox.recover()
             yield inbox
