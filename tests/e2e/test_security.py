@@ -28,6 +28,7 @@ from infra.services.ports import is_free
 from tests.e2e.test_main_job import COFFEE, wait_for
 from tests.fixtures.deployment import PIXWHISK, Deployment, descendants, eventually, free_ports, pixwhisk, start
 from tests.fixtures.needs import need
+from tests.fixtures.processes import runs
 
 # Where secrets are kept, in a directory that is the owner's alone: ours, what actions are bound to, MinIO's own users.
 KEPT = ("secrets", "wskprops", "host/entities.db", "minio/data/.minio.sys")
@@ -431,5 +432,5 @@ def test_nothing_that_an_action_starts_outlives_a_killed_host(troubled: Deployme
     assert all(map(psutil.pid_exists, pids))
     victim: psutil.Process = eventually(partial(troubled.service, "openwhisk"), "openwhisk")
     victim.kill()
-    eventually(lambda: not any(map(psutil.pid_exists, pids)), "the action's processes are gone")
+    eventually(lambda: not any(map(runs, pids)), "the action's processes are gone")
     eventually(lambda: troubled.pixwhisk("status", check=False).returncode == 0, "openwhisk back")

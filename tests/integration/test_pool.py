@@ -26,6 +26,7 @@ from infra.host.containers.pool import LocalPool, PoolSettings
 from infra.services.ports import is_free
 from tests.fixtures.deployment import free_ports
 from tests.fixtures.needs import need
+from tests.fixtures.processes import runs
 
 CONTEXT = {
     "activation_id": "0" * 32,
@@ -90,14 +91,6 @@ def texts(result: Ran) -> list[str]:
         time.strptime(line[:19], "%Y-%m-%dT%H:%M:%S")
         assert line[29:31] == "Z "
     return [line[31:] for line in result.logs]
-
-
-def exists(process: int) -> bool:
-    """Whether a process still runs; a zombie does not."""
-    try:
-        return Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
-    except FileNotFoundError:
-        return False
 
 
 INCOMPLETE = "stderr: The action did not initialize or run as expected. Log data might be missing."
@@ -331,7 +324,7 @@ def test_children_end_with_their_container() -> None:
     )
     outcome = ran(code, timeout=500)
     children = [int(line.rpartition(" ")[2]) for line in texts(outcome)[:2]]
-    asyncio.run(until(lambda: not any(map(exists, children))))
+    asyncio.run(until(lambda: not any(map(runs, children))))
 
 
 def test_a_response_without_an_end_is_cut_off() -> None:
@@ -421,7 +414,7 @@ def test_idle_containers_end() -> None:
 
     async def test(pool: LocalPool) -> None:
         process = (await pool.run(call(PROCESS))).result["process"]
-        await until(lambda: not exists(process))
+        await until(lambda: not runs(process))
         assert not pool._members
 
     with_pool(test, idle=0.2)
@@ -604,7 +597,7 @@ def test_memory_is_kept_to_between_calls(monkeypatch: pytest.MonkeyPatch) -> Non
 
     async def test(pool: LocalPool) -> None:
         outcome = await pool.run(call(code, memory=128))
-        await until(lambda: not exists(outcome.result["pid"]))
+        await until(lambda: not runs(outcome.result["pid"]))
 
     with_pool(test)
 
@@ -637,7 +630,7 @@ def test_stop_while_running() -> None:
         first, second = await asyncio.gather(*running, return_exceptions=True)
         assert isinstance(first, Ran)
         assert isinstance(second, Busy)
-        assert not exists(process)
+        assert not runs(process)
         with pytest.raises(Busy):
             await pool.run(call(ECHO))
 
@@ -676,9 +669,9 @@ def test_no_orphan_after_the_host_is_killed() -> None:
 
         asyncio.run(until(lambda: len(busy()) == 2))
         processes = [*told["idle"], *busy()]
-        assert all(map(exists, processes))
+        assert all(map(runs, processes))
         host.kill()
-    asyncio.run(until(lambda: not any(map(exists, processes))))
+    asyncio.run(until(lambda: not any(map(runs, processes))))
 
     async def next_pool(pool: LocalPool) -> None:
         assert pool._members.directory != directory

@@ -21,6 +21,7 @@ from infra.services.lock import Held, held, holder
 from infra.services.service import Command
 from infra.services.supervisor import ServiceFailed, Stopping, Supervisor, bound, stopping_on_signals
 from tests.fixtures.minio import until
+from tests.fixtures.processes import runs
 
 READY = "import pathlib, signal, sys, time; pathlib.Path('{name}.ready').touch(); {then}"
 SLEEP = "time.sleep(600)"
@@ -185,7 +186,7 @@ def test_a_killed_supervisor_leaves_no_process(tmp_path: Path) -> None:
         assert supervisor.stdout
         pid = int(supervisor.stdout.readline())
         supervisor.kill()
-    until(lambda: not psutil.pid_exists(pid), "the service outlived its supervisor")
+    until(lambda: not runs(pid), "the service outlived its supervisor")
 
 
 def test_a_log_is_kept_short(tmp_path: Path) -> None:
