@@ -74,7 +74,7 @@ def measure_past(deployment: Deployment, plan: PastPlan, begin_part: Part) -> di
         try:
             filled = _time(lambda: _fill(connection, model, plan, begin_part("making rows", plan.pictures)))
             asked = _ask(deployment, connection, model, plan, begin_part)
-            return {"pictures": plan.pictures, "fillSeconds": filled, **asked}
+            return {"pictures": plan.pictures, "fill_seconds": filled, **asked}
         finally:
             begin_part("clearing up", 1)
             clear(connection)
@@ -103,12 +103,12 @@ def _ask(
     near = _time(lambda: find_duplicates(connection, BUCKET, NEAR))
     begin_part("labels", 2)
     return {
-        "rescoreSeconds": rescored,
-        "similarMs": Spread.of(similar).dump(),
-        "duplicatesSeconds": same,
-        "nearDuplicatesSeconds": near,
-        "ancestorSqlSeconds": _time(lambda: connection.execute(_ABOVE, (BUCKET, "dog")).fetchall()),
-        "ancestorResultsSeconds": _time(lambda: count(connection, RowFilter(labels=["dog"]))),
+        "rescore_seconds": rescored,
+        "similar_ms": Spread.of(similar).dump(),
+        "duplicates_seconds": same,
+        "near_duplicates_seconds": near,
+        "ancestor_sql_seconds": _time(lambda: connection.execute(_ABOVE, (BUCKET, "dog")).fetchall()),
+        "ancestor_results_seconds": _time(lambda: count(connection, RowFilter(labels=["dog"]))),
     }
 
 

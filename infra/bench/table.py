@@ -39,15 +39,15 @@ def difference_table(differences: Iterable[Comparison]) -> str:
 def past_table(found: Mapping[str, Any]) -> str:
     """What a large past takes: to fill, to ask, to search."""
     past = found["past"]
-    similar = past["similarMs"]
+    similar = past["similar_ms"]
     rows = [
         (f"{past['pictures']:,} pictures of before", "", ""),
-        ("  another head asked about all", f"{past['rescoreSeconds']} s", ""),
+        ("  another head asked about all", f"{past['rescore_seconds']} s", ""),
         ("  the ten most like one", f"{similar['p50']} ms", f"p95 {similar['p95']} ms"),
-        ("  groups of the same bytes", f"{past['duplicatesSeconds']} s", ""),
-        ("  groups of almost the same", f"{past['nearDuplicatesSeconds']} s", ""),
-        ("  all dogs, in SQL", f"{past['ancestorSqlSeconds']} s", ""),
-        ("  all dogs, by `results`", f"{past['ancestorResultsSeconds']} s", ""),
+        ("  groups of the same bytes", f"{past['duplicates_seconds']} s", ""),
+        ("  groups of almost the same", f"{past['near_duplicates_seconds']} s", ""),
+        ("  all dogs, in SQL", f"{past['ancestor_sql_seconds']} s", ""),
+        ("  all dogs, by `results`", f"{past['ancestor_results_seconds']} s", ""),
     ]
     return "\n".join([*_columns(rows), "", _machine(found)])
 

@@ -86,7 +86,7 @@ def test_a_large_past_is_asked(deployment: Deployment, tmp_path: Path) -> None:
     written = tmp_path / "past.json"
     deployment.pixwhisk("bench", "--past", "--quick", "--json", "--output", str(written))
     past = json.loads(written.read_text())["past"]
-    assert (past["pictures"], past["similarMs"]["count"]) == (2000, 5)
+    assert (past["pictures"], past["similar_ms"]["count"]) == (2000, 5)
     assert all(value > 0 for value in past.values() if isinstance(value, float))
     assert deployment.query("SELECT FROM objects WHERE bucket = 'bench-past'") == []
     assert deployment.query("SELECT FROM models WHERE name = 'bench-former'") == []
