@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import threading
 import uuid
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -11,6 +12,7 @@ from typing import Literal
 import psycopg
 import pytest
 
+from actions.errors import DatabaseUnavailable
 from infra.deployment.bursts import look_at_burst
 from tests.fixtures.minio import until
 from tests.fixtures.outcomes import event
@@ -18,7 +20,9 @@ from tests.fixtures.postgres import Database
 from tests.integration.test_sweep import StandIn, owe, states, watching
 from triggers.sweep import burst as burst_module
 from triggers.sweep.burst import LaneSwitch
-from triggers.sweep.heard import Heard
+from triggers.sweep.handler import Sweep
+from triggers.sweep.heard import Heard, name_event
+from triggers.sweep.inbox import opened
 from triggers.sweep.lease import BurstLease, find_burst, mend
 from triggers.sweep.settings import SweepSettings
 
@@ -221,4 +225,31 @@ def test_a_stopped_watch_switches_the_rule_on(database: Database, connection: ps
         owe(connection, "a", lane="backfill")
         until(lambda: states(connection)["a"][0] == "settled", "the watch does not run")
     assert not noted(connection)
+    runs.forget()
+
+
+def sweep_without_database(database: Database, settings: SweepSettings, runs: StandIn, lanes: LaneSwitch) -> None:
+    with opened(settings.database_url, settings.lease) as inbox:
+        with database.connect("pixwhisk_sweep") as own:
+            own.execute(
+                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = current_user"
+                " AND datname = current_database() AND pid <> pg_backend_pid()"
+            )
+        Sweep(inbox, runs, settings, threading.Event(), burst=lanes).run()
+
+
+def test_a_sweep_that_loses_its_database_leaves_nothing_to_itself(
+    lanes: LaneSwitch, database: Database, connection: psycopg.Connection
+) -> None:
+    """The journal's rows about what it had taken are the next sweep's: nobody is at them any more."""
+    overrun(lanes)
+    hear(lanes, 4, "batched")
+    until(lambda: lanes.due() == 0, "no batch is due")
+    runs = StandIn(database.url("pixwhisk_store"))
+    settings = SweepSettings(database.url("pixwhisk_sweep"), "http://127.0.0.1:9", "u:k")
+    with pytest.raises(DatabaseUnavailable):
+        sweep_without_database(database, settings, runs, lanes)
+    assert runs.calls == [[f"batched{number}" for number in range(4)]]
+    told = [json.loads(event(f"batched{number}", "1A"))["Records"][0] for number in range(4)]
+    assert [lanes.heard.claim(name_event(record)) for record in told] == [True] * 4
     runs.forget()

@@ -120,15 +120,20 @@ class Sweep:
 
     def run(self) -> Score:
         """Returns when all that was begun has ended and been noted."""
-        with ThreadPoolExecutor(self._settings.in_flight, thread_name_prefix="sweep") as pool:
-            while self._more(pool):
-                self._wait()
-                for future in [each for each in self._in_flight if each.done()]:
-                    self._note(self._in_flight.pop(future), future.result())
-                self._renew()
-        self._requeue([*self._waiting, *self._large])
-        if self._wake_is_own:
-            self._wake.close()
+        try:
+            with ThreadPoolExecutor(self._settings.in_flight, thread_name_prefix="sweep") as pool:
+                while self._more(pool):
+                    self._wait()
+                    for future in [each for each in self._in_flight if each.done()]:
+                        self._note(self._in_flight.pop(future), future.result())
+                    self._renew()
+            self._requeue([*self._waiting, *self._large])
+        finally:
+            # What was heard outlives a sweep whose database goes away: its rows would be left to that sweep for ever.
+            for batch in (*self._in_flight.values(), *self._waiting):
+                self._end_heard(batch)
+            if self._wake_is_own:
+                self._wake.close()
         return self.score
 
     def _wait(self) -> None:
