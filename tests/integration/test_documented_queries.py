@@ -14,6 +14,9 @@ from tests.fixtures.postgres import Database
 OPERATIONS = (Path(__file__).parents[2] / "docs/operations.md").read_text()
 BLOCKS = [each for each in re.findall(r"```sql\n(.*?)```", OPERATIONS, re.DOTALL) if "CREATE ROLE" not in each]
 STATEMENTS = [each.strip() for block in BLOCKS for each in block.split(";") if each.strip()]
+# An administrator's, of the database that is to be used.
+ADMINISTRATION = [each for each in STATEMENTS if each.startswith("CREATE SCHEMA")]
+STATEMENTS = [each for each in STATEMENTS if each not in ADMINISTRATION]
 # What a sentence or a table says to run, in backticks.
 STATEMENTS += list(re.findall(r"`(SELECT [^`]+)`", OPERATIONS))
 VIEWS = ("results", "current_results", "labels", "work")
@@ -25,6 +28,15 @@ def test_it_runs(database: Database, statement: str) -> None:
     role: Role = "pixwhisk" if "FROM inbox" in statement else "pixwhisk_view"
     with database.connect(role) as connection:
         connection.execute(statement.encode())
+
+
+@pytest.mark.parametrize("statement", ADMINISTRATION)
+def test_an_administrator_runs_it(database: Database, statement: str) -> None:
+    """It needs a role that may create in the database, which none of ours may where it is somebody's."""
+    with psycopg.connect(database.server.postgres._superuser(database.name), autocommit=True) as connection:
+        connection.execute(statement.encode())
+        made = connection.execute("SELECT count(*) FROM pg_namespace WHERE nspname = 'pixwhisk'").fetchone()
+    assert made == (1,)
 
 
 @pytest.mark.parametrize("view", VIEWS)
