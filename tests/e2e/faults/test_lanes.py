@@ -30,6 +30,19 @@ def put(stage: Stage, key: str, body: bytes) -> str:
     return str(answer["ETag"].strip('"'))
 
 
+def replace_sweep(stage: Stage) -> None:
+    """A sweep believes for a second what it has read of a subscription, and hears of uploads by it; a new one reads."""
+    victim = stage.deployment.service("sweep")
+    assert victim is not None
+    victim.kill()
+
+    def is_replaced() -> bool:
+        found = stage.deployment.service("sweep")
+        return found is not None and found.pid != victim.pid
+
+    eventually(is_replaced, "another sweep")
+
+
 def become_rows(stage: Stage, uploaded: Mapping[str, Picture]) -> None:
     """Wait until each key has one row, and that is about its picture."""
 
@@ -85,6 +98,7 @@ def test_without_any_event_the_audit_does_it(stage: Stage, pictures: Sequence[Pi
     eventually(lambda: audited(stage, deployment.bucket)["clean"], "a clean audit before")
     subscribed = s3.get_bucket_notification_configuration(Bucket=deployment.bucket)["QueueConfigurations"]
     s3.put_bucket_notification_configuration(Bucket=deployment.bucket, NotificationConfiguration={})
+    replace_sweep(stage)
     wanted = {f"silent/{picture.name}": picture for picture in pictures}
     for key, picture in wanted.items():
         put(stage, key, picture.body("silent"))
