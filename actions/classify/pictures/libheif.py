@@ -7,14 +7,14 @@ a tenth of the memory that the whole does; pi-heif itself asks it for the whole 
 from __future__ import annotations
 
 import ctypes
-import re
 import weakref
 from collections.abc import Iterator
 from ctypes import POINTER, Structure, byref, c_char_p, c_int, c_size_t, c_uint8, c_uint32, c_void_p
 from functools import cache
-from pathlib import Path
 
 from PIL import Image
+
+from actions.classify.pictures.mapped import open_mapped
 
 _RGB, _INTERLEAVED_RGB, _INTERLEAVED = 1, 10, 10
 _ROTATION, _MIRROR = (int.from_bytes(name, "big") for name in (b"irot", b"imir"))
@@ -162,10 +162,7 @@ def load_library() -> ctypes.CDLL:
     """The very library that pi-heif has loaded. Raises `OSError` or `AttributeError` where it is not as expected."""
     import pi_heif  # noqa: F401 (loads it)
 
-    found = re.search(r"\s(/\S*pi_heif\S*/libheif[-.][^/\s]*)$", Path("/proc/self/maps").read_text(), re.MULTILINE)
-    if found is None:
-        raise OSError("pi-heif has no libheif of its own")
-    library = ctypes.CDLL(found[1])
+    library = open_mapped(r"pi_heif\S*/libheif", "pi-heif")
     functions = {
         "heif_context_alloc": (c_void_p, ()),
         "heif_context_free": (None, (c_void_p,)),

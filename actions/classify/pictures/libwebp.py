@@ -7,12 +7,12 @@ fit a small container. The library that Pillow brings along can scale while it d
 from __future__ import annotations
 
 import ctypes
-import re
 from ctypes import POINTER, Structure, Union, byref, c_int, c_size_t, c_uint8, c_uint32, c_void_p
 from functools import cache
-from pathlib import Path
 
 from PIL import Image
+
+from actions.classify.pictures.mapped import open_mapped
 
 # The major part is what the library checks; structures have only ever been extended into their padding.
 _ABI = 0x0200
@@ -111,10 +111,7 @@ def _library() -> ctypes.CDLL:
     """The very library that Pillow has loaded, wherever it came from. Raises `OSError` where there is none."""
     from PIL import _webp  # noqa: F401 (loads it)
 
-    found = re.search(r"\s(/\S*/libwebp[-.][^/\s]*)$", Path("/proc/self/maps").read_text(), re.MULTILINE)
-    if found is None:
-        raise OSError("Pillow has no libwebp of its own")
-    library = ctypes.CDLL(found[1])
+    library = open_mapped("/libwebp", "Pillow")
     library.WebPInitDecoderConfigInternal.argtypes = (POINTER(_Configuration), c_int)
     library.WebPDecode.argtypes = (ctypes.c_char_p, c_size_t, POINTER(_Configuration))
     return library
