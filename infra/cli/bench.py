@@ -193,11 +193,10 @@ def _deployed(data: Path | None) -> Iterator[tuple[Deployment, dict[str, float]]
 
 def _start(directory: Path) -> None:
     from infra.deployment.external import without_services
-    from infra.deployment.record import API_PORT, S3_PORT
+    from infra.deployment.record import API_PORT, S3_PORT, is_recorded
     from infra.services.ports import free_port
 
-    recorded = (directory / "deployment.json").is_file()
-    ports = {} if recorded else {"api_port": free_port(API_PORT), "s3_port": free_port(S3_PORT)}
+    ports = {} if is_recorded(directory) else {"api_port": free_port(API_PORT), "s3_port": free_port(S3_PORT)}
     start_detached(directory, ports, lambda _line: None, without_services(os.environ))
 
 

@@ -115,11 +115,11 @@ def _wait(directory: Path) -> None:
 
 def _start(directory: Path) -> None:
     from infra.deployment.external import without_services
-    from infra.deployment.record import API_PORT, S3_PORT, choose_deployment
+    from infra.deployment.record import API_PORT, S3_PORT, choose_deployment, is_recorded
     from infra.services.ports import free_port
 
     with explained():
-        recorded = (directory / "deployment.json").is_file()
+        recorded = is_recorded(directory)
         environ = without_services(os.environ)
         deployment = choose_deployment(directory, environ)
         preferred = (deployment.api_port, deployment.s3_port) if recorded else (API_PORT, S3_PORT)

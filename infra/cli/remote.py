@@ -12,8 +12,8 @@ import click
 from actions.settings import api_url
 from infra.cli.failures import Failure
 from infra.cli.standing import not_running, report_unused
-from infra.deployment.external import NAMES, place_where_named, read_database_url
-from infra.deployment.record import BUCKET, Deployment, NoDeployment, find_deployment
+from infra.deployment.external import leave_out_services, place_where_named, read_database_url
+from infra.deployment.record import BUCKET, Deployment, NoDeployment, find_deployment, is_recorded
 from infra.deployment.target_names import name_targets
 from infra.deployment.variables import manifest_variables
 from infra.errors import Exit
@@ -48,9 +48,9 @@ def choose_environment(
 
     With an `apihost` of the command line the shell has the say, for keys belong to hosts.
     """
-    if apihost or not named or not (data / "deployment.json").is_file():
+    if apihost or not named or not is_recorded(data):
         return environ
-    left = {name: value for name, value in environ.items() if name not in NAMES}
+    left = leave_out_services(environ)
     report_unused(find_deployment(data, left), environ)
     # The deployment's own, which stands for ~/.wskprops and for what WSK_CONFIG_FILE names.
     return left | {"WSK_CONFIG_FILE": str(data / "wskprops")}
@@ -63,7 +63,7 @@ def find(apihost: str | None, auth: str | None, data: Path, environ: Mapping[str
     # A key belongs to its host: one of a file must not be sent to a host of the command line.
     key = auth or environ.get("WSK_AUTH") or (None if apihost else properties.get("AUTH"))
     if host and key:
-        if (data / "deployment.json").is_file() and (own := find_deployment(data, environ)).apihost == api_url(host):
+        if is_recorded(data) and (own := find_deployment(data, environ)).apihost == api_url(host):
             check_running(own)
         return Remote(api_url(host), key)
     if host or apihost:
@@ -86,7 +86,7 @@ def check_running(deployment: Deployment) -> None:
 
 def variables(data: Path, remote: Remote, environ: Mapping[str, str] = os.environ) -> dict[str, str]:
     """The manifest's variables: those of the deployment in the data directory, else the environment's own."""
-    started = (data / "deployment.json").is_file()
+    started = is_recorded(data)
     deployment = find_deployment(data, environ) if started else None
     found = manifest_variables(deployment) if deployment else _of_environment(environ)
     if deployment and deployment.apihost != remote.apihost:
@@ -101,7 +101,7 @@ def variables(data: Path, remote: Remote, environ: Mapping[str, str] = os.enviro
 
 def deployer(data: Path, environ: Mapping[str, str] = os.environ) -> Deployer:
     """The keys that an action gets which has none of its own."""
-    if not (data / "deployment.json").is_file():
+    if not is_recorded(data):
         return Deployer(read_database_url(environ), environ.get("AWS_ACCESS_KEY_ID"))
     deployment = find_deployment(data, environ)
     return Deployer(deployment.database_url, deployment.credentials.access_key)
@@ -109,7 +109,7 @@ def deployer(data: Path, environ: Mapping[str, str] = os.environ) -> Deployer:
 
 def database_url(data: Path, environ: Mapping[str, str] = os.environ) -> str | None:
     """The database of somebody's own, whose schema is ours to see to; that of an embedded deployment `up` sees to."""
-    if (data / "deployment.json").is_file():
+    if is_recorded(data):
         return find_deployment(data, environ).external.database_url
     return read_database_url(environ)
 

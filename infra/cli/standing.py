@@ -26,12 +26,12 @@ def find_started(data: Path) -> Deployment:
     One that was started is asked where it was started, whatever the shell names for other programs; what is therefore
     not used is said. Raises `Failure` (exit 3) where there is nothing.
     """
-    from infra.deployment.external import NAMES
-    from infra.deployment.record import NoDeployment, find_deployment
+    from infra.deployment.external import leave_out_services
+    from infra.deployment.record import NoDeployment, find_deployment, is_recorded
 
     environ: Mapping[str, str] = os.environ
-    if (data / "deployment.json").is_file():
-        environ = {name: value for name, value in os.environ.items() if name not in NAMES}
+    if is_recorded(data):
+        environ = leave_out_services(os.environ)
     try:
         deployment = find_deployment(data, environ)
     except NoDeployment:

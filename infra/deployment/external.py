@@ -75,6 +75,11 @@ class External:
         return {name: value for name, value in values.items() if value}
 
 
+def leave_out_services(environ: Mapping[str, str]) -> dict[str, str]:
+    """The environment for a deployment that has its services: what names others is not in it, all else is."""
+    return {name: value for name, value in environ.items() if name not in NAMES}
+
+
 def without_services(environ: Mapping[str, str]) -> dict[str, str]:
     """The environment for what must only use services of its own: others are not named in it."""
     ours = {"PIXWHISK_CACHE", "PIXWHISK_MODEL"}

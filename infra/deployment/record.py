@@ -31,6 +31,7 @@ from infra.services.postgres import OWNER, Postgres, Role
 API_PORT, S3_PORT, BUCKET = 3233, 9000, "images"
 AUDIT_EVERY = "1h"
 TRIGGER = "image-uploaded"
+RECORD = "deployment.json"
 # What `up` was told or made, and the next one need not be told again.
 _RECORDED = ("api_port", "s3_port", "bucket", "model", "mark", "audit_every")
 
@@ -150,6 +151,11 @@ class Deployment:
         return self
 
 
+def is_recorded(data: Path) -> bool:
+    """Whether a deployment was started there, now or ever."""
+    return (data / RECORD).is_file()
+
+
 def choose_deployment(data: Path, environ: Mapping[str, str] = os.environ, **flags: Any) -> Deployment:
     """The deployment to start: `flags` (None: not given) over what is recorded over the defaults.
 
@@ -210,7 +216,7 @@ def record_mark(deployment: Deployment, mark: str) -> Deployment:
 
 def _record(changed: Deployment) -> Deployment:
     recorded = {name: getattr(changed, name) for name in _RECORDED}
-    write_private(changed.data / "deployment.json", json.dumps(recorded, indent=1))
+    write_private(changed.data / RECORD, json.dumps(recorded, indent=1))
     return changed
 
 
@@ -258,7 +264,7 @@ def _addresses(ours: Deployment) -> dict[str, str]:
 
 
 def _read_recorded(data: Path) -> dict[str, Any]:
-    found = _json(data / "deployment.json")
+    found = _json(data / RECORD)
     return {name: found[name] for name in _RECORDED if name in found}
 
 
