@@ -56,7 +56,7 @@ class Evaluation:
             "top1": round(self.top1, 4),
             "top5": round(self.top5, 4),
             "confidence": round(self.confidence, 4),
-            "expectedCalibrationError": round(self.calibration_error, 4),
+            "expected_calibration_error": round(self.calibration_error, 4),
             "bins": [
                 {"photos": count, "confidence": round(sure, 4), "right": round(right, 4)}
                 for count, sure, right in self.bins
@@ -84,8 +84,8 @@ def evaluate(
 ) -> Evaluation:
     """Look at each as `classify` does. Raises `BadModel` for a label that the model does not have, or no photo."""
     loaded, card = load(model.directory, 1)
-    names = [{name, *name.split(", ")} for name in (each.lower() for each in card.labels)]
-    strange = sorted({each.label for each in known if not any(each.label.lower() in name for name in names)})
+    names = {name for each in card.labels for name in _list_names(each)}
+    strange = sorted({each.label for each in known if each.label.lower() not in names})
     if strange:
         more = f", nor {len(strange) - 1} more" if len(strange) > 1 else ""
         raise BadModel(f"{model.name} has no label {strange[0]!r}{more}")
@@ -128,5 +128,11 @@ def _guess(
             continue
         wanted = each.label.lower()
         first = best(model.classify(pixels), labels, FIRST)
-        right = [wanted in {one.class_name.lower(), *one.class_name.lower().split(", ")} for one in first]
+        right = [wanted in _list_names(one.class_name) for one in first]
         yield Guess(first[0].probability if first else 0.0, any(right[:1]), any(right))
+
+
+def _list_names(class_name: str) -> set[str]:
+    """All that a class may be called: its synonyms, together and each."""
+    name = class_name.lower()
+    return {name, *name.split(", ")}

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 from collections.abc import Iterator
-from pathlib import Path
 
 from PIL import Image, ImageOps
 
@@ -30,7 +29,7 @@ def cut_pixels(image: Image.Image, frame: pictures.Frame) -> bytes:
 
 def read_known(frame: pictures.Frame) -> bytes:
     """An espresso."""
-    return read_pixels(io.BytesIO(Path(KNOWN).read_bytes()), frame)
+    return read_pixels(io.BytesIO(KNOWN.read_bytes()), frame)
 
 
 def read_pixels(file: io.BytesIO, frame: pictures.Frame) -> bytes:
