@@ -59,8 +59,7 @@ def see_subscription(deployment: Deployment) -> SeenSubscription:
     mended = MENDED_BY_DEPLOY if deployment.external.apihost else MENDED_BY
     state = f"bucket {deployment.bucket}: {'; '.join(faults)}: {mended}" if faults else "ok"
     hook = _find_entry(document.queue_config_list, deployment.targets, subscription.WEBHOOK)
-    prefix = hook.prefix_filter_rule.value if hook and hook.prefix_filter_rule else ""
-    suffix = hook.suffix_filter_rule.value if hook and hook.suffix_filter_rule else ""
+    prefix, suffix = subscription.read_filter(hook) if hook else ("", "")
     wanted = (deployment.targets.fast, deployment.targets.journal, prefix, suffix, *SUBSCRIBED)
     return SeenSubscription(state, json.dumps(wanted), prefix, suffix)
 

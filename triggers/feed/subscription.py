@@ -67,13 +67,14 @@ def subscription(document: NotificationConfig, trigger: str, bucket: str) -> Sub
     if hook is None:
         return None
     journal = owned.get(entry_prefix(trigger) + JOURNAL)
+    prefix, suffix = read_filter(hook)
     return Subscription(
         trigger=trigger,
         bucket=bucket,
         target=hook.queue or "",
         journal=journal.queue if journal else None,
-        prefix=hook.prefix_filter_rule.value if hook.prefix_filter_rule else "",
-        suffix=hook.suffix_filter_rule.value if hook.suffix_filter_rule else "",
+        prefix=prefix,
+        suffix=suffix,
         events=tuple(name for name in SUBSCRIBED if name in hook.events),
     )
 
@@ -137,6 +138,12 @@ def journal_arn(target: str) -> str | None:
     return target if target.startswith("arn:") else f"arn:minio:sqs::{target}:postgresql"
 
 
+def read_filter(entry: QueueConfig) -> tuple[str, str]:
+    """What keys must begin and end with to be told of; empty: any."""
+    prefix, suffix = entry.prefix_filter_rule, entry.suffix_filter_rule
+    return prefix.value if prefix else "", suffix.value if suffix else ""
+
+
 def without_region(arn: str) -> str:
     """MinIO answers with its own region in an ARN, even where none was given."""
     return re.sub(r"^(arn:minio:sqs):[^:]*:", r"\1::", arn)
@@ -148,6 +155,4 @@ def _is_owned(entry: QueueConfig, trigger: str) -> bool:
 
 def _comparable(entry: QueueConfig) -> tuple[str, ...]:
     arn = without_region(entry.queue or "")
-    prefix = entry.prefix_filter_rule.value if entry.prefix_filter_rule else ""
-    suffix = entry.suffix_filter_rule.value if entry.suffix_filter_rule else ""
-    return (entry.config_id or "", arn, prefix, suffix, *sorted(entry.events))
+    return (entry.config_id or "", arn, *read_filter(entry), *sorted(entry.events))
